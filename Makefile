@@ -1,0 +1,36 @@
+# Everything runs in its own virtual environment; nothing outside this folder is changed.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-full lint install clean
+
+demo: install  ## export a small network, stream a rendered clip, say where to look
+	$(BIN)/python -m vosrt.benchmarks.demo --output out/demo
+
+test: lint  ## style, types and tests: at most ten minutes on two cores
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: lint  ## every test, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p vosrt
+
+# The package is installed as a user installs it, so that tests and types see the installed files.
+install: $(VENV)/.dependencies
+	@rm -rf build *.egg-info
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps .
+	@rm -rf build *.egg-info
+
+$(VENV)/.dependencies: setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,dev]"
+	@rm -rf build *.egg-info
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info out .mypy_cache .pytest_cache .ruff_cache

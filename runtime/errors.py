@@ -1,0 +1,48 @@
+"""Errors that a user can act on."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """A mistake the user can mend: says what was given, what is allowed and what to do next.
+
+    The command line prints the message without a traceback and exits with status 2.
+
+    Args:
+        what: the field, option or file that is wrong, and how.
+        value: what was given, when there is something to show.
+        allowed: what would have been accepted.
+        cure: what to do next, as an instruction.
+    """
+
+    def __init__(self, what: str, *, value: object = None, allowed: str = "", cure: str = "") -> None:
+        self.what = what
+        self.value = value
+        self.allowed = allowed
+        self.cure = cure
+        parts = [what if value is None else f"{what}: got {value!r}"]
+        if allowed:
+            parts.append(f"allowed: {allowed}")
+        if cure:
+            parts.append(cure)
+        super().__init__("; ".join(parts))
+
+
+class BundleError(Error):
+    """A bundle folder or its manifest is not usable."""
+
+
+class CheckpointError(Error):
+    """A checkpoint file does not fit the network."""
+
+
+class ExportError(Error):
+    """A network could not be exported, or the export does not reproduce it."""
+
+
+class InputError(Error):
+    """A frame, mask, video or option cannot be used."""
+
+
+class MissingDependencyError(Error):
+    """An optional package is needed for what was asked."""

@@ -1,0 +1,70 @@
+"""Packaging: the top-level rooms install as one package.
+
+`runtime/` is the package `vosrt` itself; every other room is a subpackage of it.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+ROOMS = {
+    "vosrt": "runtime",
+    "vosrt.models": "models",
+    "vosrt.plugins": "plugins",
+    "vosrt.export": "export",
+    "vosrt.benchmarks": "benchmarks",
+}
+
+
+def packages_of_rooms() -> dict[str, str]:
+    """Map every package name to its folder, subpackages included."""
+    folders = dict(ROOMS)
+    for package, folder in ROOMS.items():
+        for subpackage in find_packages(str(ROOT / folder)):
+            folders[f"{package}.{subpackage}"] = f"{folder}/{subpackage.replace('.', '/')}"
+    return folders
+
+
+PACKAGE_DIR = packages_of_rooms()
+
+setup(
+    name="vosrt",
+    version="0.1.0",
+    description="Video object segmentation that runs anywhere, from a PyTorch checkpoint to a camera",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=sorted(PACKAGE_DIR),
+    package_dir=PACKAGE_DIR,
+    package_data={"vosrt": ["py.typed"], "vosrt.models": ["key_listings/*.json"]},
+    install_requires=[
+        "numpy>=1.24",  # arrays
+        "opencv-python>=4.8",  # JPEG decoding, colour conversion, drawing
+        "pillow>=10",  # indexed PNG: OpenCV expands palettes
+        "av>=12",  # FFmpeg bindings: decodes files, writes H.264
+        "rich>=13",  # progress bars and tables of the command line
+    ],
+    extras_require={
+        "cpu": ["onnxruntime>=1.18"],
+        "gpu": ["onnxruntime-gpu>=1.18"],
+        "export": [
+            "torch>=2.9",  # the networks and the exporter
+            "onnx>=1.17",  # graph surgery
+            "onnxscript>=0.5",  # what torch.onnx writes with
+            "safetensors>=0.4",  # checkpoints without pickle
+        ],
+        "train": ["torch>=2.9", "safetensors>=0.4"],
+        "tensorrt": [
+            "tensorrt>=8.5",
+            "cuda-python>=12",  # buffers, streams and CUDA graphs
+            "pycuda>=2022.2",  # the same without graphs, where that is what the device has
+            "onnx>=1.17",  # strips function bodies before parsing
+        ],
+        "serve": ["fastapi>=0.110", "uvicorn>=0.29"],
+        "batch": ["fsspec>=2024.2", "ray>=2.9"],
+        "dev": ["pytest>=8", "ruff>=0.11", "mypy>=1.10"],
+    },
+    entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},
+)
