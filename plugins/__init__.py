@@ -1,0 +1,18 @@
+"""The custom operators: one definition each, and every implementation of it."""
+
+from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
+from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
+from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
+
+OPERATORS: dict[str, Operator] = {operator.name: operator for operator in (GLOBAL_MATCHING, LOCAL_MATCHING)}
+
+__all__ = [
+    "DOMAIN",
+    "NO_CANDIDATE",
+    "OPERATORS",
+    "Attribute",
+    "Operator",
+    "Port",
+    "global_matching",
+    "local_matching",
+]

@@ -1,0 +1,263 @@
+"""Every operator over every implementation this machine has, against a brute-force float64 reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vosrt.plugins import DOMAIN, OPERATORS, Operator
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+torch = pytest.importorskip("torch")
+
+Arrays = dict[str, np.ndarray]
+OFFICIAL_WINDOWS = [12, 2, 4, 6, 8, 10]
+ONNX_TYPES = {
+    "float16": onnx.TensorProto.FLOAT16,
+    "float32": onnx.TensorProto.FLOAT,
+    "int32": onnx.TensorProto.INT32,
+}
+
+
+# --- reference: one loop over rows (global) or offsets (local), differences squared in float64 ---
+
+
+def brute_force_global(
+    query: np.ndarray, bank: np.ndarray, bank_labels: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    pixels = query.astype(np.float64).reshape(len(query), -1).T  # [N, C]
+    distances = np.full((len(rows), len(pixels)), np.inf)
+    for candidate, label in zip(bank.astype(np.float64), bank_labels, strict=True):
+        for index in np.flatnonzero((rows == label) & (rows >= 0)):
+            distances[index] = np.minimum(distances[index], ((pixels - candidate) ** 2).sum(1))
+    distances[np.isinf(distances)] = 5e4
+    return distances.reshape(len(rows), *query.shape[1:])
+
+
+def brute_force_local(
+    query: np.ndarray,
+    previous: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    windows: list[int],
+    dilation: int = 1,
+) -> np.ndarray:
+    _, h, w = query.shape
+    query, previous = query.astype(np.float64), previous.astype(np.float64)
+    distances = np.full((len(rows), len(windows), h, w), np.inf)
+    for y, x in np.ndindex(h, w):
+        for v, u in np.ndindex(h, w):
+            far = max(abs(v - y), abs(u - x))
+            if far > max(windows) or (v - y) % dilation or (u - x) % dilation or labels[v, u] < 0:
+                continue
+            distance = ((query[:, y, x] - previous[:, v, u]) ** 2).sum()
+            for index in np.flatnonzero(rows == labels[v, u]):
+                for k, window in enumerate(windows):
+                    if far <= window:
+                        distances[index, k, y, x] = min(distances[index, k, y, x], distance)
+    distances[np.isinf(distances)] = 5e4
+    return distances
+
+
+REFERENCES: dict[str, Callable[..., np.ndarray]] = {
+    "GlobalMatching": brute_force_global,
+    "LocalMatching": brute_force_local,
+}
+
+
+# --- implementations: (operator, arrays, attributes) -> output; a CUDA or TensorRT one joins the table ---
+
+
+def run_torch(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+    inputs = [torch.from_numpy(arrays[port.name]) for port in operator.inputs]
+    return operator.compute(*inputs, **attributes).numpy()
+
+
+def run_torch_float64(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+    doubled = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+    distances = run_torch(operator, doubled, attributes)
+    assert distances.dtype == np.float64
+    return distances.astype(np.float32)
+
+
+def run_body(opset: int, level: str) -> Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]:
+    def run(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+        feature_type = str(arrays["query"].dtype)
+        key = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items())
+        session = body_session(operator.name, key, feature_type, opset, level)
+        return session.run(None, arrays)[0]
+
+    return run
+
+
+@lru_cache
+def body_session(name: str, attributes: tuple[Any, ...], feature_type: str, opset: int, level: str) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    options.log_severity_level = 3
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    model = one_node_model(OPERATORS[name], dict(attributes), feature_type, opset)
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type: str, opset: int) -> Any:
+    """A graph of one operator node with its function body, every dimension dynamic."""
+
+    def value(port: Any, dtype: str) -> Any:
+        return onnx.helper.make_tensor_value_info(port.name, ONNX_TYPES[dtype], list(port.shape))
+
+    node = onnx.helper.make_node(
+        operator.name,
+        [port.name for port in operator.inputs],
+        [port.name for port in operator.outputs],
+        domain=operator.domain,
+        **operator.node_attributes(**attributes),
+    )
+    graph = onnx.helper.make_graph(
+        [node],
+        "one_node",
+        [value(port, feature_type if "float16" in port.dtypes else "int32") for port in operator.inputs],
+        [value(port, "float32") for port in operator.outputs],
+    )
+    model = onnx.helper.make_model(
+        graph,
+        opset_imports=[onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid(DOMAIN, 1)],
+        functions=[operator.function_body(opset)],
+        ir_version=8,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]] = {
+    "torch": run_torch,
+    "torch-float64": run_torch_float64,
+    "body-17-unoptimised": run_body(17, "ORT_DISABLE_ALL"),
+    "body-17-basic": run_body(17, "ORT_ENABLE_BASIC"),
+    "body-17-extended": run_body(17, "ORT_ENABLE_EXTENDED"),
+    "body-17-all": run_body(17, "ORT_ENABLE_ALL"),
+    "body-18-all": run_body(18, "ORT_ENABLE_ALL"),
+}
+
+
+# --- cases ---
+
+
+@dataclass
+class Case:
+    operator: str
+    arrays: Arrays
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def global_case(
+    grid: tuple[int, int],
+    rows: list[int],
+    *,
+    bank: int,
+    labels: list[int],
+    channels: int = 5,
+    away: float = 0,
+) -> Case:
+    """`labels` are the values drawn for the bank, `away` lies between its features and the query's."""
+    rng = np.random.default_rng(bank)
+    arrays = {
+        "query": rng.standard_normal((channels, *grid)).astype(np.float32),
+        "bank": rng.standard_normal((bank, channels)).astype(np.float32),
+        "bank_labels": rng.choice(np.array(labels, np.int32), bank),
+        "rows": np.array(rows, np.int32),
+    }
+    arrays["bank"][: min(bank, 3)] = arrays["query"][:, 0, 0]  # exact matches: a distance of 0, never below
+    arrays["bank"] += np.float32(away)
+    return Case("GlobalMatching", arrays)
+
+
+def local_case(
+    grid: tuple[int, int],
+    rows: list[int],
+    windows: list[int],
+    *,
+    labels: list[int],
+    dilation: int = 1,
+    away: float = 0,
+) -> Case:
+    rng = np.random.default_rng(len(windows))
+    arrays = {
+        "query": rng.standard_normal((4, *grid)).astype(np.float32),
+        "previous": rng.standard_normal((4, *grid)).astype(np.float32),
+        "labels": rng.choice(np.array(labels, np.int32), grid),
+        "rows": np.array(rows, np.int32),
+    }
+    arrays["previous"][:, ::2] = arrays["query"][:, ::2]  # exact matches
+    arrays["previous"] += np.float32(away)
+    return Case("LocalMatching", arrays, {"windows": windows, "dilation": dilation})
+
+
+CASES = {
+    "global one row": lambda: global_case((6, 9), [0], bank=40, labels=[0]),
+    "global odd grid, 8 rows": lambda: global_case((7, 11), list(range(8)), bank=300, labels=[*range(8)]),
+    "global absent rows": lambda: global_case((4, 5), [0, 1, 2, 3], bank=50, labels=[0, 2]),
+    "global unused rows, though a label is -1": lambda: global_case(
+        (4, 5), [0, 1, -1, -1], bank=50, labels=[-1, 0, 1]
+    ),
+    "global empty capacity": lambda: global_case((5, 8), [0, 3], bank=200, labels=[0, 3, 7, 255]),
+    "global nothing valid": lambda: global_case((4, 6), [0, 1], bank=60, labels=[255]),
+    "global one bank pixel": lambda: global_case((3, 3), [0, 1], bank=1, labels=[1]),
+    "global empty bank": lambda: global_case((3, 3), [0, 1], bank=0, labels=[0]),
+    "global several references": lambda: global_case((9, 13), [0, 1, 2], bank=5 * 117, labels=[0, 1, 2, 255]),
+    "global several tiles of everything": lambda: global_case(
+        (67, 63), [0, 1], bank=2500, labels=[0, 0, 0, 1], channels=3
+    ),
+    "global exactly full tiles": lambda: global_case((32, 32), [4], bank=512, labels=[4], channels=3),
+    "global distances above the empty value": lambda: global_case(
+        (4, 4), [0, 1], bank=30, labels=[0], away=200
+    ),
+    "local official windows": lambda: local_case((14, 15), [0, 1, 2], OFFICIAL_WINDOWS, labels=[0, 1, 2]),
+    "local grid below the window": lambda: local_case((5, 16), [0, 1], OFFICIAL_WINDOWS, labels=[0, 1]),
+    "local column": lambda: local_case((17, 1), [0, 1], OFFICIAL_WINDOWS, labels=[0, 1]),
+    "local one pixel": lambda: local_case((1, 1), [0, 1], [2], labels=[1]),
+    "local single window": lambda: local_case((9, 12), [0, 1], [5], labels=[0, 1]),
+    "local window 0 and a repeated one": lambda: local_case((7, 6), [0, 1], [3, 0, 3], labels=[0, 1]),
+    "local 8 rows": lambda: local_case((8, 9), list(range(8)), [4, 2], labels=[*range(8)]),
+    "local absent rows": lambda: local_case((6, 7), [0, 1, 5], [2, 3], labels=[0, 1]),
+    "local unused rows, though a label is -1": lambda: local_case(
+        (6, 7), [0, -1, 1, -1], [2, 1], labels=[-1, 0, 1]
+    ),
+    "local skipped labels": lambda: local_case((6, 8), [0, 2], [2, 1], labels=[0, 1, 2, 255]),
+    "local nothing valid": lambda: local_case((5, 5), [0, 1], [2], labels=[255]),
+    "local sparse row": lambda: local_case((13, 12), [0, 1], [6, 1, 3], labels=[0] * 30 + [1]),
+    "local distances above the empty value": lambda: local_case(
+        (4, 5), [0, 1], [1], labels=[0, 0, 0, 1], away=200
+    ),
+    "local dilation 2": lambda: local_case((13, 16), [0, 1, 2], [12, 4, 8], labels=[0, 1, 2], dilation=2),
+    "local dilation 3": lambda: local_case((11, 13), [0, 1], [8, 2, 4, 6], labels=[0, 1, 255], dilation=3),
+    "local dilation above the grid": lambda: local_case((2, 4), [0, 1], [6, 3], labels=[0, 1], dilation=3),
+}
+
+
+@lru_cache
+def case_and_expectation(name: str, feature_type: str) -> tuple[Case, np.ndarray]:
+    case = CASES[name]()
+    case.arrays = {k: v.astype(feature_type) if v.dtype.kind == "f" else v for k, v in case.arrays.items()}
+    return case, REFERENCES[case.operator](**case.arrays, **case.attributes)
+
+
+@pytest.mark.parametrize("feature_type", ["float32", "float16"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_implementation_agrees_with_brute_force(name: str, implementation: str, feature_type: str) -> None:
+    case, expected = case_and_expectation(name, feature_type)
+    distances = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
+    assert distances.dtype == np.float32
+    assert distances.min() >= 0
+    np.testing.assert_array_equal(distances == 5e4, expected == 5e4)
+    norm = np.square(case.arrays["query"].astype(np.float64)).sum(0).max()
+    np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=2e-6 * norm)
