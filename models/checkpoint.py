@@ -1,0 +1,148 @@
+"""Reads trained weights: published `.pth` files, state dictionaries and safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vosrt.errors import CheckpointError, MissingDependencyError
+from vosrt.models.network import VosNetwork
+from vosrt.models.published_keys import IGNORED, name_here, published_name
+
+LISTED = 12  # how many keys an error lists
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """Where weights came from."""
+
+    name: str
+    sha256: str
+
+
+def load_checkpoint(network: VosNetwork, path: str | Path) -> CheckpointFile:
+    """Load every parameter of `network` from a file.
+
+    Args:
+        network: takes the weights; unchanged when an error is raised.
+        path: a `.pth`, `.pt` or `.bin` file with a state dictionary, bare or under `state_dict`, with or
+            without `module.` in front of its keys, in published names or those used here; or `.safetensors`.
+
+    Returns:
+        name and hash of the file.
+
+    Raises:
+        CheckpointError: the file is not readable, or a key is missing, unknown, repeated with other
+            values or of another shape.
+    """
+    path = Path(path)
+    tensors = read_tensors(path)
+    network.load_state_dict(match_tensors(network, tensors, path))
+    return CheckpointFile(path.name, _sha256(path))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file under the keys it uses, `module.` removed."""
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}", cure="give the path of a .pth or .safetensors file")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(
+            f"{path} holds no state dictionary", cure="save model.state_dict() with torch.save"
+        )
+    strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise CheckpointError(
+            f"{path} holds entries that are no tensors: {_list(strange)}",
+            allowed="a dictionary of tensors, or one under the key 'state_dict'",
+        )
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """A state dictionary for `network`; every disagreement is collected into one error."""
+    expected = network.state_dict()
+    found: dict[str, Tensor] = {}
+    unknown, shapes, repeated = [], [], []
+    for key, tensor in tensors.items():
+        if IGNORED.search(key):
+            continue
+        name = name_here(key)
+        if name not in expected:
+            unknown.append(key)
+        elif tensor.shape != expected[name].shape:
+            shapes.append(f"{key} {list(tensor.shape)} instead of {list(expected[name].shape)}")
+        elif name in found and not torch.equal(found[name], tensor):
+            repeated.append(key)
+        else:
+            found[name] = tensor
+    wrong_shaped = {name_here(entry.split(" ")[0]) for entry in shapes}
+    missing = [published_name(name) for name in expected if name not in found and name not in wrong_shaped]
+    problems = [
+        f"{len(keys)} {title}: {_list(keys)}"
+        for title, keys in (
+            ("missing", missing),
+            ("unknown", unknown),
+            ("of another shape", shapes),
+            ("repeated with other values", repeated),
+        )
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{path} does not fit {network.name}: " + "; ".join(problems),
+            cure="choose the --model and --backbone that the checkpoint was trained with",
+        )
+    return found
+
+
+def save_published(network: VosNetwork, path: str | Path) -> None:
+    """Write the weights in the layout of published checkpoints (`state_dict`, `module.` prefixes)."""
+    state = {f"module.{published_name(name)}": tensor for name, tensor in network.state_dict().items()}
+    torch.save({"state_dict": state, "optimizer": {}}, path)
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(
+            f"{path} is not a checkpoint that can be read safely ({reason})",
+            allowed="tensors only; files that run code on loading are refused",
+            cure="load it where you trust it and save model.state_dict() again",
+        ) from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading .safetensors needs safetensors", cure="pip install safetensors"
+        ) from error
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file ({error})") from error
+
+
+def _list(entries: list[str]) -> str:
+    shown = ", ".join(entries[:LISTED])
+    return shown if len(entries) <= LISTED else f"{shown} and {len(entries) - LISTED} more"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

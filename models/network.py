@@ -1,0 +1,79 @@
+"""What every network says about itself, so that export and runtime need not know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+Dimension = int | str  # a number, a name ("H") or a multiple of a name plus a number ("16*h+1")
+Taps = dict[str, Tensor]  # named intermediate results, filled on request
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Type of a graph's input or output.
+
+    Attributes:
+        dtype: as the bundle's manifest writes it.
+        shape: dimensions; equal names mean equal sizes within a graph.
+        source: for an input, where the runtime takes it from; a shape-only input (`canvas`) has the
+            source of the numbers that replace its shape.
+    """
+
+    dtype: str
+    shape: tuple[Dimension, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """Inputs and outputs of one graph role, in calling order."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """How frames become network input: colour order and the manifest's resize rule."""
+
+    color: str = "bgr"
+    resize: Mapping[str, Any] = field(default_factory=lambda: {"rule": "native"})
+
+
+class VosNetwork(nn.Module):
+    """A video-object-segmentation network split into graph roles.
+
+    Every role is a method of the same name that takes the tensors of its `GraphSpec` in order and
+    returns its outputs in order. `taps`, when given, collects named intermediate results.
+    """
+
+    family: str
+    name: str
+
+    def graphs(self) -> dict[str, GraphSpec]:
+        """Roles of this network with their typed inputs and outputs."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """State entries, as the manifest writes them."""
+        raise NotImplementedError
+
+    def grid_sizes(self, height: int, width: int) -> dict[str, int]:
+        """Named dimensions that follow from the size of the network's input."""
+        raise NotImplementedError
+
+    def network_input(self) -> NetworkInput:
+        """Colour order and resize rule."""
+        raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """Settings baked into the graphs, for the manifest."""
+        raise NotImplementedError
+
+    def run_role(self, role: str, inputs: tuple[Tensor, ...], taps: Taps | None = None) -> tuple[Tensor, ...]:
+        """Call one role by its name."""
+        return getattr(self, role)(*inputs, taps=taps)

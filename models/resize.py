@@ -1,0 +1,159 @@
+"""Resampling written as small matrix products and gathers.
+
+Every resize of the networks is separable, so it is two products with matrices of a few
+hundred rows. That is exact, fast on every executor and leaves no `Resize` node, whose
+rounding and coordinate rules differ between runtimes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CUBIC_A = -0.75  # Keys' parameter as OpenCV and PyTorch use it
+
+
+def linear_matrix(source: int, target: int, like: Tensor) -> Tensor:
+    """Bilinear weights with aligned corners.
+
+    Args:
+        source: length of the axis before.
+        target: length of the axis after.
+        like: a tensor whose dtype and device the result takes.
+
+    Returns:
+        `[target, source]`; every row sums to one.
+    """
+    distance = _aligned_distance(source, target, like, margin=0)  # [target, source]
+    return torch.clamp(1.0 - distance, min=0.0)
+
+
+def cubic_matrix(source: int, target: int, like: Tensor) -> Tensor:
+    """Bicubic weights with aligned corners and replicated edges, `[target, source]`."""
+    margin = 2
+    weight = cubic_kernel(_aligned_distance(source, target, like, margin))  # [target, source+4]
+    first = weight[:, : margin + 1].sum(1, keepdim=True)
+    last = weight[:, -margin - 1 :].sum(1, keepdim=True)
+    return torch.cat([first, weight[:, margin + 1 : -margin - 1], last], dim=1)
+
+
+def cubic_kernel(distance: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel of a non-negative distance, element by element."""
+    near = ((CUBIC_A + 2.0) * distance - (CUBIC_A + 3.0)) * distance * distance + 1.0
+    far = CUBIC_A * (distance - 1.0) * (distance - 2.0) * (distance - 2.0)  # factored: no cancellation
+    zero = torch.zeros_like(distance)
+    return torch.where(distance <= 1.0, near, torch.where(distance < 2.0, far, zero))
+
+
+def _aligned_distance(source: int, target: int, like: Tensor, margin: int) -> Tensor:
+    """|position of each target pixel - each source pixel|, `[target, source + 2 * margin]`."""
+    steps = torch.arange(target, device=like.device).to(like.dtype)
+    last = torch.ones_like(steps[:1]) * (target - 1)
+    position = steps * (torch.ones_like(last) * (source - 1) / torch.clamp(last, min=1.0))
+    pixels = (torch.arange(source + 2 * margin, device=like.device) - margin).to(like.dtype)
+    return (position.unsqueeze(1) - pixels.unsqueeze(0)).abs()
+
+
+def resize_maps(maps: Tensor, height_matrix: Tensor, width_matrix: Tensor) -> Tensor:
+    """Resize the last two axes.
+
+    Args:
+        maps: `[..., h, w]`.
+        height_matrix: `[H, h]`.
+        width_matrix: `[W, w]`.
+
+    Returns:
+        `[..., H, W]`.
+    """
+    # The width first: rows of the input are contiguous, so it is one plain matrix product.
+    return torch.matmul(height_matrix, torch.matmul(maps, width_matrix.transpose(0, 1)))
+
+
+def resize_linear(maps: Tensor, height: int, width: int) -> Tensor:
+    """Bilinear resize with aligned corners, `[..., h, w]` to `[..., height, width]`."""
+    return resize_maps(
+        maps, linear_matrix(maps.shape[-2], height, maps), linear_matrix(maps.shape[-1], width, maps)
+    )
+
+
+def resize_cubic(maps: Tensor, height: int, width: int) -> Tensor:
+    """Bicubic resize with aligned corners, `[..., h, w]` to `[..., height, width]`."""
+    return resize_maps(
+        maps, cubic_matrix(maps.shape[-2], height, maps), cubic_matrix(maps.shape[-1], width, maps)
+    )
+
+
+def nearest_index(source: int, target: int, device: torch.device) -> Tensor:
+    """Source index of every target index: `min(floor(target_index * source / target), source - 1)`.
+
+    The factor is rounded to float32 first, as PyTorch's `nearest` does: an exact quotient, or
+    `Resize` of ONNX, picks other pixels at some sizes (720 to 145, 90 to 25).
+
+    Returns:
+        int64 `[target]`.
+    """
+    steps = torch.arange(target, device=device).to(torch.float32)
+    index = torch.floor(steps * _quotient(source, target, steps)).to(torch.int64)
+    return torch.minimum(index, torch.ones_like(index) * (source - 1))
+
+
+def _quotient(source: int, target: int, like: Tensor) -> Tensor:
+    """`source / target` rounded to float32, `[1]`."""
+    one = torch.ones(1, device=like.device, dtype=torch.float32)
+    return (one * source) / (one * target)
+
+
+def resize_nearest(labels: Tensor, height: int, width: int) -> Tensor:
+    """Nearest resize of a label map, `[H, W]` to `[height, width]`."""
+    rows = nearest_index(labels.shape[0], height, labels.device)
+    columns = nearest_index(labels.shape[1], width, labels.device)
+    return labels.index_select(0, rows).index_select(1, columns)
+
+
+def resize_frame(frame: Tensor, height: int, width: int) -> Tensor:
+    """Bicubic resize of a frame as `cv2.resize(..., INTER_CUBIC)` does it on float32.
+
+    Half-pixel centres, no antialiasing, replicated edges, no clipping of the result.
+
+    Args:
+        frame: `[H, W, 3]`, float.
+        height: target height.
+        width: target width.
+
+    Returns:
+        `[height, width, 3]`.
+    """
+    source_height, source_width, channels = frame.shape
+    flat = frame.reshape(source_height, source_width * channels)
+    rows = _sum_of_taps(flat, 0, source_height, height)
+    return _sum_of_taps(rows.reshape(height, source_width, channels), 1, source_width, width)
+
+
+def _sum_of_taps(image: Tensor, axis: int, source: int, target: int) -> Tensor:
+    """One axis of the bicubic frame resize: four gathers, weighted and summed."""
+    shape = [1] * image.dim()
+    shape[axis] = -1
+    result = None
+    for index, weight in zip(*_half_pixel_taps(source, target, image), strict=True):
+        tap = image.index_select(axis, index) * weight.reshape(shape)
+        result = tap if result is None else result + tap
+    assert result is not None
+    return result
+
+
+def _half_pixel_taps(source: int, target: int, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Indices and weights of the four taps of every target pixel, each `[target]`.
+
+    The position ((2i + 1) * source - target) / (2 * target) is kept as an integer fraction: as a float32
+    number it would be off by 3e-5 pixels at the right edge of a wide frame.
+    """
+    steps = torch.arange(target, device=like.device)
+    position = (steps.to(torch.float32) + 0.5) * _quotient(source, target, like) - 0.5
+    first = torch.floor(position).to(torch.int64)  # off by one at worst where the fraction is 0 or 1
+    remainder = (2 * steps + 1) * source - target - first * (2 * target)
+    fraction = remainder.to(like.dtype) / (torch.ones(1, device=like.device, dtype=like.dtype) * (2 * target))
+    indices, weights = [], []
+    for offset in (-1, 0, 1, 2):
+        indices.append(torch.clamp(first + offset, min=0).minimum(torch.ones_like(first) * (source - 1)))
+        weights.append(cubic_kernel((fraction - offset).abs()))
+    return indices, weights

@@ -1,0 +1,83 @@
+"""Whole networks: sizes, configurations and what must not change a result."""
+
+import numpy as np
+import pytest
+import torch
+
+from vosrt.errors import Error
+from vosrt.models import build_network, load_stand_in_weights
+from vosrt.models.cfbi import ELCP_SKIPPED_BLOCK
+
+
+def run_two_frames(network, *, objects=2, rows=None, size=(65, 81), frame_size=(66, 80)):
+    """Reference on frame 0, probabilities and labels of frame 1."""
+    random = np.random.default_rng(3)
+    frames = torch.from_numpy(random.integers(0, 256, (2, 1, *frame_size, 3)).astype(np.uint8))
+    labels = torch.zeros(frame_size, dtype=torch.int32)
+    for index in range(objects):
+        labels[10 + 12 * index : 20 + 12 * index, 8 + 9 * index : 30 + 9 * index] = index + 1
+    rows = torch.arange(objects + 1, dtype=torch.int32) if rows is None else rows
+    with torch.no_grad():
+        first, second = (network.encode(frame, torch.empty(size)) for frame in frames)
+        reference = network.reference(*first[:-1], labels, rows)
+        inputs = []
+        for index in range(len(network.scales)):
+            inputs += [second[index], *reference[2 * index : 2 * index + 2], first[index]]
+        return network.segment(*inputs, second[-1], labels, rows)
+
+
+@pytest.mark.parametrize("model", ["cfbi", "cfbi_plus", "elcp", "cfbi-lite"])
+def test_probabilities_sum_to_one_and_labels_are_row_labels(model):
+    network = build_network(model, "mobilenetv2" if model in ("cfbi", "elcp") else None)
+    load_stand_in_weights(network)
+    rows = torch.tensor([0, 7, 3, -1], dtype=torch.int32)
+    probabilities, labels = run_two_frames(network, rows=rows)
+    assert probabilities.shape == (4, 66, 80)
+    torch.testing.assert_close(probabilities.sum(0), torch.ones(66, 80))
+    assert probabilities[3].max() == 0  # unused capacity
+    assert set(labels.unique().tolist()) <= {0, 7, 3}
+
+
+@pytest.mark.parametrize("model", ["cfbi", "cfbi-lite"])
+def test_unused_rows_do_not_change_probabilities(model):
+    network = build_network(model, "mobilenetv2" if model == "cfbi" else None)
+    load_stand_in_weights(network)
+    plain, _ = run_two_frames(network)
+    padded, _ = run_two_frames(network, rows=torch.tensor([0, 1, 2, -1, -1], dtype=torch.int32))
+    torch.testing.assert_close(padded[:3], plain, atol=1e-5, rtol=0)
+
+
+def test_elcp_is_cfbi_without_biases_and_one_block():
+    elcp = build_network("elcp", "mobilenetv2")
+    cfbi = build_network("cfbi", "mobilenetv2")
+    load_stand_in_weights(cfbi)
+    state = cfbi.state_dict()
+    state["bg_bias"].zero_()
+    state["fg_bias"].zero_()
+    cfbi.load_state_dict(state)
+    cfbi.ensembler.steps = [step for step in cfbi.ensembler.steps if step[1] != ELCP_SKIPPED_BLOCK]
+    load_stand_in_weights(elcp)
+    expected, found = run_two_frames(cfbi), run_two_frames(elcp)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    missing = set(state) - set(elcp.state_dict())
+    assert {name.split(".")[1] if "." in name else name for name in missing} == {
+        "bg_bias",
+        "fg_bias",
+        "IA5",
+        "layer5",
+    }
+
+
+def test_lite_has_about_1_75_million_parameters():
+    count = sum(parameter.numel() for parameter in build_network("cfbi-lite").parameters())
+    assert 1.6e6 < count < 1.9e6
+
+
+@pytest.mark.parametrize(
+    ("model", "backbone", "allowed"),
+    [("cbfi", None, "cfbi, elcp, cfbi_plus, cfbi-lite"), ("cfbi", "resnet50", "resnet101, mobilenetv2")],
+)
+def test_unknown_networks_are_named(model, backbone, allowed):
+    with pytest.raises(Error, match=allowed):
+        build_network(model, backbone)
