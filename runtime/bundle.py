@@ -1,0 +1,79 @@
+"""A bundle folder, opened and verified."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vosrt.errors import BundleError
+from vosrt.manifest import Manifest, read_manifest, sha256_of_file
+from vosrt.manifest_graph import GraphFile
+
+
+class Bundle:
+    """A bundle whose manifest is valid and whose files are all there, inside the folder and unchanged."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Bundle:
+        """Open a bundle folder and verify every file that its manifest lists.
+
+        Raises:
+            BundleError: the manifest is wrong, or a file is missing, altered or outside the folder.
+        """
+        bundle = cls(Path(folder), read_manifest(folder))
+        verified: dict[str, str] = {}
+        for role, graph in bundle.manifest.graphs.items():
+            for precision, file in graph.files.items():
+                if verified.get(file.path) != file.sha256:
+                    bundle._verify(f"graphs.{role}.file.{precision}", file)
+                    verified[file.path] = file.sha256
+        return bundle
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions in which every graph is there."""
+        return tuple(self.manifest.graphs["encode"].files)
+
+    def graph_path(self, role: str, *, precision: str) -> Path:
+        """Return the file of a graph in one precision.
+
+        Raises:
+            BundleError: the bundle does not hold that precision.
+        """
+        if precision not in self.precisions:
+            raise BundleError(
+                f"bundle {self.manifest.name}: precision",
+                value=precision,
+                allowed=", ".join(self.precisions),
+                cure=f"choose one of these, or export again with --precision {precision}",
+            )
+        return self.folder / self.manifest.graphs[role].files[precision].path
+
+    def _verify(self, place: str, file: GraphFile) -> None:
+        path = self.folder / file.path
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise BundleError(
+                f"{place}.path leaves the bundle folder through a link",
+                value=file.path,
+                allowed=f"a file inside {self.folder}",
+                cure="copy the file into the folder",
+            )
+        if not path.is_file():
+            raise BundleError(
+                f"{place}.path: {path} is not there", cure="copy the whole bundle folder, or export again"
+            )
+        try:
+            digest = sha256_of_file(path)
+        except OSError as error:
+            raise BundleError(f"{place}.path: {path} cannot be read ({error.strerror})") from error
+        if digest != file.sha256:
+            raise BundleError(
+                f"{place}.sha256: {path} is not the file that was exported",
+                value=digest,
+                allowed=file.sha256,
+                cure="copy the bundle again, or export again; never edit a graph in place",
+            )

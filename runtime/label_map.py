@@ -1,0 +1,72 @@
+"""Label maps as indexed PNG: the pixel value is the object id, the palette is only for viewing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+
+
+def davis_palette() -> NDArray[np.uint8]:
+    """Return the palette of DAVIS and PASCAL VOC, RGB uint8 `[256, 3]`.
+
+    Bits 3k, 3k+1 and 3k+2 of an id are bit 7-k of red, green and blue.
+    """
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for channel in range(3):
+        for k in range(8):
+            bit = (ids >> (3 * k + channel)) & 1 if 3 * k + channel < 8 else np.zeros_like(ids)
+            palette[:, channel] |= (bit << (7 - k)).astype(np.uint8)
+    return palette
+
+
+def read_label_map(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read a mask image's index plane.
+
+    Args:
+        path: an 8-bit PNG of mode P (indexed) or L (grey); both hold ids as pixel values.
+
+    Returns:
+        Object ids, uint8 `[H, W]`.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds colours instead of ids.
+    """
+    image_module = import_for("reading a mask", "PIL.Image")
+    try:
+        with image_module.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise InputError(
+                    f"mask {os.fspath(path)}: image mode",
+                    value=image.mode,
+                    allowed="P (indexed) or L (grey), 8 bits, where a pixel's value is an object id",
+                    cure="save the mask with a palette; colours cannot be turned back into ids",
+                )
+            return np.array(image, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise InputError(f"mask {os.fspath(path)} is not there", cure="check the path") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+        raise InputError(f"mask {os.fspath(path)} cannot be read ({error})", cure="write it again") from error
+
+
+def write_label_map(
+    path: str | os.PathLike[str], labels: NDArray[np.uint8], *, palette: NDArray[np.uint8] | None = None
+) -> None:
+    """Write a label map as indexed PNG; a killed process leaves either the whole file or none.
+
+    Args:
+        path: where to write.
+        labels: object ids, uint8 `[H, W]`.
+        palette: RGB uint8 `[256, 3]`; None for the palette of DAVIS.
+    """
+    image = import_for("writing a mask", "PIL.Image").fromarray(labels)
+    image.putpalette((davis_palette() if palette is None else palette).tobytes())
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.part")
+    image.save(temporary, format="PNG")
+    temporary.replace(target)

@@ -1,0 +1,237 @@
+"""The manifest of a bundle (`bundle.json`): what the graphs take and give, and what a stream remembers.
+
+The runtime learns everything about a network from here; it knows no family by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vosrt.errors import BundleError
+from vosrt.manifest_graph import (
+    NAME,
+    ROLES,
+    Graph,
+    GraphFile,
+    GraphInput,
+    TensorType,
+    all_to_json,
+    parse_sha256,
+)
+from vosrt.manifest_links import check_links
+from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.resize_rule import SMALLEST_SIDE, ResizeRule, parse_resize_rule, resize_rule_to_json
+from vosrt.strict_json import Node, parse_json, read_json_file
+
+__all__ = [
+    "Checkpoint",
+    "Graph",
+    "GraphFile",
+    "GraphInput",
+    "InputRule",
+    "Manifest",
+    "StateEntry",
+    "StateTensor",
+    "TensorType",
+    "read_manifest",
+    "sha256_of_file",
+    "write_bundle_manifest",
+]
+
+FORMAT = 1
+FILE_NAME = "bundle.json"
+COLORS = ("bgr", "rgb")
+MOST_OBJECTS = 254  # ids 1..254 of a uint8 mask
+_FIELDS = [
+    "format",
+    "name",
+    "family",
+    "source",
+    "producer",
+    "input",
+    "frame_size",
+    "objects",
+    "options",
+    "graphs",
+]
+_FIELDS += ["state", "parity"]
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
+_LABEL_ALLOWED = "letters, digits, '.', '_', '+' and '-'"
+
+Option = str | int | float | bool | list[str | int | float | bool | None] | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the weights came from."""
+
+    file: str
+    sha256: str
+    stand_in: bool  # True: generated weights, not trained ones
+
+    @classmethod
+    def parse(cls, node: Node) -> Checkpoint:
+        """Read from JSON."""
+        fields = node.fields(["file", "sha256", "stand_in"])
+        return cls(fields["file"].text(), parse_sha256(fields["sha256"]), fields["stand_in"].boolean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON."""
+        return {"file": self.file, "sha256": self.sha256, "stand_in": self.stand_in}
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """How a frame enters the network. Frames are always given as BGR uint8, whatever `color` says."""
+
+    color: str  # order in which the graph treats the channels: "bgr" or "rgb"; informational
+    resize: ResizeRule
+
+    @classmethod
+    def parse(cls, node: Node) -> InputRule:
+        """Read from JSON."""
+        fields = node.fields(["color", "resize"])
+        return cls(fields["color"].choice(COLORS), parse_resize_rule(fields["resize"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON."""
+        return {"color": self.color, "resize": resize_rule_to_json(self.resize)}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything the runtime needs to know about a bundle."""
+
+    name: str
+    family: str
+    source: Checkpoint
+    input: InputRule
+    graphs: Mapping[str, Graph]  # role -> graph
+    state: Mapping[str, StateEntry]
+    producer: Mapping[str, str] = field(default_factory=dict)  # program -> version
+    frame_size: tuple[int, int] | None = None  # height, width; None: frames of any size
+    objects: int | None = None  # None: any number of objects
+    options: Mapping[str, Option] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)  # figures measured at export, free form
+
+    @classmethod
+    def parse(cls, node: Node) -> Manifest:
+        """Read from JSON; every field, and that the fields fit together.
+
+        Raises:
+            BundleError: names the field by its place in the document, what it holds and what is allowed.
+        """
+        version = node.mapping().get("format")  # before the other fields: a later format may have new ones
+        if version is not None and version.integer(minimum=1, allowed=str(FORMAT)) != FORMAT:
+            raise version.error(allowed=str(FORMAT), cure="export again, or install the vosrt that wrote it")
+        fields = node.fields(_FIELDS)
+        graphs = fields["graphs"].mapping(names=ROLES)
+        state = fields["state"].mapping(pattern=NAME)
+        manifest = cls(
+            name=fields["name"].text(_LABEL, allowed=_LABEL_ALLOWED),
+            family=fields["family"].text(_LABEL, allowed=_LABEL_ALLOWED),
+            source=Checkpoint.parse(fields["source"]),
+            producer={name: value.text() for name, value in fields["producer"].mapping().items()},
+            input=InputRule.parse(fields["input"]),
+            frame_size=_frame_size(fields["frame_size"]),
+            objects=_objects(fields["objects"]),
+            options={name: _option(value) for name, value in fields["options"].mapping().items()},
+            graphs={role: Graph.parse(value) for role, value in graphs.items()},
+            state={name: StateEntry.parse(value) for name, value in state.items()},
+            parity={name: value.value for name, value in fields["parity"].mapping().items()},
+        )
+        check_links(manifest, document=node.document)
+        return manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON; `parse` of it gives an equal manifest."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "family": self.family,
+            "source": self.source.to_json(),
+            "producer": dict(self.producer),
+            "input": self.input.to_json(),
+            "frame_size": None if self.frame_size is None else list(self.frame_size),
+            "objects": self.objects,
+            "options": dict(self.options),
+            "graphs": all_to_json(self.graphs),
+            "state": all_to_json(self.state),
+            "parity": dict(self.parity),
+        }
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+    """Read and validate the manifest of a bundle folder; the graph files are not opened.
+
+    Raises:
+        BundleError: the manifest is missing, unreadable or wrong.
+    """
+    return Manifest.parse(read_json_file(Path(folder) / FILE_NAME))
+
+
+def write_bundle_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:
+    """Validate a manifest and write it into a bundle folder; a reader never sees half of it.
+
+    Args:
+        folder: the bundle folder, with the graph files in it.
+        manifest: what to write.
+
+    Returns:
+        The path of the written `bundle.json`.
+
+    Raises:
+        BundleError: the manifest would not be accepted by `read_manifest`.
+    """
+    path = Path(folder) / FILE_NAME
+    try:
+        text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        cure = "use finite Python numbers, strings, lists and dicts in options and parity"
+        raise BundleError(f"{path} cannot be written as JSON ({error})", cure=cure) from error
+    Manifest.parse(Node(parse_json(text.encode(), document=str(path)), document=str(path)))
+    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    return path
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _objects(node: Node) -> int | None:
+    if node.value is None:
+        return None
+    return node.integer(1, MOST_OBJECTS, allowed=f"null or an integer from 1 to {MOST_OBJECTS}")
+
+
+def _frame_size(node: Node) -> tuple[int, int] | None:
+    if node.value is None:
+        return None
+    if not isinstance(node.value, list) or len(node.value) != 2:
+        raise node.error(allowed="null or [height, width]")
+    height, width = (side.integer(minimum=SMALLEST_SIDE) for side in node.items())
+    return height, width
+
+
+def _option(node: Node) -> Option:
+    if isinstance(node.value, list):
+        return [item.scalar() for item in node.items()]
+    if isinstance(node.value, dict):
+        raise node.error(allowed="a string, a number, true, false, null or a list of these")
+    return node.scalar()

@@ -1,0 +1,26 @@
+"""Imports of packages that only some uses need."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from vosrt.errors import MissingDependencyError
+
+_INSTALL = {"cv2": "pip install opencv-python", "PIL": "pip install pillow"}
+
+
+def import_for(purpose: str, module: str) -> ModuleType:
+    """Import a module where it is used.
+
+    Raises:
+        MissingDependencyError: names the purpose, the module and the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise MissingDependencyError(
+            f"{purpose} needs {package}, which cannot be imported ({error})",
+            cure=_INSTALL.get(package, f"pip install {package}"),
+        ) from error

@@ -1,0 +1,106 @@
+"""Checks of what the user gives to a stream: frames and masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vosrt.errors import InputError
+from vosrt.resize_rule import SMALLEST_SIDE
+
+VOID = 255  # mask value: nothing is said about this pixel
+
+
+def checked_frame(
+    frame: object, *, fixed: tuple[int, int] | None = None, first: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Check a frame.
+
+    Args:
+        frame: what the user gave.
+        fixed: the frame size (height, width) for which the bundle was exported, if any.
+        first: the size of the stream's first frame, if there was one.
+
+    Returns:
+        The same array: uint8 `[H, W, 3]`, BGR.
+
+    Raises:
+        InputError: says what is wrong with the frame and how to mend it.
+    """
+    array = _uint8(frame, "frame", "uint8 BGR, as OpenCV reads it", "(frame * 255).astype(numpy.uint8)")
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise InputError(
+            "frame shape", value=array.shape, allowed="[height, width, 3], BGR", cure=_channel_cure(array)
+        )
+    height, width = array.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        allowed = f"at least {SMALLEST_SIDE} pixels on each side"
+        raise InputError("frame size", value=f"{height}x{width}", allowed=allowed, cure="use larger frames")
+    if fixed is not None and (height, width) != fixed:
+        raise InputError(
+            "frame size",
+            value=f"{height}x{width}",
+            allowed=f"{fixed[0]}x{fixed[1]}, for which the bundle was exported",
+            cure="resize the frames and masks, or export for frames of any size",
+        )
+    if first is not None and (height, width) != first:
+        raise InputError(
+            "frame size",
+            value=f"{height}x{width}",
+            allowed=f"{first[0]}x{first[1]}, the size of the stream's first frame",
+            cure="open a new stream for another size",
+        )
+    return array
+
+
+def checked_mask(mask: object, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Check a mask that belongs to a frame of the given size (height, width).
+
+    Returns:
+        The same array: uint8 `[H, W]` with at least one object.
+
+    Raises:
+        InputError: says what is wrong with the mask and how to mend it.
+    """
+    array = _uint8(mask, "mask", "uint8 object ids", "mask.astype(numpy.uint8), with ids from 1 to 254")
+    if array.shape != size:
+        cure = "resize the mask with nearest-neighbour interpolation, so that no ids are invented"
+        if array.ndim == 3:
+            cure = "give the index plane of the PNG, not its colours: vosrt.label_map.read_label_map(path)"
+        raise InputError(
+            "mask shape", value=array.shape, allowed=f"{list(size)}, the frame's size", cure=cure
+        )
+    if not objects_of(array):
+        raise InputError(
+            "mask holds no object",
+            value=sorted({int(value) for value in np.unique(array)}),
+            allowed="ids from 1 to 254; 0 is background, 255 is void",
+            cure="mark at least one object, or leave the mask out",
+        )
+    return array
+
+
+def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:
+    """Return the object ids in a mask, ascending; neither 0 nor 255 is an object."""
+    counts = np.bincount(mask.ravel(), minlength=256)
+    return tuple(int(value) for value in np.flatnonzero(counts[:VOID]) if value != 0)
+
+
+def _uint8(given: object, name: str, allowed: str, cure: str) -> NDArray[Any]:
+    if not isinstance(given, np.ndarray):
+        kind = type(given).__name__
+        raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
+    if given.dtype != np.uint8:
+        raise InputError(f"{name} dtype", value=str(given.dtype), allowed=allowed, cure=f"convert it: {cure}")
+    return given
+
+
+def _channel_cure(array: NDArray[Any]) -> str:
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+        return "cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"
+    if array.ndim == 3 and array.shape[2] == 4:
+        return "cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR)"
+    if array.ndim == 4:
+        return "give one frame at a time"
+    return "give an image with three channels"

@@ -1,0 +1,189 @@
+"""Frames from a video file or from a folder of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+FOLDER_RATE = Fraction(24)  # frames per second; image folders do not say, DAVIS was filmed at 24
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame and where it comes from."""
+
+    image: NDArray[np.uint8]  # BGR [H, W, 3]
+    name: str  # stem of the image file, or the frame's number with five digits
+    timestamp: float  # seconds
+
+
+def open_source(path: str | os.PathLike[str]) -> VideoFile | ImageFolder:
+    """Open a folder of images or a video file.
+
+    Raises:
+        InputError: nothing is there, or it holds no frames.
+    """
+    if not Path(path).exists():
+        raise InputError(
+            f"source {os.fspath(path)} is not there", cure="give a video file or a folder of images"
+        )
+    return ImageFolder(path) if Path(path).is_dir() else VideoFile(path)
+
+
+class VideoFile:
+    """The frames of a video file in the order of display, turned upright; each can be read once.
+
+    Attributes:
+        rate: frames per second.
+        length: how many frames the file says it holds; None when it does not say.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._av = import_for("reading a video", "av")
+        try:
+            self._container = self._av.open(str(self.path))
+        except (OSError, self._av.FFmpegError) as error:
+            raise self._error(f"is not a readable video ({_reason(error)})") from error
+        if not self._container.streams.video:
+            raise self._error("holds no video, only sound or data")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or FOLDER_RATE)
+        self.length: int | None = self._stream.frames or None
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the frames.
+
+        Raises:
+            InputError: the file holds no frame, is cut off or damaged, or changes its size.
+        """
+        count = 0
+        first: SourceFrame | None = None
+        for frame in self._decoded():
+            image = _upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))
+            timestamp = float(count / self.rate) if frame.time is None else float(frame.time)
+            current = SourceFrame(image, f"{count:05d}", timestamp)
+            first = first or current
+            _check_size(self.path, first, current)
+            yield current
+            count += 1
+        if count == 0:
+            raise self._error("holds no frame")
+
+    def _decoded(self) -> Iterator[Any]:
+        count = 0
+        try:
+            for frame in self._container.decode(self._stream):
+                yield frame
+                count += 1
+        except self._av.FFmpegError as error:
+            raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
+
+    def _error(self, what: str) -> InputError:
+        return InputError(f"source {self.path} {what}", cure="copy or convert the video again")
+
+
+class ImageFolder:
+    """The images of a folder in the sorted order of their names.
+
+    Attributes:
+        rate: frames per second, assumed.
+        length: how many images there are.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = FOLDER_RATE) -> None:
+        self.path = Path(path)
+        self.rate = rate
+        files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        self.files = sorted(file for file in files if not file.name.startswith("."))
+        self.length: int | None = len(self.files)
+        if not self.files:
+            raise InputError(
+                f"source {self.path} holds no images",
+                allowed=", ".join(IMAGE_SUFFIXES),
+                cure="give the folder that directly holds the frames",
+            )
+        stems: dict[str, Path] = {}
+        for file in self.files:
+            if file.stem in stems:
+                raise InputError(
+                    f"source {self.path} holds two images of one name",
+                    value=f"{stems[file.stem].name}, {file.name}",
+                    cure="move one of them away: results are named after frames",
+                )
+            stems[file.stem] = file
+
+    def __enter__(self) -> ImageFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing to close; as for a video file."""
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the frames.
+
+        Raises:
+            InputError: an image cannot be decoded or has another size than the first.
+        """
+        cv2 = import_for("reading images", "cv2")
+        first: SourceFrame | None = None
+        for count, file in enumerate(self.files):
+            data = np.frombuffer(file.read_bytes(), np.uint8)
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            if image is None:
+                cure = "copy the image again, or move it away"
+                raise InputError(f"image {file} is damaged or cut off", cure=cure)
+            current = SourceFrame(image, file.stem, float(count / self.rate))
+            first = first or current
+            _check_size(self.path, first, current)
+            yield current
+
+
+def _check_size(path: Path, first: SourceFrame, current: SourceFrame) -> None:
+    if current.image.shape != first.image.shape:
+        height, width = current.image.shape[:2]
+        raise InputError(
+            f"source {path}: size of frame {current.name}",
+            value=f"{height}x{width}",
+            allowed=f"{first.image.shape[0]}x{first.image.shape[1]}, the size of frame {first.name}",
+            cure="resize the frames to one size, or run the parts one by one",
+        )
+
+
+def _upright(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
+    # FFmpeg gives the counter-clockwise turn in degrees that puts the frame upright
+    turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

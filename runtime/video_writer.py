@@ -1,0 +1,101 @@
+"""Writes frames as an H.264 video that is playable at any moment."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vosrt.errors import InputError, MissingDependencyError
+from vosrt.optional_import import import_for
+
+_ENCODER = "libx264"
+_FRAGMENTED = "frag_every_frame+empty_moov+default_base_moof"  # each frame is playable once it is written
+_HYBRID = (61, 7)  # libavformat of FFmpeg 7.1, which can turn the fragments into an ordinary file at the end
+_BT709, _LIMITED = 1, 1  # FFmpeg's numbers for the colour space of HD video and for its range 16..235
+
+
+class VideoWriter:
+    """An MP4 under construction: a killed process leaves all but its last frames readable.
+
+    The file is opened with the first frame, whose size all frames share.
+
+    Args:
+        path: the file to write; an existing one is overwritten.
+        rate: frames per second.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction | float) -> None:
+        self.path = Path(path)
+        self.count = 0
+        self._rate = Fraction(rate).limit_denominator(100_000)
+        self._av = import_for("writing a video", "av")
+        if _ENCODER not in self._av.codecs_available:
+            raise MissingDependencyError(
+                f"this installation of av cannot encode H.264 ({_ENCODER} is not in it)",
+                cure="pip install --force-reinstall --only-binary av av",
+            )
+        self._container: Any = None
+        self._stream: Any = None
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Append a frame, BGR uint8 `[H, W, 3]`."""
+        image = _even(image)
+        if self._container is None:
+            self._open(image.shape[0], image.shape[1])
+        frame = self._av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts = self.count
+        frame.time_base = 1 / self._rate
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        self.count += 1
+
+    def close(self) -> None:
+        """Finish the file; nothing happens when no frame was written or it is closed already."""
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        try:
+            for packet in self._stream.encode():
+                container.mux(packet)
+        finally:
+            container.close()
+
+    def _open(self, height: int, width: int) -> None:
+        hybrid = "hybrid_fragmented+" if self._av.library_versions["libavformat"] >= _HYBRID else ""
+        options = {"movflags": hybrid + _FRAGMENTED, "flush_packets": "1"}
+        try:
+            self._container = self._av.open(str(self.path), "w", format="mp4", options=options)
+        except OSError as error:
+            cure = "choose a folder that exists and can be written"
+            raise InputError(f"video {self.path} cannot be written ({error.strerror})", cure=cure) from error
+        # zerolatency: no frame waits inside the encoder, where a kill would lose it
+        settings = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
+        stream = self._container.add_stream(_ENCODER, rate=self._rate, options=settings)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.gop_size = max(1, round(self._rate))  # a key frame each second, for seeking
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        self._stream = stream
+
+
+def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat the last row and column where a side is odd: yuv420p halves both sides of the colour planes."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return np.ascontiguousarray(image)
