@@ -1,0 +1,233 @@
+"""Writes a bundle: traces the network, finishes its graphs, checks them, and moves the folder into place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+import vosrt
+from vosrt.bundle import Bundle
+from vosrt.errors import ExportError
+from vosrt.export.half_precision import to_half_precision
+from vosrt.export.parity import ParityReport, measure_parity
+from vosrt.export.rewriting import finish_graph, strip_function_bodies
+from vosrt.export.tensorrt_lint import lint_for_tensorrt
+from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
+from vosrt.manifest import Checkpoint, Manifest, sha256_of_file, write_bundle_manifest
+from vosrt.models import VosNetwork
+from vosrt.resize_rule import parse_resize_rule
+from vosrt.strict_json import Node
+
+PRECISIONS = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What a bundle fixes and holds.
+
+    Attributes:
+        frame: height and width of the frames; None for any.
+        objects: most objects; None for any number.
+        references: slots for frames with given masks; None for any number up to the network's capacity.
+        precisions: one graph file per role for each.
+        taps: add the network's intermediate results to the outputs, for checking.
+    """
+
+    frame: tuple[int, int] | None = None
+    objects: int | None = None
+    references: int | None = None
+    precisions: tuple[str, ...] = ("float32",)
+    taps: bool = False
+
+
+def export_bundle(
+    network: VosNetwork,
+    source: Checkpoint,
+    output: str | os.PathLike[str],
+    settings: ExportSettings | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[ParityReport]:
+    """Export a network as a bundle folder and check it against the network.
+
+    Args:
+        network: in evaluation mode, with its weights.
+        source: where the weights came from.
+        output: the folder to make.
+        settings: what is fixed.
+        overwrite: replace an existing bundle.
+
+    Returns:
+        one report per precision; they are in the bundle too.
+
+    Raises:
+        ExportError: the folder exists, a graph is not readable by TensorRT 8.5, or parity fails; then nothing
+            is left behind.
+    """
+    settings = settings or ExportSettings()
+    with _new_folder(Path(output), overwrite=overwrite) as folder:
+        traced = trace_network(network, settings)
+        manifest = write_bundle(network, traced, source, folder, settings)
+        reports = check_parity(network, Bundle.open(folder), settings)
+        document = manifest.to_json() | {"parity": {report.precision: report.to_json() for report in reports}}
+        write_bundle_manifest(folder, Manifest.parse(Node(document, document="bundle.json")))
+        return reports
+
+
+def trace_network(network: VosNetwork, settings: ExportSettings) -> dict[str, TracedGraph]:
+    """Trace every role; the result serves any weights of the same network."""
+    fixed = fixed_sizes(network, settings)
+    return {
+        role: trace_role(network, role, fixed=fixed, with_taps=settings.taps) for role in network.graphs()
+    }
+
+
+def fixed_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, int]:
+    """The named dimensions that the settings fix."""
+    fixed: dict[str, int] = {}
+    if settings.frame is not None:
+        rule = parse_resize_rule(Node(dict(network.network_input().resize), document="resize rule"))
+        height, width = rule.network_size(*settings.frame)
+        fixed.update(H=settings.frame[0], W=settings.frame[1], **network.grid_sizes(height, width))
+    if settings.objects is not None:
+        fixed["rows"] = settings.objects + 1
+    if settings.references is not None:
+        fixed["slots"] = settings.references
+    return fixed
+
+
+def write_bundle(
+    network: VosNetwork,
+    traced: Mapping[str, TracedGraph],
+    source: Checkpoint,
+    folder: Path,
+    settings: ExportSettings,
+) -> Manifest:
+    """Write graphs and manifest of a traced network into an existing folder.
+
+    Raises:
+        ExportError: a graph is not readable by TensorRT 8.5.
+    """
+    weights = dict(network.state_dict()) | dict(network.named_buffers())
+    files: dict[str, dict[str, dict[str, str]]] = {}
+    inputs: dict[str, list[str]] = {}
+    for role, graph in traced.items():
+        model = finish_graph(graph, weights)
+        check_for_tensorrt(role, model)
+        inputs[role] = [value.name for value in model.graph.input]
+        files[role] = {}
+        for precision in settings.precisions:
+            path = folder / (f"{role}.onnx" if precision == "float32" else f"{role}.{precision}.onnx")
+            onnx.save(model if precision == "float32" else to_half_precision(model), path)
+            files[role][precision] = {"path": path.name, "sha256": sha256_of_file(path)}
+    manifest = make_manifest(network, traced, source, settings, files, inputs)
+    write_bundle_manifest(folder, manifest)
+    return manifest
+
+
+def check_parity(network: VosNetwork, bundle: Bundle, settings: ExportSettings) -> list[ParityReport]:
+    """Measure parity of every precision.
+
+    Raises:
+        ExportError: a precision is over its limits.
+    """
+    reports = [
+        measure_parity(network, bundle, precision, with_taps=settings.taps)
+        for precision in settings.precisions
+    ]
+    failures = [f"{report.precision} {failure}" for report in reports for failure in report.failures()]
+    if failures:
+        raise ExportError(
+            "the exported graphs do not reproduce the network: " + "; ".join(failures[:8]),
+            cure="export float32 alone to see whether precision is the cause; otherwise report it",
+        )
+    return reports
+
+
+def make_manifest(
+    network: VosNetwork,
+    traced: Mapping[str, TracedGraph],
+    source: Checkpoint,
+    settings: ExportSettings,
+    files: Mapping[str, Mapping[str, Mapping[str, str]]],
+    inputs: Mapping[str, list[str]],
+) -> Manifest:
+    """The manifest of written graph files; `inputs` are the names that each graph still has."""
+    graphs = {}
+    for role, graph in traced.items():
+        named = {}
+        for name, tensor in graph.spec.inputs.items():
+            if tensor.source == "size":
+                name, tensor_json = "size", {"from": "size", "dtype": "int64", "shape": [2]}
+            else:
+                tensor_json = {"from": tensor.source, "dtype": tensor.dtype, "shape": list(tensor.shape)}
+            if name in inputs[role]:
+                named[name] = tensor_json
+        outputs = {
+            name: {"dtype": tensor.dtype, "shape": list(tensor.shape)}
+            for name, tensor in graph.spec.outputs.items()
+        }
+        graphs[role] = {"file": files[role], "inputs": named, "outputs": outputs}
+    network_input = network.network_input()
+    document = {
+        "format": 1,
+        "name": network.name,
+        "family": network.family,
+        "source": source.to_json(),
+        "producer": {"vosrt": vosrt.__version__, "torch": torch.__version__, "onnx": onnx.__version__},
+        "input": {"color": network_input.color, "resize": dict(network_input.resize)},
+        "frame_size": None if settings.frame is None else list(settings.frame),
+        "objects": settings.objects,
+        "options": network.options(),
+        "graphs": graphs,
+        "state": _state_with_sizes(network, settings),
+        "parity": {},
+    }
+    return Manifest.parse(Node(document, document="bundle.json"))
+
+
+def _state_with_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, Any]:
+    """The network's state entries with fixed dimensions as numbers."""
+    fixed = fixed_sizes(network, settings)
+    state = network.state()
+    for entry in state.values():
+        if settings.references is not None and "capacity" in entry:
+            entry["capacity"] = settings.references
+        for tensor in entry["tensors"].values():
+            tensor["shape"] = list(fix_shape(tensor["shape"], fixed))
+    return state
+
+
+def check_for_tensorrt(role: str, model: onnx.ModelProto) -> None:
+    """Refuse a graph that TensorRT 8.5 could not read."""
+    problems = lint_for_tensorrt(strip_function_bodies(model))
+    if problems:
+        raise ExportError(f"graph {role} leaves what TensorRT 8.5 reads: " + "; ".join(problems[:8]))
+
+
+@contextlib.contextmanager
+def _new_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder that takes the name `output` only when everything in it was written and checked."""
+    if output.exists() and not overwrite:
+        raise ExportError(f"{output} exists", cure="choose another --output, or give --overwrite")
+    if output.exists() and not (output / "bundle.json").is_file() and any(output.iterdir()):
+        raise ExportError(f"{output} is no bundle and is not replaced", cure="choose another --output")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if output.exists():
+            shutil.rmtree(output)
+        partial.replace(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

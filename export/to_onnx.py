@@ -1,0 +1,170 @@
+"""Checkpoint to bundle: `python export/to_onnx.py …` and `vosrt export …` are this program."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+
+INSTALL = (
+    "vosrt is not installed here: run  pip install -e '.[cpu,export]'  in the folder that holds setup.py"
+)
+
+try:
+    from vosrt.errors import Error, MissingDependencyError
+except ImportError:
+    sys.exit(INSTALL)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export a bundle; returns the exit status: 0, or 2 for a mistake of the user's."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return run(arguments)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export as the parsed command line says.
+
+    Raises:
+        Error: with what is wrong and how to mend it.
+    """
+    _require_packages()
+    from vosrt.export.bundle_writer import ExportSettings, export_bundle
+    from vosrt.manifest import Checkpoint
+    from vosrt.models import build_network, load_checkpoint, load_stand_in_weights
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    options = {
+        name: getattr(arguments, name)
+        for name in ("global_atrous", "minimum_pixels", "max_long_edge", "scale")
+        if getattr(arguments, name) is not None
+    }
+    network = build_network(arguments.model, arguments.backbone, **options)
+    if arguments.stand_in is not None:
+        load_stand_in_weights(network, arguments.stand_in)
+        source = Checkpoint(f"stand-in weights, salt {arguments.stand_in}", "0" * 64, True)
+    else:
+        file = load_checkpoint(network, arguments.checkpoint)
+        source = Checkpoint(file.name, file.sha256, False)
+    settings = ExportSettings(
+        frame=arguments.frame,
+        objects=arguments.objects,
+        references=arguments.references,
+        precisions=arguments.precision,
+        taps=arguments.taps,
+    )
+    reports = export_bundle(network, source, arguments.output, settings, overwrite=arguments.overwrite)
+    for report in reports:
+        print("\n".join(report.lines()))
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def _require_packages() -> None:
+    """Name every package that is missing before any of them is half used."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"exporting needs {', '.join(missing)}", cure="pip install 'vosrt[export,cpu]' (or [export,gpu])"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vosrt export",
+        description="Turn a checkpoint into a bundle: ONNX graphs with a manifest, checked against PyTorch.",
+    )
+    parser.add_argument("--model", required=True, help="cfbi, cfbi_plus, elcp or cfbi-lite")
+    parser.add_argument("--backbone", help="resnet101 or mobilenetv2 (default: the model's first)")
+    weights = parser.add_mutually_exclusive_group(required=True)
+    weights.add_argument(
+        "--checkpoint", metavar="FILE", help=".pth as published, a state dictionary, or .safetensors"
+    )
+    weights.add_argument(
+        "--stand-in",
+        metavar="SALT",
+        nargs="?",
+        const="f",
+        help="generated weights: proves the plumbing, not the masks",
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="bundle folder to make")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
+    fixed = parser.add_argument_group("sizes (each stays open when left out)")
+    fixed.add_argument("--frame", type=_size, metavar="HxW", help="frames of this size only, such as 480x854")
+    fixed.add_argument("--objects", type=_positive, metavar="N", help="at most so many objects")
+    fixed.add_argument(
+        "--references", type=_positive, metavar="N", help="so many frames with given masks are kept"
+    )
+    results = parser.add_argument_group("options that change results")
+    results.add_argument(
+        "--global-atrous", type=_positive, metavar="R", help="keep every R-th row and column of references"
+    )
+    results.add_argument(
+        "--minimum-pixels", type=_count, metavar="M", help="thin only objects with more than M R R pixels"
+    )
+    results.add_argument(
+        "--max-long-edge", type=_number, metavar="PIXELS", help="long edge of the network's input (1040)"
+    )
+    results.add_argument("--scale", type=_number, help="test-time scale (1)")
+    results.add_argument(
+        "--precision",
+        type=_precisions,
+        default=("float32",),
+        metavar="LIST",
+        help="float32, float16 or both (float32)",
+    )
+    parser.add_argument(
+        "--taps", action="store_true", help="add intermediate results to the outputs, for checking"
+    )
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or int(match[1]) < 32 or int(match[2]) < 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HEIGHTxWIDTH of at least 32x32, such as 480x854")
+    return int(match[1]), int(match[2])
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+def _precisions(text: str) -> tuple[str, ...]:
+    known = ("float32", "float16")
+    chosen = tuple(dict.fromkeys(text.split(",")))
+    if not set(chosen) <= set(known):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(known)}")
+    return chosen
+
+
+if __name__ == "__main__":
+    sys.exit(main())

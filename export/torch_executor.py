@@ -1,0 +1,46 @@
+"""Runs the graph roles of a network with PyTorch, for comparison with the exported graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vosrt.executor import Value, to_numpy
+from vosrt.models import TensorSpec, VosNetwork
+
+
+class TorchExecutor:
+    """The executor that a stream takes, on the network itself.
+
+    Args:
+        network: in evaluation mode.
+        frame_size: height and width of the network's input where the bundle has them fixed.
+        with_taps: add the network's named intermediate results to the outputs.
+    """
+
+    def __init__(
+        self, network: VosNetwork, *, network_size: tuple[int, int] | None = None, with_taps: bool = False
+    ) -> None:
+        self.network = network
+        self.network_size = network_size
+        self.with_taps = with_taps
+
+    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
+        """Run one role on named inputs; see `vosrt.executor.Executor`."""
+        spec = self.network.graphs()[role]
+        arguments = tuple(self._argument(name, tensor, inputs) for name, tensor in spec.inputs.items())
+        taps: dict[str, Tensor] | None = {} if self.with_taps else None
+        with torch.no_grad():
+            outputs = self.network.run_role(role, arguments, taps)
+        named = dict(zip(spec.outputs, outputs, strict=True)) | (taps or {})
+        return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in named.items()}
+
+    def _argument(self, name: str, spec: TensorSpec, inputs: Mapping[str, Value]) -> Tensor:
+        if spec.source == "size":  # the network reads it from the shape of a canvas
+            size = to_numpy(inputs["size"]) if "size" in inputs else self.network_size
+            assert size is not None
+            return torch.empty(int(size[0]), int(size[1]))
+        return torch.from_numpy(np.ascontiguousarray(to_numpy(inputs[name])))

@@ -1,0 +1,99 @@
+"""The export command line: every mistake gets a message and status 2, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from vosrt.export.to_onnx import main
+from vosrt.models import build_network, load_stand_in_weights, save_published
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def failing(capsys, *arguments):
+    """Standard error of a call that must end with status 2."""
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "cbfi", "--stand-in"], "--model: got 'cbfi'; allowed: cfbi, elcp, cfbi_plus, cfbi-lite"),
+        (["--model", "cfbi", "--backbone", "vgg", "--stand-in"], "allowed: resnet101, mobilenetv2"),
+        (["--model", "cfbi"], "one of the arguments --checkpoint --stand-in is required"),
+        (["--model", "cfbi", "--checkpoint", "no.pth"], "no checkpoint at no.pth"),
+        (["--model", "cfbi-lite", "--stand-in", "--frame", "480"], "'480' is no HEIGHTxWIDTH"),
+        (["--model", "cfbi-lite", "--stand-in", "--objects", "0"], "'0' is no whole number above 0"),
+        (["--model", "cfbi-lite", "--stand-in", "--precision", "int4"], "choose from float32, float16"),
+        (["--model", "cfbi-lite", "--stand-in", "--scale", "-1"], "'-1' is no number above 0"),
+    ],
+)
+def test_mistakes_are_explained(capsys, tmp_path, arguments, message):
+    assert message in failing(capsys, *arguments, "--output", str(tmp_path / "bundle"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_is_not_touched(capsys, tmp_path):
+    (tmp_path / "holiday.txt").write_text("photos")
+    arguments = ["--model", "cfbi-lite", "--stand-in", "--output", str(tmp_path)]
+    assert "exists; choose another --output, or give --overwrite" in failing(capsys, *arguments)
+    assert "is no bundle and is not replaced" in failing(capsys, *arguments, "--overwrite")
+    assert (tmp_path / "holiday.txt").read_text() == "photos"
+
+
+def test_a_checkpoint_of_another_network_is_refused(capsys, tmp_path):
+    network = build_network("cfbi-lite")
+    load_stand_in_weights(network)
+    save_published(network, tmp_path / "lite.pth")
+    message = failing(
+        capsys,
+        "--model",
+        "cfbi",
+        "--checkpoint",
+        str(tmp_path / "lite.pth"),
+        "--output",
+        str(tmp_path / "bundle"),
+    )
+    assert "does not fit cfbi-resnet101" in message
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_script_in_the_clone_is_the_same_program():
+    for command in (
+        [sys.executable, str(REPOSITORY / "export" / "to_onnx.py")],
+        [sys.executable, "-m", "vosrt", "export"],
+    ):
+        text = subprocess.run(
+            [*command, "--help"], capture_output=True, text=True, check=True, cwd="/"
+        ).stdout
+        assert "usage: vosrt export" in text
+
+
+def test_the_script_says_how_to_install_when_the_package_is_absent(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "-S", str(REPOSITORY / "export" / "to_onnx.py"), "--help"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert run.returncode != 0
+    assert "pip install -e '.[cpu,export]'" in run.stderr
+
+
+def test_missing_packages_are_named(tmp_path):
+    block = "import sys; sys.modules['torch'] = None; sys.modules['onnxscript'] = None\n"
+    arguments = ["--model", "cfbi", "--stand-in", "--output", "b"]
+    call = f"from vosrt.export.to_onnx import main; sys.exit(main({arguments}))"
+    run = subprocess.run(
+        [sys.executable, "-c", block + call], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert run.returncode == 2
+    assert "exporting needs torch, onnxscript" in run.stderr
+    assert "pip install 'vosrt[export,cpu]'" in run.stderr
+    assert torch.__version__  # the machine itself has it
