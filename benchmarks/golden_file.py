@@ -1,0 +1,167 @@
+"""Golden files: stored numbers of a network's stages, with what is needed to compute them again.
+
+Two layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
+`meta` names the model, the salt of the stand-in weights and the options. A *matching* file holds embeddings
+and, for each case, label maps, options (`<case>/info`) and the matching maps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.errors import InputError
+
+Arrays = Mapping[str, NDArray[Any]]
+# Name in a file's `meta` -> model and backbone here.
+MODELS = {
+    "cfbi_r101": ("cfbi", "resnet101"),
+    "cfbi_mobilenetv2": ("cfbi", "mobilenetv2"),
+    "cfbip_r101": ("cfbi_plus", "resnet101"),
+}
+LONG_EDGE_SINGLE_SCALE, LONG_EDGE_SCALES = 1040.0, 800.0
+
+
+@dataclass(frozen=True)
+class NetworkKey:
+    """What one export serves: every file with the same key, whatever its salt."""
+
+    model: str
+    backbone: str
+    global_atrous: int
+    minimum_pixels: int
+
+
+@dataclass(frozen=True)
+class GoldenSequence:
+    """A sequence file.
+
+    Attributes:
+        frames: uint8 `[T, H, W, 3]`, BGR.
+        given: frame index -> given labels uint8 `[H, W]`.
+        variants: (scale, flipped) of every pass whose probabilities are averaged.
+    """
+
+    name: str
+    arrays: Arrays
+    network: NetworkKey
+    salt: str
+    max_long_edge: float
+    variants: tuple[tuple[float, bool], ...]
+    frames: NDArray[np.uint8]
+    given: Mapping[int, NDArray[np.uint8]]
+
+    def stored(self, step: int, stage: str) -> NDArray[Any] | None:
+        """A stored tensor of a step, or of a frame for `image` and `embedding*`."""
+        match = re.fullmatch(r"(image|embedding)(_s\d+)?", stage)
+        key = f"{match[1]}_{step}{match[2] or ''}" if match else f"step{step}_{stage}"
+        return self.arrays.get(key)
+
+    def previous_mask(self, step: int) -> NDArray[np.uint8]:
+        """The label map that the step was fed when the file was made."""
+        for key in (f"step{step}_prev_mask", f"step{step - 1}_mask"):
+            if key in self.arrays:
+                return self.arrays[key]
+        if step == 1:
+            return self.given[0]
+        raise InputError(f"{self.name} holds no previous mask for step {step}")
+
+    def object_count(self, step: int) -> int:
+        """Rows of a step besides the background: the largest id of any label given before it."""
+        if f"step{step}_obj_num" in self.arrays:
+            return int(self.arrays[f"step{step}_obj_num"])
+        return max(int(labels.max()) for frame, labels in self.given.items() if frame < step)
+
+
+@dataclass(frozen=True)
+class MatchingCase:
+    """One case of a matching file; embeddings are float32 `[h, w, C]`, label maps `[h, w]`."""
+
+    name: str
+    arrays: Arrays  # the case's own, without its prefix
+    info: Mapping[str, Any]
+    query: NDArray[np.float32]
+    references: tuple[NDArray[np.float32], ...]
+    previous: NDArray[np.float32]
+
+
+GoldenContent = GoldenSequence | tuple[MatchingCase, ...]
+
+
+def read_golden(path: str | Path) -> GoldenContent:
+    """Read a golden file of either layout.
+
+    Raises:
+        InputError: not such a file, or for a model or option that is not known here.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no golden file ({error})", cure="give .npz files") from error
+    if any(key.endswith("/info") for key in arrays):
+        return _matching_cases(path.stem, arrays)
+    if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
+        return _sequence(path.stem, arrays, meta)
+    raise InputError(
+        f"{path}: layout or model {meta.get('model')!r} is not known",
+        allowed=f"sequences of {', '.join(MODELS)}, or matching cases",
+    )
+
+
+def _sequence(name: str, arrays: Arrays, meta: Mapping[str, Any]) -> GoldenSequence:
+    if meta.get("float16"):
+        raise InputError(f"{name}: made with matching in float16", allowed="float32")
+    model, backbone = MODELS[meta["model"]]
+    scales = [float(scale) for scale in meta.get("scales", [1.0])]
+    flips = (False, True) if meta.get("flip") else (False,)
+    given = {int(key[6:]): value for key, value in arrays.items() if re.fullmatch(r"label_\d+", key)}
+    if 0 not in given:
+        raise InputError(f"{name} holds no label_0")
+    network = NetworkKey(
+        model, backbone, _first(meta.get("global_atrous_rate", 1)), _first(meta.get("min_matching_pixels", 0))
+    )
+    default_edge = LONG_EDGE_SINGLE_SCALE if scales == [1.0] else LONG_EDGE_SCALES
+    return GoldenSequence(
+        name=name,
+        arrays=arrays,
+        network=network,
+        salt=str(meta.get("salt", "a" if model == "cfbi_plus" else "f")),
+        max_long_edge=float(meta.get("max_long_edge", default_edge)),
+        variants=tuple((scale, flip) for scale in scales for flip in flips),
+        frames=arrays["frames_bgr_u8"],
+        given=given,
+    )
+
+
+def _matching_cases(name: str, arrays: Arrays) -> tuple[MatchingCase, ...]:
+    prefixes = sorted({key.rsplit("/", 1)[0] for key in arrays if key.endswith("/info")})
+    references = tuple(
+        arrays[key] for key in sorted(key for key in arrays if re.fullmatch(r"reference_\d+", key))
+    )
+    cases = []
+    for prefix in prefixes:
+        own = {key[len(prefix) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{prefix}/")}
+        info = json.loads(str(own.pop("info")))
+        cases.append(
+            MatchingCase(f"{name}/{prefix}", own, info, arrays["query"], references, arrays["previous"])
+        )
+    return tuple(cases)
+
+
+def _first(value: Any) -> int:
+    """Options per scale are lists; only the finest scale has other values than the default."""
+    if isinstance(value, list):
+        if any(int(other) != int(value[-1]) for other in value[1:]):
+            raise InputError("options of the coarser scales", value=value, allowed="the same for all")
+        return int(value[0])
+    return int(value)

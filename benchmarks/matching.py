@@ -1,0 +1,279 @@
+"""Matching speed and memory: the published formulation, this project's PyTorch and its ONNX bodies.
+
+    python -m vosrt.benchmarks.matching --size 480x854 --objects 1
+
+Every variant runs in a process of its own and the variants take turns, so that a slow moment of the
+machine hits all of them. Results are compared: a fast wrong answer is no answer. Memory is read from
+/proc, so this runs on Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
+
+WINDOWS = (12, 2, 4, 6, 8, 10)  # CFBI's, on the halved grid
+CHANNELS = 100
+PUBLISHED, TORCH, BODY = "published (PyTorch)", "vosrt PyTorch", "vosrt ONNX body on ONNX Runtime"
+VARIANTS = (PUBLISHED, TORCH, BODY)
+
+Call = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process measures."""
+
+    operator: str
+    variant: str
+    grid: tuple[int, int]
+    objects: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One variant of one operator; memory is the peak above what the process held before the first call."""
+
+    operator: str
+    variant: str
+    grid: tuple[int, int]
+    milliseconds: list[float]
+    median_ms: float
+    p95_ms: float
+    peak_mib: float
+    largest_difference: float
+
+
+def network_grid(height: int, width: int) -> tuple[int, int]:
+    """Stride-4 grid of CFBI for a frame size: the network size minus 1 is a multiple of 16."""
+    return 4 * round((height - 1) / 16) + 1, 4 * round((width - 1) / 16) + 1
+
+
+def make_inputs(job: Job) -> dict[str, np.ndarray]:
+    """Non-negative embeddings, the other frame a noisy shift of the query; objects are discs."""
+    rng = np.random.default_rng(0)
+    h, w = job.grid
+    query = np.maximum(rng.standard_normal((CHANNELS, h, w), np.float32), 0)
+    other = np.maximum(np.roll(query, (1, 2), (1, 2)) + 0.1 * rng.standard_normal(query.shape, np.float32), 0)
+    labels = np.zeros((h, w), np.int32)
+    y, x = np.mgrid[:h, :w]
+    for label in range(1, job.objects + 1):
+        centre = w * label / (job.objects + 1)
+        labels[np.hypot(y - h / 2, x - centre) < min(h, w / job.objects) / 3] = label
+    rows = np.arange(job.objects + 1, dtype=np.int32)
+    if job.operator == "LocalMatching":
+        return {"query": query, "previous": other, "labels": labels, "rows": rows}
+    bank = np.ascontiguousarray(other.reshape(CHANNELS, -1).T)
+    return {"query": query, "bank": bank, "bank_labels": labels.reshape(-1), "rows": rows}
+
+
+def make_call(job: Job) -> Call:
+    """The timed call: from arrays in memory to the array of distances."""
+    inputs = make_inputs(job)
+    attributes = {"windows": list(WINDOWS)} if job.operator == "LocalMatching" else {}
+    if job.variant == BODY:
+        return body_call(job, inputs, attributes)
+    import torch
+
+    from vosrt.benchmarks.published_matching import published_global_matching, published_local_matching
+    from vosrt.plugins import global_matching, local_matching
+
+    torch.set_num_threads(job.threads)
+    functions: dict[tuple[str, str], Callable[..., Any]] = {
+        (PUBLISHED, "GlobalMatching"): published_global_matching,
+        (PUBLISHED, "LocalMatching"): published_local_matching,
+        (TORCH, "GlobalMatching"): global_matching,
+        (TORCH, "LocalMatching"): local_matching,
+    }
+    function = functions[job.variant, job.operator]
+    tensors = [torch.from_numpy(array) for array in inputs.values()]
+
+    def call() -> np.ndarray:
+        with torch.inference_mode():
+            return function(*tensors, **attributes).numpy()
+
+    return call
+
+
+def body_call(job: Job, inputs: dict[str, np.ndarray], attributes: dict[str, Any]) -> Call:
+    """The operator's function body on ONNX Runtime with its default optimisation."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job.threads
+    model = one_node_model(OPERATORS[job.operator], attributes)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, inputs)[0]
+
+
+def one_node_model(operator: Operator, attributes: dict[str, Any]) -> bytes:
+    """A float32 graph of one operator node with its function body, every dimension dynamic."""
+    from onnx import NodeProto, TensorProto, ValueInfoProto, helper
+
+    def value(port: Port) -> ValueInfoProto:
+        dtype = TensorProto.FLOAT if "float32" in port.dtypes else TensorProto.INT32
+        return helper.make_tensor_value_info(port.name, dtype, list(port.shape))
+
+    inputs, outputs = ([value(port) for port in ports] for ports in (operator.inputs, operator.outputs))
+    node = NodeProto(op_type=operator.name, domain=operator.domain)
+    node.input.extend(port.name for port in operator.inputs)
+    node.output.extend(port.name for port in operator.outputs)
+    for name, content in operator.node_attributes(**attributes).items():
+        node.attribute.append(helper.make_attribute(name, content))
+    body = operator.function_body()
+    model = helper.make_model(
+        helper.make_graph([node], "matching", inputs, outputs),
+        opset_imports=[*body.opset_import, helper.make_opsetid(operator.domain, operator.version)],
+        functions=[body],
+        ir_version=8,  # belongs to opset 17
+    )
+    return model.SerializeToString()
+
+
+def serve(job: Job, connection: Connection) -> None:
+    """Body of a measuring process: one timed call per request, until told to stop."""
+    call = make_call(job)
+    before = reset_peak_memory()
+    connection.send("ready")
+    while connection.recv() == "run":
+        start = time.perf_counter()
+        result = call()
+        connection.send((time.perf_counter() - start, result, peak_memory() - before))
+
+
+def reset_peak_memory() -> float:
+    """Make the present resident size the peak and return it, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+    return peak_memory()
+
+
+def peak_memory() -> float:
+    """Largest resident size of this process since the last reset, in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
+
+
+def measure(
+    operator: str, grid: tuple[int, int], *, objects: int, threads: int, repetitions: int, warm_up: int
+) -> list[Measurement]:
+    """Every variant of one operator, taking turns; differences are to the published formulation."""
+    context = multiprocessing.get_context("spawn")
+    lines: dict[str, Connection] = {}
+    processes = []
+    for variant in VARIANTS:
+        lines[variant], theirs = context.Pipe()
+        job = Job(operator, variant, grid, objects, threads)
+        processes.append(context.Process(target=serve, args=(job, theirs), daemon=True))
+        processes[-1].start()
+        theirs.close()  # so that a process that dies ends the wait
+        lines[variant].recv()
+    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    results: dict[str, np.ndarray] = {}
+    peaks: dict[str, float] = {}
+    for turn in range(warm_up + repetitions):
+        for variant, line in lines.items():
+            line.send("run")
+            elapsed, results[variant], peaks[variant] = line.recv()
+            if turn >= warm_up:
+                seconds[variant].append(elapsed)
+    for line, process in zip(lines.values(), processes, strict=True):
+        line.send("stop")
+        process.join()
+    # No candidate: the published formulation adds 5e4 to whatever distance is left.
+    results = {variant: np.minimum(result, NO_CANDIDATE) for variant, result in results.items()}
+    expected = results[PUBLISHED]
+    return [
+        Measurement(
+            operator,
+            variant,
+            grid,
+            milliseconds=[1e3 * value for value in seconds[variant]],
+            median_ms=1e3 * float(np.median(seconds[variant])),
+            p95_ms=1e3 * float(np.percentile(seconds[variant], 95)),
+            peak_mib=peaks[variant],
+            largest_difference=float(np.abs(results[variant] - expected).max()),
+        )
+        for variant in VARIANTS
+    ]
+
+
+def report(measurements: list[Measurement]) -> str:
+    """Table of one operator with each variant's ratio to the published formulation."""
+    published = measurements[0]
+    rows = [f"{published.operator}, grid {published.grid[0]}x{published.grid[1]}, {CHANNELS} channels"]
+    rows.append(f"  {'variant':34}{'median ms':>11}{'p95 ms':>9}{'peak MiB':>10}{'largest difference':>21}")
+    for one in measurements:
+        rows.append(
+            f"  {one.variant:34}{one.median_ms:11.1f}{one.p95_ms:9.1f}{one.peak_mib:10.1f}"
+            f"{one.largest_difference:21.1e}"
+        )
+    for one in measurements[1:]:
+        rows.append(
+            f"  {one.variant}: {published.median_ms / one.median_ms:.1f}x faster, "
+            f"1/{published.peak_mib / max(one.peak_mib, 1):.1f} of the memory"
+        )
+    return "\n".join(rows)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()) or min(int(height), int(width)) < 64:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; allowed: HEIGHTxWIDTH in pixels, each 64 or more, as 480x854"
+        )
+    return int(height), int(width)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m vosrt.benchmarks.matching", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--size", type=parse_size, default=(480, 854), help="frame size, HEIGHTxWIDTH")
+    parser.add_argument("--objects", type=int, default=1, help="objects besides the background")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of every variant")
+    parser.add_argument("--repetitions", type=int, default=9, help="timed calls of every variant")
+    parser.add_argument("--warm-up", type=int, default=2, help="calls before them")
+    parser.add_argument("--json", type=Path, help="also write every measurement to this file")
+    options = parser.parse_args(arguments)
+
+    h, w = network_grid(*options.size)
+    print(
+        "Timed: one call from float32 arrays in memory to the array of distances, "
+        f"{options.objects + 1} rows,\n"
+        f"{options.threads} threads on {os.cpu_count()} cores ({platform.machine()}), "
+        f"load average {os.getloadavg()[0]:.1f} before the start: at more than 0.5 something else is running;\n"
+        f"{options.warm_up} warm-up and {options.repetitions} timed calls per variant, variants in turn, one "
+        "process each. Peak memory is above what the process held before its first call.\n"
+    )
+    measurements: list[Measurement] = []
+    for operator, grid in (("GlobalMatching", (h, w)), ("LocalMatching", (h // 2 + 1, w // 2 + 1))):
+        measured = measure(
+            operator,
+            grid,
+            objects=options.objects,
+            threads=options.threads,
+            repetitions=options.repetitions,
+            warm_up=options.warm_up,
+        )
+        print(report(measured) + "\n", flush=True)
+        measurements += measured
+    if options.json:
+        options.json.write_text(json.dumps([asdict(one) for one in measurements], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

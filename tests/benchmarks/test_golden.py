@@ -1,0 +1,75 @@
+"""Networks and exported graphs give the golden numbers; the runner notices when they do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vosrt.benchmarks.golden import main
+from vosrt.benchmarks.golden_record import LIMITS, GoldenRecord
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ALL = Path(__file__).parents[3] / "shared" / "golden"
+
+
+def run(capsys, *files):
+    """Exit status and printed lines."""
+    status = main([str(file) for file in files])
+    captured = capsys.readouterr()
+    return status, captured.out.splitlines(), captured.err
+
+
+@pytest.mark.parametrize("network", ["cfbi_matching", "cfbi_mobilenetv2", "cfbi_r101", "cfbip_r101"])
+def test_golden_numbers(capsys, network):
+    status, lines, _ = run(capsys, *sorted(GOLDEN.glob(f"{network}*.npz")))
+    assert status == 0, "\n".join(lines)
+    assert lines[-1].endswith("s)")
+    assert "all within limits" in lines[-1]
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not ALL.is_dir(), reason="the whole set of golden files is not here")
+def test_all_golden_numbers(capsys):
+    status, lines, _ = run(capsys, *sorted(ALL.glob("cfbi_*.npz")), *sorted(ALL.glob("cfbip_*.npz")))
+    assert status == 0, "\n".join(lines)
+
+
+def test_a_changed_number_is_noticed(capsys, tmp_path):
+    with np.load(GOLDEN / "cfbi_matching_57x45_c32.npz") as file:
+        arrays = dict(file)
+    arrays["obj2/local_fg"] = arrays["obj2/local_fg"] + 3e-4
+    np.savez(tmp_path / "changed.npz", **arrays)
+    status, lines, _ = run(capsys, tmp_path / "changed.npz")
+    assert status == 1
+    assert any(line.startswith("over its limit: torch local_fg: 3.0") for line in lines)
+    assert "over a limit" in lines[-1]
+
+
+def test_files_of_another_kind_are_refused(capsys, tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    for name, message in (("other.npz", "layout or model None is not known"), ("text.npz", "is no golden file")):
+        status, _, error = run(capsys, tmp_path / name)
+        assert status == 2
+        assert message in error
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_over_every_limit(bad):
+    record = GoldenRecord()
+    record.add("torch", "logits", np.array([1.0, bad]), np.array([1.0, 2.0]), "here")
+    record.add("torch", "prob", np.zeros((2, 3)), np.zeros((3, 2)), "there")
+    assert len(record.failures()) == 2
+
+
+def test_labels_may_differ_at_near_ties_only():
+    record = GoldenRecord()
+    probabilities = np.array([[[0.5005, 0.9]], [[0.4995, 0.1]]])
+    record.add_labels("torch", np.array([[1, 0]]), np.array([[0, 0]]), probabilities, "tie")
+    assert record.failures() == []
+    record.add_labels("torch", np.array([[0, 1]]), np.array([[0, 0]]), probabilities, "clear")
+    assert "1 pixels differ without a tie" in record.failures()[0]
+
+
+def test_both_implementations_have_a_limit_for_every_stage():
+    assert set(LIMITS["torch"]) == set(LIMITS["onnxruntime"])
