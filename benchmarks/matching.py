@@ -255,7 +255,7 @@ def main(arguments: list[str] | None = None) -> None:
         "Timed: one call from float32 arrays in memory to the array of distances, "
         f"{options.objects + 1} rows,\n"
         f"{options.threads} threads on {os.cpu_count()} cores ({platform.machine()}), "
-        f"load average {os.getloadavg()[0]:.1f} before the start: at more than 0.5 something else is running;\n"
+        f"load average {os.getloadavg()[0]:.1f} before the start: above 0.5 others run, or just have;\n"
         f"{options.warm_up} warm-up and {options.repetitions} timed calls per variant, variants in turn, one "
         "process each. Peak memory is above what the process held before its first call.\n"
     )
