@@ -31,13 +31,21 @@ class GroupNorm(nn.GroupNorm):
         if not torch.compiler.is_exporting():
             return super().forward(maps)
         rows, channels, height, width = maps.shape
-        grouped = maps.reshape(rows, self.num_groups, -1)
-        centred = grouped - grouped.mean(2, keepdim=True)
-        variance = (centred * centred).mean(2, keepdim=True)  # [rows, groups, 1]
         per_group = channels // self.num_groups
-        deviation = torch.sqrt(variance + self.eps).expand(rows, self.num_groups, per_group)
+        grouped = maps.reshape(rows, self.num_groups, per_group * height, width)
+        centred = grouped - _mean_in_two_steps(grouped)
+        variance = _mean_in_two_steps(centred * centred)  # [rows, groups, 1, 1]
+        deviation = torch.sqrt(variance + self.eps).expand(rows, self.num_groups, per_group, 1)
         gain = self.weight.reshape(1, -1, 1, 1) / deviation.reshape(rows, channels, 1, 1)
         return centred.reshape(rows, channels, height, width) * gain + self.bias.reshape(1, -1, 1, 1)
+
+
+def _mean_in_two_steps(maps: Tensor) -> Tensor:
+    """Mean over the last two axes, kept: rows first, then their means.
+
+    Some executors add up one number at a time; over 200,000 numbers in one go that costs two digits.
+    """
+    return maps.mean(3, keepdim=True).mean(2, keepdim=True)
 
 
 class GatedChannelTransformation(nn.Module):
@@ -57,7 +65,8 @@ class GatedChannelTransformation(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         # The sum passes 65504 easily: float32 here, whatever the maps are.
-        energy = (maps.float() * maps.float()).sum((2, 3), keepdim=True) + self.epsilon
+        squares = maps.float() * maps.float()
+        energy = squares.sum(3, keepdim=True).sum(2, keepdim=True) + self.epsilon
         strength = self.alpha * torch.sqrt(energy)  # [rows, channels, 1, 1]
         mean_square = (strength * strength).mean(1, keepdim=True) + self.epsilon
         gate = 1.0 + torch.tanh(strength * (self.gamma / torch.sqrt(mean_square)) + self.beta)
