@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import BundleError
 from vosrt.executor import Executor, Value, shape_of, to_numpy
 from vosrt.manifest import Manifest

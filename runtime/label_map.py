@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from vosrt.bundle import Bundle
 from vosrt.errors import BundleError, InputError, MissingDependencyError
 from vosrt.executor import Value

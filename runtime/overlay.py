@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.label_map import davis_palette
 from vosrt.optional_import import import_for
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import InputError
 from vosrt.executor import Value, shape_of, to_numpy
 from vosrt.manifest_state import StateEntry, StateTensor

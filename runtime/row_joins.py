@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.executor import Value, shape_of, to_numpy
 from vosrt.manifest_state import StateTensor
 from vosrt.rows import Rows

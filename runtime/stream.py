@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import InputError
 from vosrt.executor import Executor, to_numpy
 from vosrt.frame_run import FrameRun

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import InputError
 from vosrt.resize_rule import SMALLEST_SIDE
 

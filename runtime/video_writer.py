@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vosrt.errors import InputError, MissingDependencyError
 from vosrt.optional_import import import_for
 

@@ -1,0 +1,7 @@
+"""`python -m vosrt` is the command `vosrt`."""
+
+import sys
+
+from vosrt.cli import main
+
+sys.exit(main())
