@@ -25,7 +25,8 @@ def make_clip(
     y, x = np.mgrid[:height, :width].astype(np.float32)
     background = _texture(random, height, width)
     textures = [_texture(random, height, width) for _ in range(objects)]
-    centres = random.uniform(0.2, 0.8, (objects, 2)) * (height, width)
+    across = (np.arange(objects) + 1) / (objects + 1)
+    centres = np.stack([random.uniform(0.3, 0.7, objects), across], axis=1) * (height, width)
     speeds = random.uniform(-0.02, 0.02, (objects, 2)) * (height, width)
     radii = random.uniform(0.12, 0.22, (objects, 2)) * min(height, width)
     clip = np.empty((frames, height, width, 3), np.uint8)
@@ -49,5 +50,5 @@ def _texture(random: np.random.Generator, height: int, width: int) -> NDArray[np
     for _ in range(4):
         frequency = random.uniform(0.02, 0.4, 2)
         wave = np.sin(frequency[0] * y + frequency[1] * x + random.uniform(0, 6.28))
-        texture = texture + wave[..., None] * random.uniform(-25, 25, 3)
+        texture = texture + wave[..., None] * random.uniform(-14, 14, 3)
     return texture.astype(np.float32)
