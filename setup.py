@@ -64,7 +64,12 @@ setup(
         ],
         "serve": ["fastapi>=0.110", "uvicorn>=0.29"],
         "batch": ["fsspec>=2024.2", "ray>=2.9"],
-        "dev": ["pytest>=8", "ruff>=0.11", "mypy>=1.10"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python
+            "ruff>=0.11",
+            "mypy>=1.10",
+        ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},
 )

@@ -110,7 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         "--global-atrous", type=_positive, metavar="R", help="keep every R-th row and column of references"
     )
     results.add_argument(
-        "--minimum-pixels", type=_count, metavar="M", help="thin only objects with more than M R R pixels"
+        "--min-matching-pixels",
+        dest="minimum_pixels",
+        type=_count,
+        metavar="M",
+        help="with --global-atrous R, thin only objects of more than M R R reference pixels",
     )
     results.add_argument(
         "--max-long-edge", type=_number, metavar="PIXELS", help="long edge of the network's input (1040)"

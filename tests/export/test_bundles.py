@@ -48,6 +48,29 @@ def test_open_bundle_equals_network_at_every_size_and_count(lite_bundle, lite_ne
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("model", "backbone"), [("cfbi", "mobilenetv2"), ("cfbi_plus", None), ("elcp", "resnet101")]
+)
+def test_every_network_exports_open_and_fixed_and_both_agree(model, backbone, tmp_path):
+    network = build_network(model, backbone)
+    load_stand_in_weights(network)
+    fixed = ExportSettings(frame=(175, 231), objects=3, references=2)
+    for name, settings in (("open", ExportSettings()), ("fixed", fixed)):
+        export_bundle(network, STAND_IN, tmp_path / name, settings)
+    for size in [(90, 131), (255, 97), (480, 201), (720, 67), (175, 231)]:
+        frames, masks = make_clip(3, *size, 3)
+        bundle = Bundle.open(tmp_path / "open")
+        found, labels = run_stream(
+            Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
+        )
+        expected, _ = run_stream(Stream(bundle.manifest, TorchExecutor(network)), frames, {0: masks[0]})
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
+    bundle = Bundle.open(tmp_path / "fixed")  # at the last size
+    _, others = run_stream(Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
+    assert (labels[1] == others[1]).mean() > 0.999
+
+
 def test_no_object_gives_zeros_and_runs_nothing(lite_bundle):
     bundle = Bundle.open(lite_bundle)
     stream = Stream(bundle.manifest, OnnxRuntimeExecutor(bundle))
