@@ -64,6 +64,10 @@ class GoldenSequence:
         key = f"{match[1]}_{step}{match[2] or ''}" if match else f"step{step}_{stage}"
         return self.arrays.get(key)
 
+    def has_step(self, step: int) -> bool:
+        """Whether anything of a step is stored."""
+        return any(key.startswith(f"step{step}_") for key in self.arrays)
+
     def previous_mask(self, step: int) -> NDArray[np.uint8]:
         """The label map that the step was fed when the file was made."""
         for key in (f"step{step}_prev_mask", f"step{step - 1}_mask"):

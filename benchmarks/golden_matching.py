@@ -22,7 +22,7 @@ from vosrt.models.matching_maps import (
     squash,
     thin_labels,
 )
-from vosrt.models.network import GraphSpec, Taps, TensorSpec, VosNetwork
+from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
 
 
 class _MatchingCaseNetwork(VosNetwork):
@@ -76,6 +76,18 @@ class _MatchingCaseNetwork(VosNetwork):
             maps = local_maps(query, named["previous"], named["previous_labels"], rows, self.bias, options)
             outputs += [maps, background_maps(maps)]
         return tuple(outputs)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def network_input(self) -> NetworkInput:
+        return NetworkInput()
+
+    def grid_sizes(self, height: int, width: int) -> dict[str, int]:
+        return {}
+
+    def options(self) -> dict[str, Any]:
+        return dict(self.case.info)
 
     def graphs(self) -> dict[str, GraphSpec]:
         inputs = {

@@ -61,7 +61,7 @@ class SequenceRun:
         ]
         labels = sequence.given[0]
         for step, frame in enumerate(sequence.frames):
-            if step > 0 and sequence.stored(step, "prob") is None:
+            if step > 0 and not sequence.has_step(step):
                 break
             encoded = [self._encode(variant, frame, step, record, freely) for variant in variants]
             if step > 0:
@@ -121,16 +121,17 @@ class SequenceRun:
         sequence, place = self.sequence, f"{self.sequence.name} step {step}"
         stored = sequence.stored(step, "prob")
         mask = sequence.stored(step, "mask")
-        assert stored is not None
         if freely:
             if mask is not None:
                 record.add_free(self.name, merged, mask, place)
             return
-        record.add(self.name, "prob", probabilities, stored, place)
+        if stored is not None:
+            record.add(self.name, "prob", probabilities, stored, place)
+        ties = probabilities if stored is None else stored
         for found, name in ((predicted, "argmax"), (merged, "mask")):
             expected = sequence.stored(step, name)
             if expected is not None:
-                record.add_labels(self.name, found, expected, stored, f"{place} {name}")
+                record.add_labels(self.name, found, expected, ties, f"{place} {name}")
 
     def _compare_stages(self, record: GoldenRecord, values: Values, prefix: str, step: int) -> None:
         for source, value in values.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vosrt.errors import CheckpointError, MissingDependencyError
+from vosrt.manifest import sha256_of_file
 from vosrt.models.network import VosNetwork
 from vosrt.models.published_keys import IGNORED, name_here, published_name
 
@@ -43,7 +43,7 @@ def load_checkpoint(network: VosNetwork, path: str | Path) -> CheckpointFile:
     path = Path(path)
     tensors = read_tensors(path)
     network.load_state_dict(match_tensors(network, tensors, path))
-    return CheckpointFile(path.name, _sha256(path))
+    return CheckpointFile(path.name, sha256_of_file(path))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -138,11 +138,3 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _list(entries: list[str]) -> str:
     shown = ", ".join(entries[:LISTED])
     return shown if len(entries) <= LISTED else f"{shown} and {len(entries) - LISTED} more"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while chunk := handle.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -81,10 +82,11 @@ class MatchingNetwork(VosNetwork):
     deviation: Tensor
 
     # What a subclass defines.
+    @abstractmethod
     def embed(self, image: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """Embeddings per scale and low-level features of `[1, 3, h, w]`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def assemble(
         self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor
     ) -> Tensor:
@@ -97,7 +99,6 @@ class MatchingNetwork(VosNetwork):
             vectors: `[R, 4C]`.
             rows: int32 `[R]`.
         """
-        raise NotImplementedError
 
     # Graph roles.
     def encode(self, frame: Tensor, canvas: Tensor, *, taps: Taps | None = None) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,7 @@ class NetworkInput:
     resize: Mapping[str, Any] = field(default_factory=lambda: {"rule": "native"})
 
 
-class VosNetwork(nn.Module):
+class VosNetwork(nn.Module, ABC):
     """A video-object-segmentation network split into graph roles.
 
     Every role is a method of the same name that takes the tensors of its `GraphSpec` in order and
@@ -54,25 +55,25 @@ class VosNetwork(nn.Module):
     family: str
     name: str
 
+    @abstractmethod
     def graphs(self) -> dict[str, GraphSpec]:
         """Roles of this network with their typed inputs and outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """State entries, as the manifest writes them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def grid_sizes(self, height: int, width: int) -> dict[str, int]:
         """Named dimensions that follow from the size of the network's input."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network_input(self) -> NetworkInput:
         """Colour order and resize rule."""
-        raise NotImplementedError
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Settings baked into the graphs, for the manifest."""
-        raise NotImplementedError
 
     def run_role(self, role: str, inputs: tuple[Tensor, ...], taps: Taps | None = None) -> tuple[Tensor, ...]:
         """Call one role by its name."""
