@@ -48,7 +48,10 @@ def test_a_changed_number_is_noticed(capsys, tmp_path):
 def test_files_of_another_kind_are_refused(capsys, tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     (tmp_path / "text.npz").write_text("no archive")
-    for name, message in (("other.npz", "layout or model None is not known"), ("text.npz", "is no golden file")):
+    for name, message in (
+        ("other.npz", "layout or model None is not known"),
+        ("text.npz", "is no golden file"),
+    ):
         status, _, error = run(capsys, tmp_path / name)
         assert status == 2
         assert message in error
