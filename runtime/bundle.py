@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vosrt.errors import BundleError
 from vosrt.manifest import Manifest, read_manifest, sha256_of_file
-from vosrt.manifest_graph import GraphFile
+from vosrt.manifest_graph import PRECISIONS, GraphFile
 
 
 class Bundle:
@@ -35,8 +35,8 @@ class Bundle:
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """The precisions in which every graph is there."""
-        return tuple(self.manifest.graphs["encode"].files)
+        """The precisions in which every graph is there, float32 first."""
+        return tuple(sorted(self.manifest.graphs["encode"].files, key=PRECISIONS.index))
 
     def graph_path(self, role: str, *, precision: str) -> Path:
         """Return the file of a graph in one precision.

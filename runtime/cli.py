@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--out", metavar="MP4", help="overlay video to write")
     stream.add_argument("--masks", metavar="FOLDER", help="folder for one indexed PNG per frame")
     stream.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    stream.add_argument("--precision", default="float32", help="one of the bundle's precisions (float32)")
+    stream.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
     stream.add_argument("--threads", type=_positive, metavar="N", help="threads per graph (one per core)")
     stream.add_argument("--frames", type=_positive, metavar="N", help="stop after so many frames")
     stream.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")

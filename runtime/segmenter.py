@@ -16,7 +16,7 @@ class Segmenter:
 
     Args:
         bundle: the folder that `vosrt export` wrote.
-        precision: one of the bundle's precisions.
+        precision: one of the bundle's precisions; None for float32, or the only one there is.
         device: "cpu".
         threads: threads per graph; None means one per physical core.
         profile: a folder for the executor's profiles; None for no profile.
@@ -36,7 +36,7 @@ class Segmenter:
         self,
         bundle: str | os.PathLike[str],
         *,
-        precision: str = "float32",
+        precision: str | None = None,
         device: str = "cpu",
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
@@ -49,8 +49,9 @@ class Segmenter:
                 f"bundle {self.manifest.name}: graphs.adapt is not supported by this version's Stream",
                 cure="use a newer vosrt",
             )
+        self.precision = precision or self.bundle.precisions[0]
         self.executor = OnnxRuntimeExecutor(
-            self.bundle, precision=precision, device=device, threads=threads, profile=profile
+            self.bundle, precision=self.precision, device=device, threads=threads, profile=profile
         )
 
     def stream(self) -> Stream:

@@ -28,6 +28,7 @@ class StreamSummary:
 
     frames: int
     objects: int
+    precision: str
     seconds: float
     frames_per_second: float
     median_ms: float
@@ -42,10 +43,9 @@ class StreamSummary:
     def line(self) -> str:
         """For people."""
         written = " and ".join(path for path in (self.video, self.masks) if path)
-        return (
-            f"{self.frames} frames, {self.objects} objects, {self.frames_per_second:.2f} frames per second "
-            f"(median {self.median_ms:.0f} ms, p95 {self.p95_ms:.0f} ms); wrote {written}"
-        )
+        speed = f"{self.frames_per_second:.2f} frames per second"
+        spread = f"median {self.median_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
+        return f"{self.frames} frames, {self.objects} objects, {self.precision}: {speed} ({spread}); wrote {written}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class StreamJob:
         video: overlay video to write, or None.
         masks: folder for one PNG per frame, named like the frames, or None.
         overwrite: replace outputs that exist.
-        precision: one of the bundle's.
+        precision: one of the bundle's; None for float32, or the only one there is.
         threads: per graph; None for one per core.
         most_frames: stop after so many; None for all.
     """
@@ -70,7 +70,7 @@ class StreamJob:
     video: str | None = None
     masks: str | None = None
     overwrite: bool = False
-    precision: str = "float32"
+    precision: str | None = None
     threads: int | None = None
     most_frames: int | None = None
 
@@ -82,7 +82,8 @@ class StreamJob:
         """
         self._check_outputs()
         mask = read_label_map(self.mask)
-        stream = Segmenter(self.bundle, precision=self.precision, threads=self.threads).stream()
+        segmenter = Segmenter(self.bundle, precision=self.precision, threads=self.threads)
+        stream = segmenter.stream()
         times: list[float] = []
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.source))
@@ -101,7 +102,7 @@ class StreamJob:
                 if self.masks is not None:
                     write_label_map(Path(self.masks) / f"{frame.name}.png", result.labels)
                 progress(count + 1)
-        return self._summary(times, len(stream.ids))
+        return self._summary(times, len(stream.ids), segmenter.precision)
 
     def _check_outputs(self) -> None:
         for path in (self.video, self.masks):
@@ -126,12 +127,13 @@ class StreamJob:
         _make_folder(Path(self.video).parent)
         return stack.enter_context(VideoWriter(self.video, rate=source.rate))
 
-    def _summary(self, times: list[float], objects: int) -> StreamSummary:
+    def _summary(self, times: list[float], objects: int, precision: str) -> StreamSummary:
         predicted = np.array(times[1:] or times)
         total = float(predicted.sum())
         return StreamSummary(
             frames=len(times),
             objects=objects,
+            precision=precision,
             seconds=round(sum(times), 3),
             frames_per_second=round(len(predicted) / total, 3) if total else 0.0,
             median_ms=round(float(np.median(predicted)) * 1e3, 1),
