@@ -45,7 +45,8 @@ class StreamSummary:
         written = " and ".join(path for path in (self.video, self.masks) if path)
         speed = f"{self.frames_per_second:.2f} frames per second"
         spread = f"median {self.median_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
-        return f"{self.frames} frames, {self.objects} objects, {self.precision}: {speed} ({spread}); wrote {written}"
+        counts = f"{self.frames} frames, {self.objects} objects, {self.precision}"
+        return f"{counts}: {speed} ({spread}); wrote {written}"
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,18 @@ class VideoFile:
             raise self._error("holds no frame")
 
     def _decoded(self) -> Iterator[Any]:
-        count = 0
+        count, incomplete = 0, False
         try:
-            for frame in self._container.decode(self._stream):
-                yield frame
-                count += 1
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # the last packet is empty and makes the decoder give what it still holds
+                    incomplete = packet.is_corrupt
+                for frame in packet.decode():
+                    yield frame
+                    count += 1
         except self._av.FFmpegError as error:
             raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
+        if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
+            raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
 
     def _error(self, what: str) -> InputError:
         return InputError(f"source {self.path} {what}", cure="copy or convert the video again")

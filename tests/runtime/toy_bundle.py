@@ -1,9 +1,9 @@
 """Small real bundles: a few ONNX nodes that segment by colour, and the manifests that describe them.
 
-`write_colour_bundle`: each pixel goes to the row whose mean reference colour is nearest; a pixel that the previous
-frame gave to a row is a little nearer to it. Uses the rules `reference` (slots) and `previous`.
-`write_running_mean_bundle`: the same with one mean colour per row that follows the video. Uses `previous` with
-rows, a first value, and the graphs `reference` and `memorize`.
+`write_colour_bundle`: each pixel goes to the row whose mean reference colour is nearest; a pixel that the
+previous frame gave to a row is a little nearer to it. Uses the rules `reference` (slots) and `previous`.
+`write_running_mean_bundle`: the same with one mean colour per row that follows the video. Uses `previous`
+with rows, a first value, and the graphs `reference` and `memorize`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def write_colour_bundle(
     resize: ResizeRule | None = None,
     labels: bool = True,
 ) -> Path:
-    """Write the colour bundle; with `objects` and `frame_size` for exactly these, slots fixed to the capacity."""
+    """Write the colour bundle; with `objects` and `frame_size` for exactly these, slots as the capacity."""
     folder.mkdir(parents=True, exist_ok=True)
     height, width = frame_size or ("height", "width")
     rows: int | str = "rows" if objects is None else objects + 1
@@ -115,7 +115,11 @@ def write_colour_bundle(
             "reference",
             {
                 "embedding": StateTensor(
-                    "encode.embedding", "float32", (slots, *image.shape), ("slot", "channel", "h", "w"), "append"
+                    "encode.embedding",
+                    "float32",
+                    (slots, *image.shape),
+                    ("slot", "channel", "h", "w"),
+                    "append",
                 ),
                 "labels": StateTensor(
                     "step.labels", "int32", (slots, height, width), ("slot", "h", "w"), "append", fill=255
