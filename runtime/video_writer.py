@@ -79,19 +79,24 @@ class VideoWriter:
         hybrid = "hybrid_fragmented+" if self._av.library_versions["libavformat"] >= _HYBRID else ""
         options = {"movflags": hybrid + _FRAGMENTED, "flush_packets": "1"}
         try:
-            self._container = self._av.open(str(self.path), "w", format="mp4", options=options)
+            container = self._av.open(str(self.path), "w", format="mp4", options=options)
+            stream = self._add_stream(container, height, width)
+            container.start_encoding()  # some versions of av make the file only here
         except OSError as error:
             cure = "choose a folder that exists and can be written"
             raise InputError(f"video {self.path} cannot be written ({error.strerror})", cure=cure) from error
+        self._container, self._stream = container, stream
+
+    def _add_stream(self, container: Any, height: int, width: int) -> Any:
         # zerolatency: no frame waits inside the encoder, where a kill would lose it
         settings = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
-        stream = self._container.add_stream(_ENCODER, rate=self._rate, options=settings)
+        stream = container.add_stream(_ENCODER, rate=self._rate, options=settings)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
         context.gop_size = max(1, round(self._rate))  # a key frame each second, for seeking
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
-        self._stream = stream
+        return stream
 
 
 def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
