@@ -87,7 +87,8 @@ class StreamJob:
         stream = segmenter.stream()
         times: list[float] = []
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(self.source))
+            source = open_source(self.source)
+            stack.callback(source.close)
             progress = stack.enter_context(_progress(source, self.most_frames))
             writer: VideoWriter | None = None
             for count, frame in enumerate(source):
