@@ -9,10 +9,10 @@ demo: install  ## export a small network, stream a rendered clip, say where to l
 	$(BIN)/python -m vosrt.benchmarks.demo --output out/demo
 
 test: lint  ## style, types and tests: at most ten minutes on two cores
-	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup
 
 test-full: lint  ## every test, the slow ones too
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .

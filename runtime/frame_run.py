@@ -98,7 +98,9 @@ class FrameRun:
         # Void of the first mask stays void: it belongs to no row, so nothing is learned from it.
         predicted = VOID if first else to_numpy(self.values["step.labels"])
         labels = np.where(said, mask, predicted).astype(np.int32)  # [H, W]
-        self._set_rows(self.rows.joined(given), given=given, background=first)
+        rows = self.rows.joined(given)
+        self.state = self.state.with_rows(self.rows, rows)
+        self._set_rows(rows, given=given, background=first)
         self.values["step.labels"] = labels
         if probabilities:
             old = self.values.get("step.probabilities")

@@ -14,7 +14,7 @@ from vosrt.errors import InputError
 from vosrt.executor import Value, shape_of, to_numpy
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, grown, padded, replaced_rows
+from vosrt.row_joins import filled, padded, replaced_rows, with_joined_rows
 from vosrt.rows import Rows
 
 _log = logging.getLogger(__name__)
@@ -44,13 +44,21 @@ class ReferenceBank:
         values = {}
         for name, tensor in self.spec.tensors.items():
             value = self.tensors.get(name)
-            value = filled(tensor, rows) if value is None else grown(tensor, value, rows)
+            value = filled(tensor, rows) if value is None else value
             if value is not None:
                 values[name] = value
             if value is not None and "slot" in tensor.axes:
                 slots = shape_of(value)[tensor.axes.index("slot")]
                 values["valid"] = (np.arange(slots) < len(self.slots)).astype(np.int32)  # [slots]
         return values
+
+    def with_rows(self, before: Rows, after: Rows) -> ReferenceBank:
+        """Make room for objects that joined."""
+        tensors = {
+            name: with_joined_rows(self.spec.tensors[name], value, before=before, after=after)
+            for name, value in self.tensors.items()
+        }
+        return ReferenceBank(self.spec, self.slots, tensors)
 
     def with_references(self, moment: Moment) -> ReferenceBank:
         """Remember a frame with a mask.
@@ -74,7 +82,7 @@ class ReferenceBank:
     def _joined(self, name: str, tensor: StateTensor, kept: Sequence[int], moment: Moment) -> Value:
         old, fresh = self.tensors.get(name), moment.values[tensor.source]
         if tensor.join == "append":
-            return _appended(tensor, old, fresh, kept, moment.rows)
+            return _appended(tensor, old, fresh, kept)
         if tensor.join == "row":
             return replaced_rows(tensor, old, fresh, flags=moment.rows.flags(moment.given))
         return fresh
@@ -101,16 +109,14 @@ class ReferenceBank:
         )
 
 
-def _appended(
-    tensor: StateTensor, old: Value | None, fresh: Value, kept: Sequence[int], rows: Rows
-) -> NDArray[Any]:
+def _appended(tensor: StateTensor, old: Value | None, fresh: Value, kept: Sequence[int]) -> NDArray[Any]:
     axis = tensor.axes.index("slot")
     item = to_numpy(fresh)
     if item.ndim < len(tensor.axes):
         item = np.expand_dims(item, axis)
     parts = [item]
     if old is not None and kept:
-        parts.insert(0, to_numpy(grown(tensor, np.take(to_numpy(old), kept, axis), rows)))
+        parts.insert(0, np.take(to_numpy(old), kept, axis))
     bank = np.concatenate(parts, axis)
     size = tensor.shape[axis]
     return padded(tensor, bank, axis, size - bank.shape[axis]) if isinstance(size, int) else bank

@@ -43,13 +43,20 @@ def replaced_rows(
     return result
 
 
-def grown(tensor: StateTensor, value: Value, rows: Rows) -> Value:
-    """Add rows of the fill value for objects that joined; the value itself when none did."""
+def with_joined_rows(tensor: StateTensor, value: Value, *, before: Rows, after: Rows) -> Value:
+    """Give objects that joined rows of the fill value; the value itself when none did.
+
+    Rows of unused capacity are there already, with whatever a graph wrote for no object: they are cleared.
+    """
     axis = row_axis(tensor)
-    if axis is None:
+    if axis is None or before.ids == after.ids:
         return value
-    missing = _count(tensor.axes[axis], rows) - shape_of(value)[axis]
-    return padded(tensor, to_numpy(value), axis, missing) if missing > 0 else value
+    missing = _count(tensor.axes[axis], after) - shape_of(value)[axis]
+    result = padded(tensor, to_numpy(value), axis, missing)
+    background = 1 if tensor.axes[axis] == "row" else 0
+    joined = slice(background + len(before.ids), background + len(after.ids))
+    np.moveaxis(result, axis, 0)[joined] = tensor.fill or 0
+    return result
 
 
 def padded(tensor: StateTensor, array: NDArray[Any], axis: int, missing: int) -> NDArray[Any]:

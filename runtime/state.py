@@ -12,7 +12,7 @@ from vosrt.manifest import Manifest
 from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
 from vosrt.reference_bank import ReferenceBank
-from vosrt.row_joins import filled, grown, replaced_rows
+from vosrt.row_joins import filled, replaced_rows, with_joined_rows
 from vosrt.rows import Rows
 
 
@@ -21,6 +21,10 @@ class Entry(Protocol):
 
     def values(self, rows: Rows) -> dict[str, Value]:
         """The remembered tensors by name."""
+        ...
+
+    def with_rows(self, before: Rows, after: Rows) -> Entry:
+        """The entry after objects joined."""
         ...
 
     def with_references(self, moment: Moment) -> Entry:
@@ -44,10 +48,18 @@ class PreviousFrame:
         values = {}
         for name, tensor in self.spec.tensors.items():
             value = self.tensors.get(name)
-            value = filled(tensor, rows) if value is None else grown(tensor, value, rows)
+            value = filled(tensor, rows) if value is None else value
             if value is not None:
                 values[name] = value
         return values
+
+    def with_rows(self, before: Rows, after: Rows) -> PreviousFrame:
+        """Make room for objects that joined."""
+        tensors = {
+            name: with_joined_rows(self.spec.tensors[name], value, before=before, after=after)
+            for name, value in self.tensors.items()
+        }
+        return PreviousFrame(self.spec, tensors)
 
     def with_references(self, moment: Moment) -> PreviousFrame:
         """Give objects of the user's mask their first value; other objects keep what they have."""
@@ -60,7 +72,7 @@ class PreviousFrame:
                 by_row = tensor.join == "row"
                 tensors[name] = replaced_rows(tensor, old, fresh, flags=flags) if by_row else fresh
             elif old is not None:
-                tensors[name] = grown(tensor, old, moment.rows) if tensor.join == "row" else old
+                tensors[name] = old
         return PreviousFrame(self.spec, tensors)
 
     def with_frame(self, moment: Moment) -> PreviousFrame:
@@ -113,6 +125,10 @@ class State:
             for entry_name, entry in self.entries.items()
             for name, value in entry.values(rows).items()
         }
+
+    def with_rows(self, before: Rows, after: Rows) -> State:
+        """The state after objects joined."""
+        return State({name: entry.with_rows(before, after) for name, entry in self.entries.items()})
 
     def with_references(self, moment: Moment) -> State:
         """The state after the user's mask of a frame is known."""

@@ -22,6 +22,8 @@ from vosrt.stream import Stream
 
 from .conftest import STAND_IN
 
+pytestmark = pytest.mark.xdist_group("lite")  # the shared bundles are exported in one process only
+
 
 def run_stream(stream, frames, masks_by_frame):
     """Probabilities of every frame but the first."""
