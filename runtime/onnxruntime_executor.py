@@ -105,8 +105,8 @@ class OnnxRuntimeExecutor:
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
-        # Threads that wait by spinning gain nothing on a quiet machine, and beside other work they take the core
-        # away from the very thread they wait for: measured three times slower.
+        # Threads that wait by spinning gain nothing on a quiet machine; beside other work they take the core
+        # away from the very thread they wait for.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._profile is not None:
             self._profile.mkdir(parents=True, exist_ok=True)
