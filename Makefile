@@ -1,5 +1,5 @@
 # Everything runs in its own virtual environment; nothing outside this folder is changed.
-VENV ?= .venv
+VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +13,14 @@ import torch
 
 import vosrt
 from vosrt.bundle import Bundle
-from vosrt.errors import BundleError, ExportError
+from vosrt.errors import ExportError
 from vosrt.export.half_precision import to_half_precision
+from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
 from vosrt.export.rewriting import finish_graph, strip_function_bodies
 from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
-from vosrt.manifest import Checkpoint, Manifest, read_manifest, sha256_of_file, write_bundle_manifest
+from vosrt.manifest import Checkpoint, Manifest, sha256_of_file, write_bundle_manifest
 from vosrt.models import VosNetwork
 from vosrt.resize_rule import parse_resize_rule
 from vosrt.strict_json import Node
@@ -74,7 +72,7 @@ def export_bundle(
             is left behind.
     """
     settings = settings or ExportSettings()
-    with _new_folder(Path(output), overwrite=overwrite) as folder:
+    with new_bundle_folder(Path(output), overwrite=overwrite) as folder:
         traced = trace_network(network, settings)
         manifest = write_bundle(network, traced, source, folder, settings)
         reports = check_parity(network, Bundle.open(folder), settings)
@@ -212,83 +210,3 @@ def check_for_tensorrt(role: str, model: onnx.ModelProto) -> None:
     problems = lint_for_tensorrt(strip_function_bodies(model))
     if problems:
         raise ExportError(f"graph {role} leaves what TensorRT 8.5 reads: " + "; ".join(problems[:8]))
-
-
-@contextlib.contextmanager
-def _new_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder that takes the name `output` only when everything in it was written and checked.
-
-    A bundle that is replaced stays until the new one is complete; nothing but a bundle is ever replaced.
-    """
-    output = Path(os.path.abspath(output))
-    try:
-        _check_replaceable(output, overwrite=overwrite)
-        made = _make_parents(output.parent)
-        partial = Path(tempfile.mkdtemp(prefix=".vosrt-partial-", dir=output.parent))
-    except OSError as error:
-        raise ExportError(
-            f"{output} cannot be made ({error.strerror})", cure="choose an --output that can be written"
-        ) from error
-    try:
-        yield partial
-        partial.chmod(0o755)
-        _check_replaceable(output, overwrite=overwrite)  # minutes have passed
-        _move_into_place(partial, output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _check_replaceable(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that exists, unless it is a bundle, holds nothing else, and may be replaced."""
-    if not os.path.lexists(output):
-        return
-    if not overwrite:
-        raise ExportError(f"{output} exists", cure="choose another --output, or give --overwrite")
-    working = Path.cwd()
-    if output.is_symlink() or not output.is_dir() or output == working or output in working.parents:
-        raise ExportError(
-            f"{output} is not replaced", allowed="a bundle folder", cure="choose another --output"
-        )
-    held = {path.name for path in output.iterdir()}
-    if not held:
-        return
-    try:
-        manifest = read_manifest(output)
-    except BundleError as error:
-        raise ExportError(
-            f"{output} is no bundle and is not replaced", cure="choose another --output"
-        ) from error
-    own = {file.path.split("/")[0] for graph in manifest.graphs.values() for file in graph.files.values()}
-    strangers = sorted(held - own - {"bundle.json"})
-    if strangers:
-        raise ExportError(
-            f"{output} holds more than a bundle and is not replaced: {', '.join(strangers[:5])}",
-            cure="move these files away, or choose another --output",
-        )
-
-
-def _make_parents(folder: Path) -> list[Path]:
-    """Make a folder and its parents; returns those that were not there, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _move_into_place(partial: Path, output: Path) -> None:
-    aside = None
-    try:
-        if output.exists():
-            aside = Path(tempfile.mkdtemp(prefix=".vosrt-replaced-", dir=output.parent))
-            output.rename(aside / "bundle")
-        partial.rename(output)
-    except OSError as error:
-        if aside is not None and (aside / "bundle").exists() and not output.exists():
-            (aside / "bundle").rename(output)
-        raise ExportError(f"{output} cannot be put in place ({error.strerror})") from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)

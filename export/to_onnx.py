@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+LARGEST_SIDE = 8192  # pixels
 INSTALL = (
     "vosrt is not installed here: run  pip install -e '.[cpu,export]'  in the folder that holds setup.py"
 )
@@ -22,11 +24,18 @@ except ImportError:
 def main(argv: Sequence[str] | None = None) -> int:
     """Export a bundle; returns the exit status: 0, or 2 for a mistake of the user's."""
     arguments = _parser().parse_args(argv)
+    # A request to end unwinds like Ctrl-C, so that the unfinished folder is removed.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(arguments)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,7 +84,8 @@ def _require_packages() -> None:
     missing = [name for name in ("torch", "onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"exporting needs {', '.join(missing)}", cure="pip install 'vosrt[export,cpu]' (or [export,gpu])"
+            f"exporting needs {', '.join(missing)}",
+            cure="run  pip install '.[cpu,export]'  in the folder that holds setup.py",
         )
 
 
@@ -92,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights.add_argument(
         "--stand-in",
+        type=_salt,
         metavar="SALT",
         nargs="?",
         const="f",
@@ -101,25 +112,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
     fixed = parser.add_argument_group("sizes (each stays open when left out)")
     fixed.add_argument("--frame", type=_size, metavar="HxW", help="frames of this size only, such as 480x854")
-    fixed.add_argument("--objects", type=_positive, metavar="N", help="at most so many objects")
+    fixed.add_argument("--objects", type=_whole(1, 254), metavar="N", help="at most so many objects")
     fixed.add_argument(
-        "--references", type=_positive, metavar="N", help="so many frames with given masks are kept"
+        "--references", type=_whole(1, 64), metavar="N", help="so many frames with given masks are kept"
     )
     results = parser.add_argument_group("options that change results")
     results.add_argument(
-        "--global-atrous", type=_positive, metavar="R", help="keep every R-th row and column of references"
+        "--global-atrous",
+        type=_whole(1, 64),
+        metavar="R",
+        help="keep every R-th row and column of references",
     )
     results.add_argument(
         "--min-matching-pixels",
         dest="minimum_pixels",
-        type=_count,
+        type=_whole(0, 1_000_000),
         metavar="M",
         help="with --global-atrous R, thin only objects of more than M R R reference pixels",
     )
     results.add_argument(
-        "--max-long-edge", type=_number, metavar="PIXELS", help="long edge of the network's input (1040)"
+        "--max-long-edge",
+        type=_number(LARGEST_SIDE),
+        metavar="PIXELS",
+        help="long edge of the network's input (1040)",
     )
-    results.add_argument("--scale", type=_number, help="test-time scale (1)")
+    results.add_argument("--scale", type=_number(8), help="test-time scale (1)")
     results.add_argument(
         "--precision",
         type=_precisions,
@@ -135,31 +152,44 @@ def _parser() -> argparse.ArgumentParser:
 
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None or int(match[1]) < 32 or int(match[2]) < 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HEIGHTxWIDTH of at least 32x32, such as 480x854")
-    return int(match[1]), int(match[2])
+    sides = tuple(int(side) for side in match.groups()) if match and len(text) < 12 else ()
+    if not sides or min(sides) < 32 or max(sides) > LARGEST_SIDE:
+        allowed = f"HEIGHTxWIDTH from 32 to {LARGEST_SIDE}, such as 480x854"
+        raise argparse.ArgumentTypeError(f"{text!r} is no {allowed}")
+    return sides[0], sides[1]
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers within limits."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() and len(text) < 10 else -1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return value
+
+    return read
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
+def _number(most: float) -> Callable[[str], float]:
+    """A reader of positive numbers up to a limit."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to {most:g}")
+        return value
+
+    return read
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
+def _salt(text: str) -> str:
+    if not text.isprintable() or len(text) > 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no printable text of up to 64 characters")
+    return text
 
 
 def _precisions(text: str) -> tuple[str, ...]:

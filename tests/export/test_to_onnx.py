@@ -1,8 +1,11 @@
 """The export command line: every mistake gets a message and status 2, and leaves nothing behind."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import torch
 from vosrt.export.to_onnx import main
 from vosrt.models import build_network, load_stand_in_weights, save_published
 
+pytestmark = pytest.mark.xdist_group("lite")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -32,9 +36,9 @@ def failing(capsys, *arguments):
         (["--model", "cfbi"], "one of the arguments --checkpoint --stand-in is required"),
         (["--model", "cfbi", "--checkpoint", "no.pth"], "no checkpoint at no.pth"),
         (["--model", "cfbi-lite", "--stand-in", "--frame", "480"], "'480' is no HEIGHTxWIDTH"),
-        (["--model", "cfbi-lite", "--stand-in", "--objects", "0"], "'0' is no whole number above 0"),
+        (["--model", "cfbi-lite", "--stand-in", "--objects", "0"], "'0' is no whole number from 1 to 254"),
         (["--model", "cfbi-lite", "--stand-in", "--precision", "int4"], "choose from float32, float16"),
-        (["--model", "cfbi-lite", "--stand-in", "--scale", "-1"], "'-1' is no number above 0"),
+        (["--model", "cfbi-lite", "--stand-in", "--scale", "-1"], "'-1' is no number above 0 and up to 8"),
     ],
 )
 def test_mistakes_are_explained(capsys, tmp_path, arguments, message):
@@ -48,6 +52,39 @@ def test_existing_output_is_not_touched(capsys, tmp_path):
     assert "exists; choose another --output, or give --overwrite" in failing(capsys, *arguments)
     assert "is no bundle and is not replaced" in failing(capsys, *arguments, "--overwrite")
     assert (tmp_path / "holiday.txt").read_text() == "photos"
+
+
+@pytest.mark.parametrize("output", ["new/..", ".", "..", "/", "link", "/dev/null", "/dev/null/x", "n" * 300])
+def test_outputs_that_are_no_place_for_a_bundle_are_refused(capsys, tmp_path, monkeypatch, output):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "holiday.txt").write_text("photos")
+    (tmp_path / "inner" / "link").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "inner")
+    message = failing(capsys, "--model", "cfbi-lite", "--stand-in", "--output", output, "--overwrite")
+    assert "Traceback" not in message
+    assert sorted(path.name for path in (tmp_path / "inner").iterdir()) == ["holiday.txt", "link"]
+
+
+def test_a_bundle_with_other_files_beside_it_is_not_replaced(capsys, tmp_path, lite_bundle):
+    shutil.copytree(lite_bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "my_video.mp4").write_text("film")
+    message = failing(
+        capsys, "--model", "cfbi-lite", "--stand-in", "--output", str(tmp_path / "bundle"), "--overwrite"
+    )
+    assert "holds more than a bundle and is not replaced: my_video.mp4" in message
+    assert (tmp_path / "bundle" / "my_video.mp4").read_text() == "film"
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_export_leaves_nothing(tmp_path, stop):
+    command = ["--model", "cfbi-lite", "--stand-in", "--output", "new/bundle"]
+    process = subprocess.Popen([sys.executable, "-m", "vosrt", "export", *command], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob("new/*partial*")):
+        time.sleep(0.05)
+    process.send_signal(stop)
+    assert process.wait(timeout=60) in (130, 143)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_network_is_refused(capsys, tmp_path):
@@ -95,5 +132,5 @@ def test_missing_packages_are_named(tmp_path):
     )
     assert run.returncode == 2
     assert "exporting needs torch, onnxscript" in run.stderr
-    assert "pip install 'vosrt[export,cpu]'" in run.stderr
+    assert "pip install '.[cpu,export]'" in run.stderr
     assert torch.__version__  # the machine itself has it
