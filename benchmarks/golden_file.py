@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +59,21 @@ class GoldenSequence:
     frames: NDArray[np.uint8]
     given: Mapping[int, NDArray[np.uint8]]
 
-    def stored(self, step: int, stage: str) -> NDArray[Any] | None:
-        """A stored tensor of a step, or of a frame for `image` and `embedding*`."""
+    def key(self, step: int, stage: str) -> str:
+        """Where a stage of a step is stored, or of a frame for `image` and `embedding*`."""
         match = re.fullmatch(r"(image|embedding)(_s\d+)?", stage)
-        key = f"{match[1]}_{step}{match[2] or ''}" if match else f"step{step}_{stage}"
-        return self.arrays.get(key)
+        return f"{match[1]}_{step}{match[2] or ''}" if match else f"step{step}_{stage}"
+
+    def stored(self, step: int, stage: str) -> NDArray[Any] | None:
+        """A stored tensor, or None."""
+        return self.arrays.get(self.key(step, stage))
+
+    def stage_keys(self) -> set[str]:
+        """Keys to compare: all that belong to a step or a frame, less what is fed or counted."""
+        fed = re.compile(r"step\d+_(prev_mask|obj_num)$")
+        return {
+            key for key in self.arrays if re.match(r"(step|image_|embedding_)\d", key) and not fed.match(key)
+        }
 
     def has_step(self, step: int) -> bool:
         """Whether anything of a step is stored."""
@@ -110,12 +121,15 @@ def read_golden(path: str | Path) -> GoldenContent:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is no golden file ({error})", cure="give .npz files") from error
-    if any(key.endswith("/info") for key in arrays):
-        return _matching_cases(path.stem, arrays)
-    if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
-        return _sequence(path.stem, arrays, meta)
+    try:
+        if any(key.endswith("/info") for key in arrays):
+            return _matching_cases(path.stem, arrays)
+        if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
+            return _sequence(path.stem, arrays, meta)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is no complete golden file ({error!r})") from error
     raise InputError(
         f"{path}: layout or model {meta.get('model')!r} is not known",
         allowed=f"sequences of {', '.join(MODELS)}, or matching cases",
@@ -156,6 +170,11 @@ def _matching_cases(name: str, arrays: Arrays) -> tuple[MatchingCase, ...]:
     for prefix in prefixes:
         own = {key[len(prefix) + 1 :]: value for key, value in arrays.items() if key.startswith(f"{prefix}/")}
         info = json.loads(str(own.pop("info")))
+        kinds = [kind for kind in ("global", "local") if f"{kind}_fg" in own]
+        lacking = [f"{kind}_bg" for kind in kinds if f"{kind}_bg" not in own]
+        lacking += sorted({"objects", "bias_bg", "bias_fg"} - set(info))
+        if lacking or not kinds:
+            raise InputError(f"{name}/{prefix} lacks {', '.join(lacking) or 'matching maps'}")
         cases.append(
             MatchingCase(f"{name}/{prefix}", own, info, arrays["query"], references, arrays["previous"])
         )

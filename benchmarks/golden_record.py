@@ -35,6 +35,7 @@ LIMITS = {
         "prob": 1e-3,
     },
 }
+MOST_TIES = 1e-3  # share of pixels that may change places at near-ties
 NEAR_TIE = 2e-3  # two probabilities closer than twice the limit may change places
 FREE_LABELS = 0.995  # least share of equal labels of a frame where a sequence runs freely
 
@@ -66,6 +67,7 @@ class GoldenRecord:
     stages: dict[tuple[str, str], StageRecord] = field(default_factory=dict)
     labels: dict[str, LabelRecord] = field(default_factory=dict)
     free: dict[str, tuple[float, str]] = field(default_factory=dict)  # worst share of equal labels, place
+    left_out: list[str] = field(default_factory=list)  # what is stored and was not compared
 
     def add(
         self,
@@ -75,7 +77,7 @@ class GoldenRecord:
         stored: NDArray[np.floating],
         place: str,
     ) -> None:
-        """Compare one tensor; leading axes of length one do not matter."""
+        """Compare one tensor; axes of length one do not matter."""
         name = re.sub(r"_s\d+$", "", stage)
         record = self.stages.setdefault((stage, implementation), StageRecord(LIMITS[implementation][name]))
         record.count += 1
@@ -93,13 +95,13 @@ class GoldenRecord:
         implementation: str,
         found: NDArray[np.integer],
         stored: NDArray[np.integer],
-        probabilities: NDArray[np.floating],
+        probabilities: NDArray[np.floating] | None,
         place: str,
     ) -> None:
         """Compare label maps `[H, W]`; where the stored probabilities nearly tie, a difference is allowed."""
         record = self.labels.setdefault(implementation, LabelRecord())
         different = found != stored
-        if probabilities.shape[0] > 1:
+        if probabilities is not None and probabilities.shape[0] > 1:
             two = np.sort(probabilities, axis=0)[-2:]
             is_tie = two[1] - two[0] <= NEAR_TIE
         else:
@@ -131,6 +133,14 @@ class GoldenRecord:
             for implementation, record in self.labels.items()
             if record.wrong
         ]
+        found += [
+            f"{implementation} labels: {record.near_ties} of {record.pixels} pixels differ at near-ties"
+            for implementation, record in self.labels.items()
+            if record.near_ties > MOST_TIES * record.pixels
+        ]
+        found += self.left_out
+        if not self.stages:
+            found.append("nothing was compared")
         found += [
             f"{implementation} running freely: {share:.4%} equal labels under {FREE_LABELS:.1%} at {place}"
             for implementation, (share, place) in self.free.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def load_checkpoint(network: VosNetwork, path: str | Path) -> CheckpointFile:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file under the keys it uses, `module.` removed."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # False for names that are too long, where Path.is_file raises
         raise CheckpointError(f"no checkpoint at {path}", cure="give the path of a .pth or .safetensors file")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -63,28 +64,36 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} holds entries that are no tensors: {_list(strange)}",
             allowed="a dictionary of tensors, or one under the key 'state_dict'",
         )
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+    tensors: dict[str, Tensor] = {}
+    for key, value in content.items():
+        bare = str(key).removeprefix("module.")
+        if bare in tensors and not _same(tensors[bare], value):
+            raise CheckpointError(f"{path} holds {bare} twice with other values: with and without 'module.'")
+        tensors[bare] = value
+    return tensors
 
 
 def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """A state dictionary for `network`; every disagreement is collected into one error."""
     expected = network.state_dict()
     found: dict[str, Tensor] = {}
-    unknown, shapes, repeated = [], [], []
+    unknown, shapes, repeated, unusable = [], [], [], []
     for key, tensor in tensors.items():
         if IGNORED.search(key):
             continue
         name = name_here(key)
         if name not in expected:
             unknown.append(key)
+        elif not _is_usable(tensor):
+            unusable.append(key)
         elif tensor.shape != expected[name].shape:
             shapes.append(f"{key} {list(tensor.shape)} instead of {list(expected[name].shape)}")
-        elif name in found and not torch.equal(found[name], tensor):
+        elif name in found and not _same(found[name], tensor):
             repeated.append(key)
         else:
             found[name] = tensor
-    wrong_shaped = {name_here(entry.split(" ")[0]) for entry in shapes}
-    missing = [published_name(name) for name in expected if name not in found and name not in wrong_shaped]
+    refused = {name_here(entry.split(" ")[0]) for entry in (*shapes, *unusable)}
+    missing = [published_name(name) for name in expected if name not in found and name not in refused]
     problems = [
         f"{len(keys)} {title}: {_list(keys)}"
         for title, keys in (
@@ -92,6 +101,7 @@ def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -
             ("unknown", unknown),
             ("of another shape", shapes),
             ("repeated with other values", repeated),
+            ("not finite floating-point numbers", unusable),
         )
         if keys
     ]
@@ -101,6 +111,16 @@ def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -
             cure="choose the --model and --backbone that the checkpoint was trained with",
         )
     return found
+
+
+def _is_usable(tensor: Tensor) -> bool:
+    """Dense, in memory, floating point, and every value finite."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    return plain and tensor.is_floating_point() and bool(torch.isfinite(tensor).all())
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and _is_usable(one) and _is_usable(other) and torch.equal(one, other)
 
 
 def save_published(network: VosNetwork, path: str | Path) -> None:

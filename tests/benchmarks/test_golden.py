@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vosrt.benchmarks.golden import main
+from vosrt.benchmarks.golden_file import read_golden
 from vosrt.benchmarks.golden_record import LIMITS, GoldenRecord
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -57,6 +58,29 @@ def test_files_of_another_kind_are_refused(capsys, tmp_path):
         assert message in error
 
 
+def test_damaged_and_incomplete_files_are_refused(capsys, tmp_path):
+    whole = (GOLDEN / "cfbi_matching_57x45_c32.npz").read_bytes()
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    np.savez(
+        tmp_path / "case.npz", query=np.zeros((3, 3, 2)), previous=np.zeros((3, 3, 2)), **{"a/info": "{}"}
+    )
+    np.savez(tmp_path / "info.npz", **{"a/info": "no json"})
+    for name in ("empty.npz", "cut.npz", "case.npz", "info.npz", "absent.npz"):
+        status, _, error = run(capsys, tmp_path / name)
+        assert status == 2, name
+        assert error.startswith("error: ")
+
+
+def test_every_stored_stage_must_be_compared(tmp_path):
+    with np.load(GOLDEN / "cfbi_r101_absent.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "more.npz", step1_new_stage=np.zeros(3), **arrays)
+    assert "step1_new_stage" in read_golden(tmp_path / "more.npz").stage_keys()
+    assert "step1_prev_mask" not in read_golden(tmp_path / "more.npz").stage_keys()
+    assert "nothing was compared" in GoldenRecord().failures()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_no_numbers_are_over_every_limit(bad):
     record = GoldenRecord()
@@ -69,6 +93,8 @@ def test_labels_may_differ_at_near_ties_only():
     record = GoldenRecord()
     probabilities = np.array([[[0.5005, 0.9]], [[0.4995, 0.1]]])
     record.add_labels("torch", np.array([[1, 0]]), np.array([[0, 0]]), probabilities, "tie")
+    record.add("torch", "logits", np.zeros(2), np.zeros(2), "here")
+    record.labels["torch"].pixels = 10_000
     assert record.failures() == []
     record.add_labels("torch", np.array([[0, 1]]), np.array([[0, 0]]), probabilities, "clear")
     assert "1 pixels differ without a tie" in record.failures()[0]

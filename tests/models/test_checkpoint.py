@@ -80,6 +80,19 @@ def test_aliases_and_batch_counters_are_accepted(published, tmp_path):
             lambda s: s.update({"module.semantic_embedding.4.bias": torch.ones(100)}),
             r"1 repeated with other values: semantic_embedding\.4\.bias",
         ),
+        (
+            lambda s: s.update({"module.fg_bias": torch.full((1, 1, 1, 1), float("nan"))}),
+            r"1 not finite floating-point numbers: fg_bias",
+        ),
+        (
+            lambda s: s.update({"module.bg_bias": torch.ones(1, 1, 1, 1).to_sparse()}),
+            r"1 not finite floating-point numbers: bg_bias",
+        ),
+        (
+            lambda s: s.update({"module.bg_bias": torch.ones(1, 1, 1, 1, dtype=torch.complex64)}),
+            r"1 not finite floating-point numbers: bg_bias",
+        ),
+        (lambda s: s.update({"bg_bias": torch.ones(1, 1, 1, 1)}), r"holds bg_bias twice with other values"),
         (lambda s: s.update({"module.epoch": 3}), r"holds entries that are no tensors: module\.epoch"),
     ],
 )
@@ -117,6 +130,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, capsys):
         "nothing.pth",
         "list.pth",
         "absent.pth",
+        "n" * 300,
     ):
         with pytest.raises(CheckpointError, match=name):
             load_checkpoint(network, tmp_path / name)
