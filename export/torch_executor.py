@@ -17,7 +17,7 @@ class TorchExecutor:
 
     Args:
         network: in evaluation mode.
-        frame_size: height and width of the network's input where the bundle has them fixed.
+        network_size: height and width of the network's input where the bundle has them fixed.
         with_taps: add the network's named intermediate results to the outputs.
     """
 
