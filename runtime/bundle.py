@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from vosrt.errors import BundleError
 from vosrt.manifest import Manifest, read_manifest, sha256_of_file
 from vosrt.manifest_graph import PRECISIONS, GraphFile
+from vosrt.regular_file import require_regular_file, stat_of
 
 
 class Bundle:
@@ -55,18 +57,23 @@ class Bundle:
 
     def _verify(self, place: str, file: GraphFile) -> None:
         path = self.folder / file.path
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        try:
+            found = stat_of(path)
+        except OSError as error:
+            raise BundleError(f"{place}.path: {path} cannot be read ({error.strerror})") from error
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder)):
             raise BundleError(
                 f"{place}.path leaves the bundle folder through a link",
                 value=file.path,
                 allowed=f"a file inside {self.folder}",
                 cure="copy the file into the folder",
             )
-        if not path.is_file():
+        if found is None or stat.S_ISDIR(found.st_mode):
             raise BundleError(
                 f"{place}.path: {path} is not there", cure="copy the whole bundle folder, or export again"
             )
         try:
+            require_regular_file(path)
             digest = sha256_of_file(path)
         except OSError as error:
             raise BundleError(f"{place}.path: {path} cannot be read ({error.strerror})") from error

@@ -10,12 +10,13 @@ def summary_lines(manifest: Manifest) -> list[str]:
     source = manifest.source
     weights = "generated stand-ins, not trained" if source.stand_in else f"sha256 {source.sha256[:16]}…"
     size = "any" if manifest.frame_size is None else "x".join(map(str, manifest.frame_size))
+    options = ", ".join(f"{_shown(name)}={_shown(value)}" for name, value in manifest.options.items())
     lines = [
         f"{manifest.name} (family {manifest.family})",
         f"weights    {source.file}, {weights}",
-        f"made with  {', '.join(f'{name} {version}' for name, version in manifest.producer.items())}",
+        f"made with  {', '.join(f'{_shown(name)} {version}' for name, version in manifest.producer.items())}",
         f"frames     {size}, objects {'any number' if manifest.objects is None else manifest.objects}",
-        f"options    {', '.join(f'{name}={value}' for name, value in manifest.options.items())}",
+        f"options    {options}",
     ]
     for role, graph in manifest.graphs.items():
         lines.append(f"graph {role}: {', '.join(f'{p} {file.path}' for p, file in graph.files.items())}")
@@ -30,9 +31,19 @@ def summary_lines(manifest: Manifest) -> list[str]:
             place, kind = f"{entry_name}.{name}", _tensor(tensor.dtype, tensor.shape)
             lines.append(f"state {place:25s} {kind:34s} from {tensor.source} ({entry.rule})")
     for precision, report in manifest.parity.items():
-        if isinstance(report, dict) and "equal_labels" in report:
-            lines.append(f"parity {precision}: {report['equal_labels']:.4%} equal labels per frame")
+        share = report.get("equal_labels") if isinstance(report, dict) else None
+        if _is_share(share):
+            lines.append(f"parity {_shown(precision)}: {share:.4%} equal labels per frame")
     return lines
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else ascii(text)  # no control characters on a terminal
 
 
 def _tensor(dtype: str, shape: tuple[int | str, ...]) -> str:

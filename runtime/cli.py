@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 
 from vosrt import __version__
 from vosrt.errors import Error, InputError, MissingDependencyError
 
-EXIT_MISTAKE, EXIT_INTERRUPTED = 2, 130
+EXIT_MISTAKE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,9 +21,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None for those of the process.
 
     Returns:
-        exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C.
+        exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C, 141 when the reader of the
+            output has gone.
     """
     given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _run(given)
+        finally:
+            sys.stdout.flush()  # here, where a broken pipe can still be caught
+    except BrokenPipeError:
+        _discard_output()
+        return EXIT_BROKEN_PIPE
+
+
+def _run(given: list[str]) -> int:
     try:
         if given[:1] == ["export"]:
             return _export(given[1:])
@@ -32,8 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
-        print("interrupted; what was written so far is complete", file=sys.stderr)
+        written = "nothing was written" if given[:1] == ["export"] else "what was written so far is complete"
+        print(f"interrupted; {written}", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _discard_output() -> None:
+    """Send what is left in the buffer nowhere: Python flushes it once more at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _export(arguments: list[str]) -> int:
@@ -41,7 +62,8 @@ def _export(arguments: list[str]) -> int:
         from vosrt.export.to_onnx import main as export
     except ImportError as error:
         raise MissingDependencyError(
-            f"this installation cannot export ({error})", cure="pip install 'vosrt[export,cpu]'"
+            f"this installation cannot export ({error})",
+            cure="pip install '.[export,cpu]' in the folder that holds setup.py",
         ) from error
     return export(arguments)
 
@@ -100,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("--masks", metavar="FOLDER", help="folder for one indexed PNG per frame")
     stream.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     stream.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
-    stream.add_argument("--threads", type=_positive, metavar="N", help="threads per graph (one per core)")
+    stream.add_argument("--threads", type=_threads, metavar="N", help="threads per graph (one per core)")
     stream.add_argument("--frames", type=_positive, metavar="N", help="stop after so many frames")
     stream.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
 
@@ -117,3 +139,12 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _threads(text: str) -> int:
+    from vosrt.executor import MOST_THREADS
+
+    count = _positive(text)
+    if count > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{count} is more than {MOST_THREADS}")
+    return count

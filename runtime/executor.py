@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = Any  # a numpy array, or an executor's own array that has `numpy()`
+MOST_THREADS = 256  # per graph; more only fill the memory with stacks
 
 
 class Executor(Protocol):

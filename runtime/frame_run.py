@@ -32,6 +32,7 @@ class FrameRun:
     index: int
     values: dict[str, Value] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)  # milliseconds by role
+    notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded
 
     def run(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None, *, probabilities: bool) -> None:
         """Predict with the objects there are, let the mask override, and bring the state up to date.
@@ -113,7 +114,7 @@ class FrameRun:
         self.values |= self.state.values(rows)
 
     def _moment(self, given: tuple[int, ...]) -> Moment:
-        return Moment(self.index, self.values, self.rows, given)
+        return Moment(self.index, self.values, self.rows, given, self.notes)
 
     def _reads(self, source: str) -> bool:
         graphs, entries = self.manifest.graphs.values(), self.manifest.state.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
+from vosrt.regular_file import require_regular_file
 
 
 def davis_palette() -> NDArray[np.uint8]:
@@ -40,6 +42,7 @@ def read_label_map(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
     image_module = import_for("reading a mask", "PIL.Image")
     try:
+        require_regular_file(path)
         with image_module.open(path) as image:
             if image.mode not in ("P", "L"):
                 raise InputError(
@@ -51,6 +54,9 @@ def read_label_map(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             return np.array(image, dtype=np.uint8)
     except FileNotFoundError as error:
         raise InputError(f"mask {os.fspath(path)} is not there", cure="check the path") from error
+    except image_module.DecompressionBombError as error:
+        cure = "use a mask of the size of the frames"
+        raise InputError(f"mask {os.fspath(path)} is too large ({error})", cure=cure) from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow raises SyntaxError for broken PNG chunks
         raise InputError(f"mask {os.fspath(path)} cannot be read ({error})", cure="write it again") from error
 
@@ -64,10 +70,20 @@ def write_label_map(
         path: where to write.
         labels: object ids, uint8 `[H, W]`.
         palette: RGB uint8 `[256, 3]`; None for the palette of DAVIS.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     image = import_for("writing a mask", "PIL.Image").fromarray(labels)
     image.putpalette((davis_palette() if palette is None else palette).tobytes())
     target = Path(path)
     temporary = target.with_name(f".{target.name}.part")
-    image.save(temporary, format="PNG")
-    temporary.replace(target)
+    try:
+        image.save(temporary, format="PNG")
+        temporary.replace(target)
+    except OSError as error:
+        cure = "choose a folder that exists, has room and can be written"
+        raise InputError(f"mask {target} cannot be written ({error.strerror})", cure=cure) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

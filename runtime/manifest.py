@@ -79,7 +79,7 @@ class Checkpoint:
     def parse(cls, node: Node) -> Checkpoint:
         """Read from JSON."""
         fields = node.fields(["file", "sha256", "stand_in"])
-        return cls(fields["file"].text(), parse_sha256(fields["sha256"]), fields["stand_in"].boolean())
+        return cls(_printable(fields["file"]), parse_sha256(fields["sha256"]), fields["stand_in"].boolean())
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON."""
@@ -137,7 +137,7 @@ class Manifest:
             name=fields["name"].text(_LABEL, allowed=_LABEL_ALLOWED),
             family=fields["family"].text(_LABEL, allowed=_LABEL_ALLOWED),
             source=Checkpoint.parse(fields["source"]),
-            producer={name: value.text() for name, value in fields["producer"].mapping().items()},
+            producer={name: _printable(value) for name, value in fields["producer"].mapping().items()},
             input=InputRule.parse(fields["input"]),
             frame_size=_frame_size(fields["frame_size"]),
             objects=_objects(fields["objects"]),
@@ -192,13 +192,17 @@ def write_bundle_manifest(folder: str | os.PathLike[str], manifest: Manifest) ->
     path = Path(folder) / FILE_NAME
     try:
         text = json.dumps(manifest.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        cure = "remove the lone surrogate from the text"
+        raise BundleError(f"{path} cannot be written as UTF-8 ({error.reason})", cure=cure) from error
     except (TypeError, ValueError) as error:
         cure = "use finite Python numbers, strings, lists and dicts in options and parity"
         raise BundleError(f"{path} cannot be written as JSON ({error})", cure=cure) from error
-    Manifest.parse(Node(parse_json(text.encode(), document=str(path)), document=str(path)))
+    Manifest.parse(Node(parse_json(data, document=str(path)), document=str(path)))
     temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
+    with temporary.open("wb") as stream:
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
@@ -212,6 +216,14 @@ def sha256_of_file(path: str | os.PathLike[str]) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _printable(node: Node) -> str:
+    allowed = "printable text"
+    text = node.text(allowed=allowed)
+    if not text.isprintable():
+        raise node.error(allowed=allowed)
+    return text
 
 
 def _objects(node: Node) -> int | None:

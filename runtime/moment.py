@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vosrt.executor import Value
 from vosrt.rows import Rows
@@ -17,3 +17,4 @@ class Moment:
     values: Mapping[str, Value]  # by source name: "frame", "encode.embedding", "step.labels"
     rows: Rows  # with the objects that joined on this frame
     given: tuple[int, ...] = ()  # objects in the user's mask on this frame; empty without a mask
+    notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded

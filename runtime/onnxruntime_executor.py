@@ -13,7 +13,7 @@ import numpy as np
 
 from vosrt.bundle import Bundle
 from vosrt.errors import BundleError, InputError, MissingDependencyError
-from vosrt.executor import Value
+from vosrt.executor import MOST_THREADS, Value
 from vosrt.manifest import Graph
 
 PROVIDERS = {"cpu": "CPUExecutionProvider"}  # device -> ONNX Runtime's name for what runs on it
@@ -55,11 +55,12 @@ class OnnxRuntimeExecutor:
     ) -> None:
         if device not in PROVIDERS:
             raise InputError("device", value=device, allowed=", ".join(PROVIDERS))
-        if threads is not None and threads < 1:
-            raise InputError("threads", value=threads, allowed="1 or more", cure="leave it out for all cores")
+        if threads is not None and not 1 <= threads <= MOST_THREADS:
+            allowed = f"1 to {MOST_THREADS}"
+            raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
         self.precision = precision
         self.device = device
-        self.threads = threads or physical_cores()
+        self.threads = threads or min(physical_cores(), MOST_THREADS)
         self._runtime = import_onnxruntime()
         self._profile = Path(profile) if profile is not None else None
         self._sessions = {
@@ -136,14 +137,15 @@ def import_onnxruntime() -> ModuleType:
     if len(packages) > 1:
         raise MissingDependencyError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            cure="pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'vosrt[cpu]' (or [gpu])",
+            cure="pip uninstall -y onnxruntime onnxruntime-gpu, then pip install '.[cpu]' (or '.[gpu]') "
+            "in the folder that holds setup.py",
         )
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
             f"onnxruntime cannot be imported ({error})",
-            cure="pip install 'vosrt[cpu]' for a processor, pip install 'vosrt[gpu]' for an NVIDIA GPU",
+            cure="pip install '.[cpu]' in the folder that holds setup.py; '.[gpu]' for an NVIDIA GPU",
         ) from error
     return onnxruntime
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +15,6 @@ from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.moment import Moment
 from vosrt.row_joins import filled, padded, replaced_rows, with_joined_rows
 from vosrt.rows import Rows
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class ReferenceBank:
         """
         new = Slot(moment.index, frozenset(moment.given))
         has_slots = any("slot" in tensor.axes for tensor in self.spec.tensors.values())
-        kept = self._slots_to_keep(new) if has_slots else []
+        kept = self._slots_to_keep(new, moment.notes) if has_slots else []
         tensors = {
             name: self._joined(name, tensor, kept, moment) for name, tensor in self.spec.tensors.items()
         }
@@ -87,18 +84,17 @@ class ReferenceBank:
             return replaced_rows(tensor, old, fresh, flags=moment.rows.flags(moment.given))
         return fresh
 
-    def _slots_to_keep(self, new: Slot) -> list[int]:
+    def _slots_to_keep(self, new: Slot, notes: list[str]) -> list[int]:
         everything = list(range(len(self.slots)))
         if len(self.slots) < (self.spec.capacity or 0):
             return everything
         for i in everything[1:]:
             others = [slot.given for slot in (*self.slots[:i], *self.slots[i + 1 :], new)]
             if self.slots[i].given <= frozenset().union(*others):
-                _log.warning(
-                    "the reference bank is full (%d frames): frame %d is dropped, its objects %s have others",
-                    len(self.slots),
-                    self.slots[i].frame_index,
-                    sorted(self.slots[i].given),
+                notes.append(
+                    f"the reference bank is full ({len(self.slots)} frames): frame "
+                    f"{self.slots[i].frame_index} is dropped, its objects {sorted(self.slots[i].given)} "
+                    "have others"
                 )
                 return [j for j in everything if j != i]
         raise InputError(

@@ -10,6 +10,7 @@ from vosrt.errors import InputError
 from vosrt.strict_json import Node
 
 SMALLEST_SIDE = 16  # pixels: one cell of a stride-16 network
+LARGEST_SIDE = 16384  # pixels: more than any network is run at
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class LongEdge:
         long_edge = max(height, width)
         shrink = self.max_long_edge / long_edge if long_edge > self.max_long_edge else 1.0
         # The order of the product and the truncation decide some sizes: keep both.
-        sides = (int(shrink * height * self.scale), int(shrink * width * self.scale))
+        exact = _limited(height, width, (shrink * height * self.scale, shrink * width * self.scale))
+        sides = (int(exact[0]), int(exact[1]))
         return _checked(height, width, (self._rounded(sides[0]), self._rounded(sides[1])))
 
     def _rounded(self, side: int) -> int:
@@ -58,7 +60,8 @@ class Scale:
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the network's height and width for a frame."""
-        sides = (math.floor(self.scale * height + 0.5), math.floor(self.scale * width + 0.5))
+        exact = _limited(height, width, (self.scale * height, self.scale * width))
+        sides = (math.floor(exact[0] + 0.5), math.floor(exact[1] + 0.5))
         return _checked(height, width, sides)
 
 
@@ -119,4 +122,16 @@ def _checked(height: int, width: int, network: tuple[int, int]) -> tuple[int, in
                 allowed=f"at least {SMALLEST_SIDE} pixels on each side",
                 cure="use larger frames or one of a less extreme shape",
             )
+    _limited(height, width, network)
+    return network
+
+
+def _limited(height: int, width: int, network: tuple[float, float]) -> tuple[float, float]:
+    if not all(side <= LARGEST_SIDE for side in network):  # nor NaN, which no comparison holds for
+        raise InputError(
+            f"a {height}x{width} frame becomes too large: network input",
+            value="x".join(f"{side:.6g}" for side in network),
+            allowed=f"at most {LARGEST_SIDE} pixels on each side",
+            cure="use smaller frames, or export with a smaller scale",
+        )
     return network

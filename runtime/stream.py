@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from vosrt.manifest import Manifest
 from vosrt.rows import Rows
 from vosrt.state import State
 from vosrt.user_input import VOID, checked_frame, checked_mask
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Stream:
         result = _result(run, probabilities=probabilities, started=started)
         self._rows, self._state = run.rows, run.state
         self._index, self._size = self._index + 1, size
+        for note in run.notes:
+            _log.warning(note)
         return result
 
     def _check_has_probabilities(self) -> None:

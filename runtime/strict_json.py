@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from vosrt.errors import BundleError
+from vosrt.regular_file import require_regular_file
 
 MAX_BYTES = 4 * 1024 * 1024
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -26,6 +27,7 @@ def read_json_file(path: Path, *, max_bytes: int = MAX_BYTES) -> Node:
         BundleError: the file is missing, too large, not UTF-8, not JSON, repeats a key or holds NaN.
     """
     try:
+        require_regular_file(path)
         with path.open("rb") as stream:
             data = stream.read(max_bytes + 1)
     except OSError as error:

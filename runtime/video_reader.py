@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,8 +17,10 @@ from numpy.typing import NDArray
 
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
+from vosrt.regular_file import require_regular_file, stat_of
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 FOLDER_RATE = Fraction(24)  # frames per second; image folders do not say, DAVIS was filmed at 24
 
 
@@ -35,11 +39,18 @@ def open_source(path: str | os.PathLike[str]) -> VideoFile | ImageFolder:
     Raises:
         InputError: nothing is there, or it holds no frames.
     """
-    if not Path(path).exists():
+    try:
+        found = stat_of(path)
+    except OSError as error:
+        cure = "give a video file or a folder of images"
+        raise InputError(
+            f"source {os.fspath(path)!r} cannot be used ({error.strerror})", cure=cure
+        ) from error
+    if found is None:
         raise InputError(
             f"source {os.fspath(path)} is not there", cure="give a video file or a folder of images"
         )
-    return ImageFolder(path) if Path(path).is_dir() else VideoFile(path)
+    return ImageFolder(path) if stat.S_ISDIR(found.st_mode) else VideoFile(path)
 
 
 class VideoFile:
@@ -54,9 +65,11 @@ class VideoFile:
         self.path = Path(path)
         self._av = import_for("reading a video", "av")
         try:
-            self._container = self._av.open(str(self.path))
+            require_regular_file(self.path)
+            # "file:" keeps FFmpeg from taking a name with a colon for a protocol
+            self._container = self._av.open(f"file:{self.path}", options=self._options())
         except (OSError, self._av.FFmpegError) as error:
-            raise self._error(f"is not a readable video ({_reason(error)})") from error
+            raise self._error(f"is not a readable video ({self._refusal(error)})") from error
         if not self._container.streams.video:
             raise self._error("holds no video, only sound or data")
         self._stream = self._container.streams.video[0]
@@ -109,6 +122,15 @@ class VideoFile:
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
             raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
 
+    def _refusal(self, error: Exception) -> str:
+        refused = isinstance(error, self._av.FFmpegError) and error.errno == errno.EINVAL
+        return "a playlist, or another format that is not read" if refused else _reason(error)
+
+    def _options(self) -> dict[str, str]:
+        """FFmpeg's limits: nothing is fetched over a network, and lists are not even opened."""
+        formats = sorted(self._av.formats_available - _PLAYLISTS)
+        return {"protocol_whitelist": "file", "format_whitelist": ",".join(formats)}
+
     def _error(self, what: str) -> InputError:
         return InputError(f"source {self.path} {what}", cure="copy or convert the video again")
 
@@ -124,7 +146,11 @@ class ImageFolder:
     def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = FOLDER_RATE) -> None:
         self.path = Path(path)
         self.rate = rate
-        files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        try:
+            files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        except OSError as error:
+            cure = "give a folder that can be read"
+            raise InputError(f"source {self.path} cannot be listed ({error.strerror})", cure=cure) from error
         self.files = sorted(file for file in files if not file.name.startswith("."))
         self.length: int | None = len(self.files)
         if not self.files:
@@ -160,18 +186,28 @@ class ImageFolder:
         Raises:
             InputError: an image cannot be decoded or has another size than the first.
         """
-        cv2 = import_for("reading images", "cv2")
+        import_for("reading images", "cv2")
         first: SourceFrame | None = None
         for count, file in enumerate(self.files):
-            data = np.frombuffer(file.read_bytes(), np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-            if image is None:
-                cure = "copy the image again, or move it away"
-                raise InputError(f"image {file} is damaged or cut off", cure=cure)
-            current = SourceFrame(image, file.stem, float(count / self.rate))
+            current = SourceFrame(_read_image(file), file.stem, float(count / self.rate))
             first = first or current
             _check_size(self.path, first, current)
             yield current
+
+
+def _read_image(file: Path) -> NDArray[np.uint8]:
+    cv2, cure = import_for("reading images", "cv2"), "copy the image again, or move it away"
+    try:
+        require_regular_file(file)
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise InputError(f"image {file} cannot be read ({error.strerror})", cure=cure) from error
+    except cv2.error as error:
+        raise InputError(f"image {file} cannot be decoded ({error.err or error})", cure=cure) from error
+    if image is None:
+        raise InputError(f"image {file} is damaged or cut off", cure=cure)
+    return image
 
 
 def _check_size(path: Path, first: SourceFrame, current: SourceFrame) -> None:

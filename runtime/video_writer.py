@@ -60,8 +60,10 @@ class VideoWriter:
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts = self.count
         frame.time_base = 1 / self._rate
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (OSError, self._av.FFmpegError) as error:
+            raise self._error(error) from error
         self.count += 1
 
     def close(self) -> None:
@@ -70,22 +72,28 @@ class VideoWriter:
             return
         container, self._container = self._container, None
         try:
-            for packet in self._stream.encode():
-                container.mux(packet)
-        finally:
-            container.close()
+            try:
+                container.mux(self._stream.encode())
+            finally:
+                container.close()
+        except (OSError, self._av.FFmpegError) as error:
+            raise self._error(error) from error
 
     def _open(self, height: int, width: int) -> None:
         hybrid = "hybrid_fragmented+" if self._av.library_versions["libavformat"] >= _HYBRID else ""
         options = {"movflags": hybrid + _FRAGMENTED, "flush_packets": "1"}
         try:
-            container = self._av.open(str(self.path), "w", format="mp4", options=options)
+            container = self._av.open(f"file:{self.path}", "w", format="mp4", options=options)
             stream = self._add_stream(container, height, width)
             container.start_encoding()  # some versions of av make the file only here
-        except OSError as error:
-            cure = "choose a folder that exists and can be written"
-            raise InputError(f"video {self.path} cannot be written ({error.strerror})", cure=cure) from error
+        except (OSError, self._av.FFmpegError) as error:
+            raise self._error(error) from error
         self._container, self._stream = container, stream
+
+    def _error(self, error: Exception) -> InputError:
+        reason = getattr(error, "strerror", None) or str(error)
+        cure = "choose a folder that exists and can be written"
+        return InputError(f"video {self.path} cannot be written ({reason})", cure=cure)
 
     def _add_stream(self, container: Any, height: int, width: int) -> Any:
         # zerolatency: no frame waits inside the encoder, where a kill would lose it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.runtime.manifest_examples import space_time_memory_manifest
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import BundleError, InputError, Segmenter
 from vosrt.bundle import Bundle
+from vosrt.bundle_summary import summary_lines
 from vosrt.manifest import sha256_of_file
 
 
@@ -227,9 +229,9 @@ def test_unknown_device_is_refused_with_the_known_ones(bundle):
         Segmenter(bundle, device="tpu")
 
 
-@pytest.mark.parametrize("threads", [0, -1])
-def test_number_of_threads_below_one_is_refused(bundle, threads):
-    with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: 1 or more"):
+@pytest.mark.parametrize("threads", [0, -1, 257])
+def test_number_of_threads_out_of_range_is_refused(bundle, threads):
+    with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: 1 to 256"):
         Segmenter(bundle, threads=threads)
 
 
@@ -265,3 +267,38 @@ def test_profile_is_written_per_graph(bundle, tmp_path):
     for path in files:
         json.loads(path.read_text())
     assert Segmenter(bundle).executor.write_profiles() == []
+
+
+# --- files that cannot be opened ---
+
+
+def test_graph_path_that_no_file_can_have_is_refused(bundle):
+    set_path(bundle, "x" * 300)
+    assert "cannot be read (File name too long)" in open_error(bundle).what
+
+
+def test_loop_of_links_in_place_of_a_graph_is_refused(bundle):
+    (bundle / "segment.onnx").unlink()
+    (bundle / "segment.onnx").symlink_to("segment.onnx")
+    assert "graphs.segment.file.float32.path" in open_error(bundle).what
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this system's folders")
+def test_pipe_in_place_of_a_graph_is_refused(bundle):
+    (bundle / "segment.onnx").unlink()
+    os.mkfifo(bundle / "segment.onnx")
+    assert "cannot be read (not an ordinary file)" in open_error(bundle).what
+
+
+# --- summaries ---
+
+
+@pytest.mark.parametrize("share", ["all", None, True, [1], 10**400, -1])
+def test_parity_of_another_type_is_passed_over_in_the_summary(bundle, share):
+    edit_manifest(bundle, lambda document: document.update(parity={"float32": {"equal_labels": share}}))
+    assert not any(line.startswith("parity") for line in summary_lines(Bundle.open(bundle).manifest))
+
+
+def test_control_characters_do_not_reach_the_summary(bundle):
+    edit_manifest(bundle, lambda document: document["options"].update({"a\x1b[2J": "b\x1b[2J"}))
+    assert all(line.isprintable() for line in summary_lines(Bundle.open(bundle).manifest))

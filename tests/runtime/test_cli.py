@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,7 +162,7 @@ def run_blocked(modules, *line, cwd):
 def test_without_onnxruntime_the_cure_is_named(scene, tmp_path):
     run = run_blocked(["onnxruntime"], *arguments(scene, out=tmp_path / "o.mp4"), cwd=tmp_path)
     assert run.returncode == 2
-    assert "pip install 'vosrt[cpu]'" in run.stderr
+    assert "pip install '.[cpu]' in the folder that holds setup.py" in run.stderr
     assert "Traceback" not in run.stderr
 
 
@@ -170,7 +171,9 @@ def test_without_torch_streaming_works_and_export_names_the_cure(scene, tmp_path
     assert run_blocked(blocked, *arguments(scene, masks=tmp_path / "m"), cwd=tmp_path).returncode == 0
     run = run_blocked(blocked, "export", "--model", "cfbi", "--stand-in", "--output", "b", cwd=tmp_path)
     assert run.returncode == 2
-    assert "pip install 'vosrt[export,cpu]'" in run.stderr
+    assert re.search(
+        r"pip install '\.\[(export,cpu|cpu,export)\]' +in the folder that holds setup\.py", run.stderr
+    )
     assert "Traceback" not in run.stderr
 
 
@@ -206,3 +209,124 @@ def test_a_stopped_run_leaves_what_it_wrote_readable(scene, tmp_path, stop):
         assert read_label_map(path).shape == (HEIGHT, WIDTH)
     with av.open(str(tmp_path / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 20
+
+
+# --- outputs that would harm inputs ---
+
+
+def test_mask_in_the_folder_of_masks_is_refused(scene, tmp_path, capsys):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    before = (scene / "mask.png").read_bytes()
+    (masks / "shot_00.png").write_bytes(before)
+    line = arguments(scene, masks=masks, overwrite=True)
+    line[line.index("--mask") + 1] = str(masks / "shot_00.png")
+    assert main(line) == 2
+    assert "where it would be overwritten" in capsys.readouterr().err
+    assert (masks / "shot_00.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_output_that_is_the_source_under_another_name_is_refused(scene, tmp_path, capsys, link):
+    before = (scene / "clip.mp4").read_bytes()
+    link(scene / "clip.mp4", tmp_path / "out.mp4")
+    assert main(arguments(scene, "clip.mp4", out=tmp_path / "out.mp4", overwrite=True)) == 2
+    assert "out.mp4 is the source" in capsys.readouterr().err
+    assert (scene / "clip.mp4").read_bytes() == before
+
+
+def test_folder_of_masks_with_other_files_is_not_overwritten(scene, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("precious")
+    assert main(arguments(scene, masks=tmp_path, overwrite=True)) == 2
+    assert "holds notes.txt, which is no mask" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_older_masks_of_other_frames_are_counted(scene, tmp_path, capsys):
+    write_label_map(tmp_path / "shot_00.png", np.ones((4, 4), np.uint8))
+    write_label_map(tmp_path / "other.png", np.ones((4, 4), np.uint8))
+    assert main(arguments(scene, masks=tmp_path, overwrite=True, frames=2)) == 0
+    printed = capsys.readouterr()
+    assert "1 older PNGs of other frames remain" in printed.out
+    assert "warning: " in printed.err
+    (tmp_path / "other.png").unlink()
+    assert main(arguments(scene, masks=tmp_path, overwrite=True, json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["older_masks"] == 0
+
+
+def test_video_may_lie_among_the_masks_and_both_be_replaced(scene, tmp_path):
+    line = arguments(scene, out=tmp_path / "o.mp4", masks=tmp_path, frames=2)
+    assert main(line) == 0
+    assert main([*line, "--overwrite"]) == 0
+
+
+# --- the process ---
+
+
+def test_reader_that_has_gone_ends_the_program_quietly(scene):
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = ["inspect", str(scene / "bundle")]
+    run = subprocess.run(
+        [sys.executable, "-m", "vosrt", *line], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (run.returncode, run.stderr) == (141, "")
+
+
+def test_interruption_of_an_export_says_that_nothing_was_written(monkeypatch, capsys):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vosrt.cli._export", interrupt)
+    assert main(["export"]) == 130
+    assert capsys.readouterr().err == "interrupted; nothing was written\n"
+
+
+def test_too_many_threads_are_refused(scene, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments(scene, masks="m", threads=257))
+    assert caught.value.code == 2
+    assert "257 is more than 256" in capsys.readouterr().err
+
+
+# --- paths ---
+
+
+@pytest.mark.parametrize("option", ["source", "mask", "out", "masks"])
+@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "null\0.mp4"])
+def test_path_that_no_file_can_have_is_refused(scene, tmp_path, capsys, monkeypatch, option, name):
+    monkeypatch.chdir(tmp_path)
+    line = arguments(scene, **({"out": "o.mp4"} if option in ("source", "mask") else {option: name}))
+    if f"--{option}" in ("--source", "--mask"):
+        line[line.index(f"--{option}") + 1] = name
+    assert main(line) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_with_a_colon_are_files(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in:1.mp4").write_bytes((scene / "clip.mp4").read_bytes())
+    line = arguments(scene, out="x:y.mp4", frames=2)
+    line[line.index("--source") + 1] = "in:1.mp4"
+    assert main(line) == 0
+    assert (tmp_path / "x:y.mp4").stat().st_size > 1000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this system's folders")
+@pytest.mark.parametrize("option", ["source", "mask", "out", "bundle"])
+def test_pipe_in_place_of_a_file_is_refused(scene, tmp_path, option):
+    (tmp_path / "bundle").mkdir()
+    pipe = tmp_path / {"bundle": "bundle/bundle.json"}.get(option, "pipe.mp4")
+    os.mkfifo(pipe)
+    line = arguments(scene, out=pipe if option == "out" else tmp_path / "o.mp4", overwrite=True)
+    if option == "bundle":
+        line[1] = str(tmp_path / "bundle")
+    elif option != "out":
+        line[line.index(f"--{option}") + 1] = str(pipe)
+    run = subprocess.run(
+        [sys.executable, "-m", "vosrt", *line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: ")

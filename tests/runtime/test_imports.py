@@ -126,7 +126,7 @@ print(np.array_equal(stream.step(frame).labels, mask))
 @pytest.mark.parametrize(
     ("module", "call", "install"),
     [
-        ("onnxruntime", "vosrt.Segmenter(sys.argv[1])", "pip install 'vosrt[cpu]'"),
+        ("onnxruntime", "vosrt.Segmenter(sys.argv[1])", "pip install '.[cpu]'"),
         ("cv2", "list(reader.ImageFolder(sys.argv[1]))", "pip install opencv-python"),
         ("av", "reader.VideoFile(sys.argv[1])", "pip install av"),
         ("PIL", "label_map.read_label_map(sys.argv[1])", "pip install pillow"),

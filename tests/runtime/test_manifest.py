@@ -6,6 +6,7 @@ Faults are put into every place of an example's JSON; `classified` says what kin
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -751,3 +752,19 @@ def test_newer_format_is_named_before_its_new_fields():
 def test_long_values_are_shortened_in_messages():
     error = refused(CFBI | {"name": "x " * 5000})
     assert len(str(error)) < 300
+
+
+@pytest.mark.parametrize(("place", "key"), [("source", "file"), ("producer", "torch")])
+def test_text_that_a_terminal_would_obey_is_refused(place, key):
+    document = copy.deepcopy(CFBI)
+    document[place][key] = "\x1b[2J"
+    error = refused(document)
+    assert place_in(error) == f"{place}.{key}"
+    assert error.allowed == "printable text"
+
+
+def test_lone_surrogate_is_not_written(tmp_path):
+    manifest = dataclasses.replace(parsed(CFBI), options={"name": "\ud800"})
+    with pytest.raises(BundleError, match="cannot be written as UTF-8"):
+        write_bundle_manifest(tmp_path, manifest)
+    assert list(tmp_path.iterdir()) == []

@@ -73,3 +73,22 @@ def test_frame_below_one_cell_is_refused(rule):
 def test_frame_that_shrinks_below_one_cell_is_refused(rule):
     with pytest.raises(InputError, match="network input: got"):
         rule.network_size(20, 800)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Scale(1e38), Scale(float("inf")), Scale(40.0), LongEdge(1e38, 1e38), LongEdge(800, 1e308)],
+    ids=str,
+)
+def test_network_size_that_no_memory_holds_is_refused(rule):
+    with pytest.raises(InputError, match=r"too large: network input.*at most 16384 pixels"):
+        rule.network_size(480, 854)
+
+
+def test_fixed_size_that_no_memory_holds_is_refused():
+    with pytest.raises(InputError, match=r"too large: network input"):
+        FixedSize((16385, 64)).network_size(480, 854)
+
+
+def test_largest_network_size_is_allowed():
+    assert FixedSize((16384, 16384)).network_size(480, 854) == (16384, 16384)

@@ -743,3 +743,22 @@ def test_all_254_ids_are_objects(colour):
         result = stream.step(frame_at(index), given)
         assert np.array_equal(result.labels, expected.step(frame_at(index), given))
     assert result.ids == tuple(range(1, 255))
+
+
+def test_dropped_reference_is_logged_only_when_the_step_succeeds(folder, caplog, monkeypatch):
+    stream = Segmenter(write_colour_bundle(folder / "logged", capacity=2), threads=1).stream()
+    stream.step(frame_at(0), mask_at(0, RED))
+    stream.step(frame_at(1), mask_at(1, RED))
+
+    def fail(self, moment):
+        raise RuntimeError("late")
+
+    with caplog.at_level(logging.WARNING, logger="vosrt"):
+        with monkeypatch.context() as patch:
+            patch.setattr("vosrt.state.State.with_frame", fail)
+            with pytest.raises(RuntimeError, match="late"):
+                stream.step(frame_at(2), mask_at(2, RED))
+        assert caplog.text == ""
+        stream.step(frame_at(2), mask_at(2, RED))
+        stream.step(frame_at(3))
+    assert caplog.text.count("frame 1 is dropped") == 1

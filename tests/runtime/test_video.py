@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -477,3 +478,54 @@ def test_object_at_the_border_has_no_contour_along_it():
     assert (result[9] == overlay_colours()[1]).all()
     assert (result[10] == 30).all()
     assert (result[11:] == 90).all()
+
+
+# --- files that are not what their names say ---
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link"])
+def test_image_that_cannot_be_read_is_named(tmp_path, kind):
+    write_images(tmp_path, "00000.png")
+    if kind == "folder":
+        (tmp_path / "00001.png").mkdir()
+    else:
+        (tmp_path / "00001.png").symlink_to("nothing.png")
+    assert read_error(tmp_path).what.startswith(f"image {tmp_path / '00001.png'} cannot be read (")
+
+
+def test_image_with_more_pixels_than_opencv_takes_is_named(tmp_path):
+    write_images(tmp_path, "00000.png")
+    data = bytearray((tmp_path / "00000.png").read_bytes())
+    data[16:24] = struct.pack(">2I", 100_000, 100_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "00000.png").write_bytes(data)
+    assert read_error(tmp_path).what.startswith(f"image {tmp_path / '00000.png'} ")
+
+
+def test_mask_with_far_too_many_pixels_is_refused(tmp_path, monkeypatch):
+    write_label_map(tmp_path / "mask.png", some_labels())
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(InputError, match=r"mask .* is too large"):
+        read_label_map(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile video.mp4\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nvideo.ts\n#EXT-X-ENDLIST\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/v.ts\n"),
+    ],
+)
+def test_playlist_is_refused(tmp_path, name, text):
+    write_video(tmp_path / "video.mp4", 3)
+    write_video(tmp_path / "video.ts", 3)
+    (tmp_path / name).write_text(text)
+    assert "is not a readable video (a playlist, or" in read_error(tmp_path / name).what
+
+
+def test_label_map_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "labels.png").mkdir()
+    with pytest.raises(InputError, match=r"mask .* cannot be written \(.*choose a folder"):
+        write_label_map(tmp_path / "labels.png", some_labels())
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.png"]
