@@ -38,7 +38,7 @@ setup(
     python_requires=">=3.10",
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,
-    package_data={"vosrt": ["py.typed"], "vosrt.models": ["key_listings/*.json"]},
+    package_data={"vosrt": ["py.typed", "arithmetic_graphs/*.onnx"], "vosrt.models": ["key_listings/*.json"]},
     install_requires=[
         "numpy>=1.24",  # arrays
         "opencv-python>=4.8",  # JPEG decoding, colour conversion, drawing

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from vosrt.bundle import Bundle
 from vosrt.errors import ExportError
-from vosrt.executor import Executor, Value, to_numpy
+from vosrt.device import Array
+from vosrt.executor import Executor, Take
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest
@@ -147,12 +148,11 @@ class _Comparing:
         self.graphs = graphs
         self.report = report
 
-    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run both."""
         expected = self.network.run(role, inputs)
         found = self.graphs.run(role, inputs)
-        for name, value in found.items():
-            array = to_numpy(value)
+        for name, array in found.items():
             if array.dtype.kind == "f":
                 self.report.graphs.setdefault(f"{role}.{name}", Difference()).add(expected[name], array)
                 continue
@@ -207,13 +207,14 @@ def compare_streams(
         report: takes the figures; an output that no frame reached is missing from it and fails it.
     """
     report.expected = {f"{role}.{name}" for role, graph in manifest.graphs.items() for name in graph.outputs}
-    expected = Stream(manifest, _Comparing(network, graphs, report))
-    found = Stream(manifest, graphs)
+    expected = Stream.of_bundle(manifest, _Comparing(network, graphs, report))
+    found = Stream.of_bundle(manifest, graphs)
     for index, frame in enumerate(frames):
         wanted = expected.step(frame, given.get(index)).labels
         share = float((wanted == found.step(frame, given.get(index)).labels).mean())
         report.free_equal_labels = min(report.free_equal_labels, share)
-    report.equal_labels = report.whole.get("segment.labels", 0.0)
+    result_role = "finish" if "finish" in manifest.graphs else "segment"
+    report.equal_labels = report.whole.get(f"{result_role}.labels", 0.0)
 
 
 def _given_masks(manifest: Manifest, masks: NDArray[np.uint8], objects: int) -> dict[int, NDArray[np.uint8]]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vosrt.executor import Value, to_numpy
+from vosrt.device import Array
+from vosrt.executor import Take
 from vosrt.models import TensorSpec, VosNetwork
 
 
@@ -28,8 +29,8 @@ class TorchExecutor:
         self.network_size = network_size
         self.with_taps = with_taps
 
-    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
-        """Run one role on named inputs; see `vosrt.executor.Executor`."""
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
+        """Run one role on named inputs; see `vosrt.executor.Executor`. Outputs lie in memory of their own."""
         spec = self.network.graphs()[role]
         arguments = tuple(self._argument(name, tensor, inputs) for name, tensor in spec.inputs.items())
         taps: dict[str, Tensor] | None = {} if self.with_taps else None
@@ -38,9 +39,9 @@ class TorchExecutor:
         named = dict(zip(spec.outputs, outputs, strict=True)) | (taps or {})
         return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in named.items()}
 
-    def _argument(self, name: str, spec: TensorSpec, inputs: Mapping[str, Value]) -> Tensor:
+    def _argument(self, name: str, spec: TensorSpec, inputs: Mapping[str, Array]) -> Tensor:
         if spec.source == "size":  # the network reads it from the shape of a canvas
-            size = to_numpy(inputs["size"]) if "size" in inputs else self.network_size
+            size = inputs["size"] if "size" in inputs else self.network_size
             assert size is not None
             return torch.empty(int(size[0]), int(size[1]))
-        return torch.from_numpy(np.ascontiguousarray(to_numpy(inputs[name])))
+        return torch.from_numpy(np.ascontiguousarray(inputs[name]))

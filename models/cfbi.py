@@ -81,7 +81,7 @@ class Cfbi(MatchingNetwork):
         return (self.embedding(features.decoded),), features.low
 
     def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor
+        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
     ) -> Tensor:
         inputs = torch.cat([embeddings[0], self.prehead(maps[0])], dim=1)  # [R, 364, h4, w4]
-        return self.ensembler(inputs, low, vectors, rows)
+        return self.ensembler(inputs, low, vectors)

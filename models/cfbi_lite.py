@@ -102,8 +102,8 @@ class LightEnsembler(InstanceOutput):
         self.gate_out = InstanceGate(vector_channels, fine)
         self.output = _conv_group_norm(fine, OUTPUT_CHANNELS, groups)
 
-    def forward(self, maps: Tensor, low: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
-        """Logits `[R, h4, w4]`; arguments as in `Ensembler`."""
+    def forward(self, maps: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
+        """Scores `[R, 2, h4, w4]`; arguments as in `Ensembler`."""
         fine = self.block4(self.enter4(self.gate4(maps, vectors)))
         middle = self.block8(self.enter8(self.gate8(fine, vectors)))
         coarse = self.block16(self.enter16(self.gate16(middle, vectors)))
@@ -111,7 +111,7 @@ class LightEnsembler(InstanceOutput):
         middle = self.leave8(middle)
         fine = fine + resize_linear(self.lateral4(middle), fine.shape[-2], fine.shape[-1]) + self.low4(low)
         fine = self.leave4(fine)
-        return self.logits(self.output(self.gate_out(fine, vectors)), vectors, rows)
+        return self.scores(self.output(self.gate_out(fine, vectors)), vectors)
 
 
 def _conv_group_norm(channels: int, out: int, groups: int, stride: int = 1) -> nn.Sequential:
@@ -166,7 +166,7 @@ class CfbiLite(MatchingNetwork):
         return (embedding,), low
 
     def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor
+        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
     ) -> Tensor:
         inputs = torch.cat([embeddings[0], self.prehead(maps[0])], dim=1)
-        return self.ensembler(inputs, low, vectors, rows)
+        return self.ensembler(inputs, low, vectors)

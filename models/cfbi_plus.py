@@ -91,7 +91,7 @@ class CfbiPlus(MatchingNetwork):
         return self.fpn(features), features.low
 
     def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor
+        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
     ) -> Tensor:
         inputs = [torch.cat(pair, dim=1) for pair in zip(maps, embeddings, strict=True)]
-        return self.ensembler(inputs, low, vectors, rows)
+        return self.ensembler(inputs, low, vectors)

@@ -104,24 +104,28 @@ class InstanceOutput(nn.Module):
         self.IA_final_fg = nn.Linear(vector_channels, channels + 1)
         self.IA_final_bg = nn.Linear(vector_channels, channels + 1)
 
-    def logits(self, maps: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
-        """Logits `[R, h, w]` of maps `[R, channels, h, w]`.
-
-        `logit[0] = fg[0] + min over objects of bg[o]`, `logit[o] = fg[o]`; rows of unused capacity
-        (label -1) get a logit that no softmax sees.
-        """
+    def scores(self, maps: Tensor, vectors: Tensor) -> Tensor:
+        """Foreground and background scores `[R, 2, h, w]` of maps `[R, channels, h, w]`."""
         kernels = torch.stack([self.IA_final_fg(vectors), self.IA_final_bg(vectors)], dim=1)  # [R, 2, c+1]
         flat = torch.matmul(kernels[..., : self.channels], maps.flatten(2)) + kernels[..., self.channels :]
         height, width = maps.shape[-2:]
-        foreground = flat[:, 0].reshape(-1, height, width)  # [R, h, w]
-        background = flat[:, 1].reshape(-1, height, width)
-        is_object = (rows > 0).reshape(-1, 1, 1)
-        far = torch.full_like(background, UNREACHED)
-        nearest = torch.where(is_object, background, far).amin(0, keepdim=True)
-        nearest = torch.where(nearest >= UNREACHED, torch.zeros_like(nearest), nearest)  # no object at all
-        is_background = (rows == 0).reshape(-1, 1, 1)
-        logits = foreground + torch.where(is_background, nearest, torch.zeros_like(nearest))
-        return torch.where((rows >= 0).reshape(-1, 1, 1), logits, torch.full_like(logits, -UNREACHED))
+        return flat.reshape(-1, 2, height, width)
+
+
+def logits_of_rows(scores: Tensor, rows: Tensor) -> Tensor:
+    """Logits `[R, h, w]` of scores `[R, 2, h, w]`: the one place where rows meet.
+
+    `logit[0] = fg[0] + min over objects of bg[o]`, `logit[o] = fg[o]`; rows of unused capacity
+    (label -1) get a logit that no softmax sees.
+    """
+    foreground, background = scores[:, 0], scores[:, 1]  # [R, h, w]
+    is_object = (rows > 0).reshape(-1, 1, 1)
+    far = torch.full_like(background, UNREACHED)
+    nearest = torch.where(is_object, background, far).amin(0, keepdim=True)
+    nearest = torch.where(nearest >= UNREACHED, torch.zeros_like(nearest), nearest)  # no object at all
+    is_background = (rows == 0).reshape(-1, 1, 1)
+    logits = foreground + torch.where(is_background, nearest, torch.zeros_like(nearest))
+    return torch.where((rows >= 0).reshape(-1, 1, 1), logits, torch.full_like(logits, -UNREACHED))
 
 
 class EnsemblerDecoder(InstanceOutput):
@@ -143,8 +147,8 @@ class EnsemblerDecoder(InstanceOutput):
         self.bn2 = GroupNorm(32, KERNEL_CHANNELS)
         self.relu = nn.ReLU()
 
-    def decode(self, deep: Tensor, skip: Tensor, low: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
-        """Logits `[R, h4, w4]` from stride 16 `deep [R, 512, ..]`, stride 4 `skip [R, 256, ..]` and
+    def decode(self, deep: Tensor, skip: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
+        """Scores `[R, 2, h4, w4]` from stride 16 `deep [R, 512, ..]`, stride 4 `skip [R, 256, ..]` and
         `low [1, low_channels, h4, w4]`, which all rows share."""
         pooled = self.ASPP(self.get_submodule(self.pyramid_gate)(deep, vectors))
         raised = resize_cubic(pooled, low.shape[-2], low.shape[-1])
@@ -153,7 +157,7 @@ class EnsemblerDecoder(InstanceOutput):
         maps = self.IA10(torch.cat([raised, shortcut], dim=1), vectors)
         maps = self.relu(self.bn1(self.conv1(maps)))
         maps = self.relu(self.bn2(self.conv2(self.IA11(maps, vectors))))
-        return self.logits(maps, vectors, rows)
+        return self.scores(maps, vectors)
 
 
 class Ensembler(EnsemblerDecoder):
@@ -191,21 +195,20 @@ class Ensembler(EnsemblerDecoder):
             self.add_module(block, GatedBottleneck(inputs, out, stride, dilation))
             self.steps.append((gate, block))
 
-    def forward(self, maps: Tensor, low: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
-        """Logits `[R, h4, w4]`.
+    def forward(self, maps: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
+        """Foreground and background scores `[R, 2, h4, w4]`.
 
         Args:
             maps: `[R, channels, h4, w4]`.
             low: `[1, low_channels, h4, w4]`.
             vectors: `[R, vector_channels]`.
-            rows: int32 `[R]`.
         """
         skip = maps
         for gate, block in self.steps:
             maps = self.get_submodule(block)(self.get_submodule(gate)(maps, vectors))
             if block == "layer2":
                 skip = maps
-        return self.decode(maps, skip, low, vectors, rows)
+        return self.decode(maps, skip, low, vectors)
 
 
 class MultiScaleEnsembler(EnsemblerDecoder):
@@ -235,8 +238,8 @@ class MultiScaleEnsembler(EnsemblerDecoder):
         gated = self.get_submodule(f"S{stage}_IA{index}")(maps, vectors)
         return self.get_submodule(f"S{stage}_layer{index}")(gated)
 
-    def forward(self, maps: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor) -> Tensor:
-        """Logits `[R, h4, w4]`; `maps` are those of strides 4, 8 and 16, each `[R, channels, h, w]`."""
+    def forward(self, maps: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
+        """Scores `[R, 2, h4, w4]`; `maps` are those of strides 4, 8 and 16, each `[R, channels, h, w]`."""
         fine, middle, coarse = maps
         skip = self._block(1, 2, self._block(1, 1, fine, vectors), vectors)
         running = self._block(2, 1, skip, vectors)
@@ -245,4 +248,4 @@ class MultiScaleEnsembler(EnsemblerDecoder):
         running = self._block(3, 1, running, vectors)
         running = self._block(3, 2, torch.cat([running, coarse], dim=1), vectors)
         running = self._block(3, 3, running, vectors)
-        return self.decode(running, skip, low, vectors, rows)
+        return self.decode(running, skip, low, vectors)

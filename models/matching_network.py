@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vosrt.models.ensembler import logits_of_rows
 from vosrt.models.instance_vectors import instance_vectors, row_masks
 from vosrt.models.matching_maps import MatchingMaps, MatchingOptions, matching_maps, thin_labels
 from vosrt.models.network import Dimension, GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
@@ -30,7 +31,7 @@ class Scale:
 
 
 class ScaleInputs(NamedTuple):
-    """What `segment` knows at one scale: embeddings `[C, h, w]`, bank `[S, h, w, C]`, labels `[.., h, w]`."""
+    """What `match` knows at one scale: embeddings `[C, h, w]`, bank `[S, h, w, C]`, labels `[.., h, w]`."""
 
     embedding: Tensor
     bank: Tensor
@@ -88,16 +89,15 @@ class MatchingNetwork(VosNetwork):
 
     @abstractmethod
     def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor, rows: Tensor
+        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
     ) -> Tensor:
-        """Logits `[R, h, w]` of the first scale.
+        """Foreground and background scores `[R, 2, h, w]` at the first scale; rows are independent.
 
         Args:
             maps: per scale `[R, maps, h, w]`: matching maps around the previous mask.
             embeddings: per scale `[R, 3C, h, w]`: current, previous inside, previous outside.
             low: `[1, low_channels, h, w]`.
             vectors: `[R, 4C]`.
-            rows: int32 `[R]`.
         """
 
     # Graph roles.
@@ -136,41 +136,78 @@ class MatchingNetwork(VosNetwork):
             outputs.append(thin_labels(small, rows, scale.matching).unsqueeze(0))
         return tuple(outputs)
 
-    def segment(self, *inputs: Tensor, taps: Taps | None = None) -> tuple[Tensor, Tensor]:
-        """Probabilities and labels of a frame.
+    def match(self, *inputs: Tensor, taps: Taps | None = None) -> tuple[Tensor, ...]:
+        """What all rows share: distances are computed once, background maps need every row.
 
         Args:
             inputs: per scale embedding `[1, C, h, w]`, bank `[S, h, w, C]`, bank labels int32 `[S, h, w]` and
-                previous embedding `[1, C, h, w]`; then low-level features, previous labels int32 `[H, W]`
-                and rows int32 `[R]`.
-            taps: collects the matching maps, `attention`, `logits` and `low_level`.
+                previous embedding `[1, C, h, w]`; then previous labels int32 `[H, W]` and rows int32 `[R]`.
+            taps: collects the matching maps and the vectors of the other scales as `attention`.
 
         Returns:
-            probabilities `[R, H, W]` and labels int32 `[H, W]`.
+            per scale the maps `[R, maps, h, w]` with the previous mask among them, then the instance
+            vectors `[R, 4C]` of the first scale.
         """
-        *per_scale, low, previous_labels, rows = inputs
-        maps, embeddings, vectors = [], [], None
+        *per_scale, previous_labels, rows = inputs
+        maps, vectors = [], None
         for index, scale in enumerate(self.scales):
             embedding, bank, bank_labels, previous = per_scale[4 * index : 4 * index + 4]
             small = resize_nearest(previous_labels, embedding.shape[2], embedding.shape[3])
             at_scale = ScaleInputs(embedding[0], bank, bank_labels, previous[0], small)
-            matched = self._match(index, at_scale, rows)
+            matched = self._distances(index, at_scale, rows)
             _tap_maps(taps, matched, scale.suffix)
-            mask = row_masks(small, rows).unsqueeze(1)  # [R, 1, h, w]
-            maps.append(_around_mask(matched, mask))
-            embeddings.append(_with_previous(embedding, previous, mask))
-            if vectors is None or taps is not None:  # only the first scale's vectors are used
-                at_this = instance_vectors(bank, bank_labels, previous[0], small, rows)
-                _tap(taps, f"attention{scale.suffix}", at_this)
-                vectors = at_this if vectors is None else vectors
+            maps.append(_around_mask(matched, row_masks(small, rows).unsqueeze(1)))
+            if vectors is None:  # only the first scale's vectors are used
+                vectors = instance_vectors(bank, bank_labels, previous[0], small, rows)
+            elif taps is not None:
+                others = instance_vectors(bank, bank_labels, previous[0], small, rows)
+                _tap(taps, f"attention{scale.suffix}", others)
         assert vectors is not None
-        logits = self.assemble(maps, embeddings, low, vectors, rows)
+        return (*maps, vectors)
+
+    def segment(self, *inputs: Tensor, taps: Taps | None = None) -> tuple[Tensor]:
+        """Scores of some or all rows; each row is computed by itself.
+
+        Args:
+            inputs: per scale embedding `[1, C, h, w]`, previous embedding `[1, C, h, w]` and maps
+                `[R, maps, h, w]`; then low-level features, previous labels int32 `[H, W]`, vectors `[R, 4C]`
+                and rows int32 `[R]`.
+            taps: unused.
+
+        Returns:
+            foreground and background scores `[R, 2, h, w]` at the first scale.
+        """
+        *per_scale, low, previous_labels, vectors, rows = inputs
+        maps, embeddings = [], []
+        for index in range(len(self.scales)):
+            embedding, previous, at_scale = per_scale[3 * index : 3 * index + 3]
+            small = resize_nearest(previous_labels, embedding.shape[2], embedding.shape[3])
+            mask = row_masks(small, rows).unsqueeze(1)  # [R, 1, h, w]
+            maps.append(at_scale)
+            embeddings.append(_with_previous(embedding, previous, mask))
+        return (self.assemble(maps, embeddings, low, vectors),)
+
+    def finish(
+        self, scores: Tensor, previous_labels: Tensor, rows: Tensor, *, taps: Taps | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Probabilities and labels of a frame from the scores of all rows.
+
+        Args:
+            scores: `[R, 2, h, w]`.
+            previous_labels: int32 `[H, W]`; only its shape is used, the frame's size.
+            rows: int32 `[R]`.
+            taps: collects `logits`.
+
+        Returns:
+            probabilities `[R, H, W]` and labels int32 `[H, W]`.
+        """
+        logits = logits_of_rows(scores, rows)
         _tap(taps, "logits", logits)
         raised = resize_linear(logits, previous_labels.shape[0], previous_labels.shape[1])
         probabilities = torch.softmax(raised, dim=0)
         return probabilities, rows.index_select(0, raised.argmax(0).flatten()).reshape(previous_labels.shape)
 
-    def _match(self, index: int, inputs: ScaleInputs, rows: Tensor) -> MatchingMaps:
+    def _distances(self, index: int, inputs: ScaleInputs, rows: Tensor) -> MatchingMaps:
         bias = torch.where(rows == 0, self.bg_bias[index].flatten(), self.fg_bias[index].flatten())  # [R]
         return matching_maps(*inputs, rows, bias, self.scales[index].matching)
 
@@ -179,36 +216,55 @@ class MatchingNetwork(VosNetwork):
         frame = TensorSpec("uint8", (1, "H", "W", 3), "frame")
         canvas = TensorSpec("float32", ("16*h+1", "16*w+1"), "size")
         labels = TensorSpec("int32", ("H", "W"), "step.labels")
+        previous_labels = TensorSpec("int32", ("H", "W"), "state.previous.labels")
         rows = TensorSpec("int32", ("rows",), "rows")
-        encoded, reference_inputs, reference_outputs, segment_inputs = {}, {}, {}, {}
+        encoded, reference_inputs, reference_outputs = {}, {}, {}
+        match_inputs, match_outputs, segment_inputs = {}, {}, {}
         for scale in self.scales:
             s, c, (height, width) = scale.suffix, scale.channels, _grid(scale.stride)
             embedding = TensorSpec("float32", (1, c, height, width), f"encode.embedding{s}")
             bank = TensorSpec("float32", ("slots", height, width, c), f"state.reference.bank{s}")
             bank_labels = TensorSpec("int32", ("slots", height, width), f"state.reference.labels{s}")
+            previous = TensorSpec("float32", embedding.shape, f"state.previous.embedding{s}")
+            maps = ("rows", scale.matching.map_count + 1, height, width)
             encoded[f"embedding{s}"] = TensorSpec("float32", embedding.shape)
             reference_inputs[f"embedding{s}"] = embedding
             reference_outputs[f"bank{s}"] = TensorSpec("float32", (1, height, width, c))
             reference_outputs[f"bank_labels{s}"] = TensorSpec("int32", (1, height, width))
-            segment_inputs[f"embedding{s}"] = embedding
-            segment_inputs[f"reference_bank{s}"] = bank
-            segment_inputs[f"reference_labels{s}"] = bank_labels
-            segment_inputs[f"previous_embedding{s}"] = TensorSpec(
-                "float32", embedding.shape, f"state.previous.embedding{s}"
-            )
-        low_shape = (1, self.low_channels, *_grid(self.scales[0].stride))
+            match_inputs[f"embedding{s}"] = segment_inputs[f"embedding{s}"] = embedding
+            match_inputs[f"reference_bank{s}"] = bank
+            match_inputs[f"reference_labels{s}"] = bank_labels
+            match_inputs[f"previous_embedding{s}"] = segment_inputs[f"previous_embedding{s}"] = previous
+            match_outputs[f"maps{s}"] = TensorSpec("float32", maps)
+            segment_inputs[f"maps{s}"] = TensorSpec("float32", maps, f"match.maps{s}")
+        grid = _grid(self.scales[0].stride)
+        low_shape = (1, self.low_channels, *grid)
+        vectors = ("rows", 4 * self.scales[0].channels)
+        scores = ("rows", 2, *grid)
         encoded["low_level"] = TensorSpec("float32", low_shape)
-        segment_inputs["low_level"] = TensorSpec("float32", low_shape, "encode.low_level")
-        segment_inputs["previous_labels"] = TensorSpec("int32", ("H", "W"), "state.previous.labels")
-        segment_inputs["rows"] = rows
-        segmented = {
+        match_inputs |= {"previous_labels": previous_labels, "rows": rows}
+        match_outputs["vectors"] = TensorSpec("float32", vectors)
+        segment_inputs |= {
+            "low_level": TensorSpec("float32", low_shape, "encode.low_level"),
+            "previous_labels": previous_labels,
+            "vectors": TensorSpec("float32", vectors, "match.vectors"),
+            "rows": rows,
+        }
+        finish_inputs = {
+            "scores": TensorSpec("float32", scores, "segment.scores"),
+            "previous_labels": previous_labels,
+            "rows": rows,
+        }
+        finished = {
             "probabilities": TensorSpec("float32", ("rows", "H", "W")),
             "labels": TensorSpec("int32", ("H", "W")),
         }
         return {
             "encode": GraphSpec({"frame": frame, "canvas": canvas}, encoded),
             "reference": GraphSpec({**reference_inputs, "labels": labels, "rows": rows}, reference_outputs),
-            "segment": GraphSpec(segment_inputs, segmented),
+            "match": GraphSpec(match_inputs, match_outputs),
+            "segment": GraphSpec(segment_inputs, {"scores": TensorSpec("float32", scores)}),
+            "finish": GraphSpec(finish_inputs, finished),
         }
 
     def state(self) -> dict[str, Any]:
@@ -230,6 +286,7 @@ class MatchingNetwork(VosNetwork):
                 "axes": ["slot", "h", "w"],
                 "fill": 255,
                 "join": "append",
+                "ids": True,
             }
             previous[f"embedding{s}"] = {
                 "from": f"encode.embedding{s}",
@@ -244,6 +301,7 @@ class MatchingNetwork(VosNetwork):
             "shape": ["H", "W"],
             "axes": ["h", "w"],
             "join": "replace",
+            "ids": True,
         }
         return {
             "reference": {"rule": "reference", "capacity": self.reference_capacity, "tensors": reference},

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from vosrt.errors import BundleError, CheckpointError, Error, ExportError, InputError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from vosrt.presence import LostRule
+    from vosrt.result import Result
     from vosrt.segmenter import Segmenter
-    from vosrt.stream import Result, Stream
+    from vosrt.snapshot import Snapshot
+    from vosrt.stream import Stream
 
 __version__ = "0.1.0"
 __all__ = [
@@ -17,14 +20,22 @@ __all__ = [
     "Error",
     "ExportError",
     "InputError",
+    "LostRule",
     "MissingDependencyError",
     "Result",
     "Segmenter",
+    "Snapshot",
     "Stream",
     "__version__",
 ]
 
-_MODULES = {"Segmenter": "vosrt.segmenter", "Stream": "vosrt.stream", "Result": "vosrt.stream"}
+_MODULES = {
+    "LostRule": "vosrt.presence",
+    "Result": "vosrt.result",
+    "Segmenter": "vosrt.segmenter",
+    "Snapshot": "vosrt.snapshot",
+    "Stream": "vosrt.stream",
+}
 
 
 def __getattr__(name: str) -> object:

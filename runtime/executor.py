@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
-Value = Any  # a numpy array, or an executor's own array that has `numpy()`
+from vosrt.device import Array
+
 MOST_THREADS = 256  # per graph; more only fill the memory with stacks
+Take = Callable[[Sequence[int], DTypeLike], Array]  # shape and type -> memory for an output
 
 
 class Executor(Protocol):
     """Runs the graphs of one bundle; holds no state of a stream, so any number of streams share one."""
 
-    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run the graph of a role on named inputs and return its named outputs.
 
-        Outputs are new arrays that the executor never writes again: a stream may keep them.
+        Args:
+            role: one of the roles in the bundle's manifest.
+            inputs: arrays on the executor's device.
+            take: gives memory for an output of known shape; an executor may also use memory of its own.
+
+        Returns:
+            arrays that the executor never writes again: a stream may keep them.
         """
         ...
-
-
-def to_numpy(value: Value) -> NDArray[Any]:
-    """Return an executor's array as a numpy array; a numpy array is returned as it is."""
-    array: NDArray[Any] = value if isinstance(value, np.ndarray) else value.numpy()
-    return array
-
-
-def shape_of(value: Value) -> tuple[int, ...]:
-    """Return the shape of an executor's array or a numpy array, without touching its content."""
-    return tuple(value.shape if isinstance(value, np.ndarray) else value.shape())

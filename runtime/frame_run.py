@@ -1,144 +1,164 @@
-"""Runs the graphs of one frame in order and brings the state up to date."""
+"""One frame through all variants of a stream."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import BundleError
-from vosrt.executor import Executor, Value, shape_of, to_numpy
-from vosrt.manifest import Manifest
-from vosrt.moment import Moment
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.overridden_probabilities import overridden_probabilities
+from vosrt.prompt import Prompt
 from vosrt.rows import Rows
-from vosrt.state import State
-from vosrt.user_input import VOID, objects_of
+from vosrt.user_input import VOID
+from vosrt.variant_run import VariantRun
 
 
 @dataclass
 class FrameRun:
-    """One frame on its way through the graphs; `values` holds all that is computed so far by its source name.
+    """Predicts with every variant, fuses, lets the user's word override, and tells every variant the outcome.
 
-    The stream takes over `rows` and `state` only when the whole frame has succeeded.
+    The stream takes over what `runs` and `ids` hold only when the whole frame has succeeded; `undo` takes back
+    what was overwritten in place.
     """
 
-    manifest: Manifest
-    executor: Executor
-    rows: Rows
-    state: State
-    index: int
-    values: dict[str, Value] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)  # milliseconds by role
-    notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded
+    runs: Sequence[VariantRun]
+    arithmetic: Arithmetic
+    ids: tuple[int, ...]
+    labels: Array = None  # int32 [H, W] of the frame's end
+    probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
+    confidence: dict[int, float] = field(default_factory=dict)
+    asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
+    ids_before: tuple[int, ...] = ()  # objects that were predicted
 
-    def run(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None, *, probabilities: bool) -> None:
-        """Predict with the objects there are, let the mask override, and bring the state up to date.
+    def run(self, frame: NDArray[np.uint8], prompt: Prompt | None, *, probabilities: bool = False) -> None:
+        """Segment a frame and bring all state up to date.
 
         Args:
-            frame: uint8 `[H, W, 3]`, checked.
-            mask: uint8 `[H, W]`, checked; needed when there are no objects yet.
-            probabilities: whether `step.probabilities` is wanted beside what the graphs read.
+            frame: uint8 `[H, W, 3]`, the stream's own copy.
+            prompt: needed when there are no objects yet.
+            probabilities: whether `final_probabilities` will be called.
         """
-        size = (frame.shape[0], frame.shape[1])
-        self.values["frame"] = np.array(frame, order="C")[None]  # [1, H, W, 3]; the caller keeps the original
-        self.values["size"] = np.array(self.manifest.input.resize.network_size(*size), np.int64)
-        self._set_rows(self.rows, given=())
-        self._run_graph("encode")
-        if self.rows.ids:
-            self._predict(size)
-        given: tuple[int, ...] = ()
-        if mask is not None:
-            given = objects_of(mask)
-            self._override(mask, given, probabilities or self._reads("step.probabilities"))
-            self._run_graph("reference")
-            self.state = self.state.with_references(self._moment(given))
-            self.values |= self.state.values(self.rows)
-        if mask is None or not self._reads_prediction("memorize"):
-            self._run_graph("memorize")
-        self.state = self.state.with_frame(self._moment(given))
-
-    def _run_graph(self, role: str) -> None:
-        graph = self.manifest.graphs.get(role)
-        if graph is None:
-            return
-        inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
-        for name, value in graph.inputs.items():
-            if isinstance(inputs[name], np.ndarray):
-                inputs[name] = inputs[name].astype(value.dtype, copy=False)  # valid: each graph has its dtype
-        started = time.perf_counter()
-        outputs = self.executor.run(role, inputs)
-        self.timings[role] = (time.perf_counter() - started) * 1e3
-        self.values |= {f"{role}.{name}": value for name, value in outputs.items()}
-
-    def _predict(self, size: tuple[int, int]) -> None:
-        self._run_graph("segment")
-        self._run_graph("finish")
-        role = "finish" if "finish" in self.manifest.graphs else "segment"
-        probabilities = self.values.get(f"{role}.probabilities")
-        labels = self.values.get(f"{role}.labels")
-        if labels is None:  # the graph leaves the choice to the stream
-            best = to_numpy(probabilities)[: 1 + len(self.rows.ids)].argmax(axis=0)
-            labels = self.rows.labels()[best]
-        if shape_of(labels) != size:
-            raise BundleError(
-                f"graph {role} gives labels of another size than the frame",
-                value=shape_of(labels),
-                allowed=str(size),
-                cure="export again: labels are [height, width] of the frame",
+        image = self.arithmetic.upload(frame)
+        for run in self.runs:
+            run.encode(image)
+        if self.ids:
+            for run in self.runs:
+                run.predict()
+            self._fuse()
+            self._measure()
+        asserted, given, first = None, (), not self.ids
+        if prompt is not None:
+            asserted, given = self._override(prompt), prompt.given
+            self.confidence |= dict.fromkeys(given, 1.0)
+        joined = [run.rows.joined(given) for run in self.runs]
+        for run, rows in zip(self.runs, joined, strict=True):
+            run.end(
+                self.labels,
+                asserted=asserted,
+                given=given,
+                rows=rows,
+                first=first,
+                probabilities=probabilities and len(self.runs) == 1,
             )
-        self.values["step.labels"] = labels
-        if probabilities is not None:
-            self.values["step.probabilities"] = probabilities
+        self.asserted, self.ids_before = asserted, self.ids
+        for run in self.runs:
+            run.remember()
+        self.ids = joined[0].ids
 
-    def _override(self, mask: NDArray[np.uint8], given: tuple[int, ...], probabilities: bool) -> None:
-        first = not self.rows.ids
-        said = (mask != VOID) & (first | (mask != 0))
+    def undo(self) -> None:
+        """Take back what was overwritten, the last first."""
+        for run in self.runs:
+            for take_back in reversed(run.moment.undo if run.moment else []):
+                take_back()
+
+    @property
+    def notes(self) -> list[str]:
+        """For the log, once the step has succeeded."""
+        return [note for run in self.runs if run.moment for note in run.moment.notes]
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Milliseconds by role, summed over variants."""
+        roles = dict.fromkeys(role for run in self.runs for role in run.timings)
+        return {role: sum(run.timings.get(role, 0.0) for run in self.runs) for role in roles}
+
+    def final_probabilities(self) -> NDArray[np.float32] | None:
+        """With the user's word as one-hot, on the host: a single variant's own `[n+1, h, w]`, or the mean of
+        several, `[n+1, H, W]`."""
+        rows, download = Rows(self.ids), self.arithmetic.device.download
+        if len(self.runs) == 1:
+            own = self.runs[0].values.get("step.probabilities")
+            return None if own is None else download(own)[: rows.count].copy()  # less unused capacity
+        mean = None
+        if self.probabilities is not None:
+            mean = self.arithmetic.upload(download(self.probabilities) / np.float32(len(self.runs)))
+        if self.asserted is not None:
+            mean = overridden_probabilities(
+                mean,
+                self.labels,
+                self.asserted,
+                before=Rows(self.ids_before),
+                after=rows,
+                size=tuple(self.labels.shape),
+                arithmetic=self.arithmetic,
+            )
+        return None if mean is None else download(mean).copy()
+
+    def _fuse(self) -> None:
+        """Labels of the frame: a single variant's own, or those of the mean probabilities."""
+        height, width = self.runs[0].values["frame"].shape[1:3]
+        for run in self.runs:
+            if run.probabilities is None:
+                continue
+            maps = run.probabilities
+            maps = self.arithmetic.device.part(maps, 0, 1 + len(self.ids))
+            maps = self.arithmetic.resize(run.turned(maps, axis=2), height, width)
+            self.probabilities = maps if self.probabilities is None else self.arithmetic.add(self.probabilities, maps)
+        only = self.runs[0]
+        if len(self.runs) == 1 and only.labels is not None:
+            self.labels = only.turned(only.labels, axis=1)
+            return
+        rows = Rows(self.ids).labels()
+        self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
+
+    def _measure(self) -> None:
+        """Mean probability of every object over its pixels."""
+        if self.probabilities is None:
+            return
+        sums = self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
+        areas = areas_of(self.arithmetic.device.download(self.labels))
+        for row, object_id in enumerate(self.ids, start=1):
+            area = areas.get(object_id, 0)
+            self.confidence[object_id] = float(sums[row]) / area / len(self.runs) if area else 0.0
+
+    def _override(self, prompt: Prompt) -> Array:
+        """Write the user's word into the labels; returns int32 `[H, W]`, 1 where it stands."""
+        arithmetic, first = self.arithmetic, not self.ids
+        mask = arithmetic.upload(prompt.mask.astype(np.int32))
+        asserted = said = arithmetic.said(mask, first=first)
         # Void of the first mask stays void: it belongs to no row, so nothing is learned from it.
-        predicted = VOID if first else to_numpy(self.values["step.labels"])
-        labels = np.where(said, mask, predicted).astype(np.int32)  # [H, W]
-        rows = self.rows.joined(given)
-        self.state = self.state.with_rows(self.rows, rows)
-        self._set_rows(rows, given=given, background=first)
-        self.values["step.labels"] = labels
-        if probabilities:
-            old = self.values.get("step.probabilities")
-            self.values["step.probabilities"] = _overridden(old, labels, said, self.rows)
+        labels = arithmetic.full(mask.shape, np.int32, VOID) if first else self.labels
+        elsewhere = tuple(value for value in prompt.complete if value in self.ids)
+        if elsewhere:
+            gone = arithmetic.member(labels, elsewhere)
+            labels = arithmetic.relabel(gone, self._next_best(elsewhere), labels)
+            asserted = arithmetic.either(said, gone)
+        self.labels = arithmetic.relabel(said, mask, labels)
+        return asserted
 
-    def _set_rows(self, rows: Rows, *, given: tuple[int, ...], background: bool = False) -> None:
-        self.rows = rows
-        self.values["rows"] = rows.labels()
-        self.values["given"] = rows.flags(given, background=background)
-        self.values |= self.state.values(rows)
-
-    def _moment(self, given: tuple[int, ...]) -> Moment:
-        return Moment(self.index, self.values, self.rows, given, self.notes)
-
-    def _reads(self, source: str) -> bool:
-        graphs, entries = self.manifest.graphs.values(), self.manifest.state.values()
-        read = {value.source for graph in graphs for value in graph.inputs.values()}
-        return source in read | {tensor.source for entry in entries for tensor in entry.tensors.values()}
-
-    def _reads_prediction(self, role: str) -> bool:
-        graph = self.manifest.graphs.get(role)
-        inputs = graph.inputs.values() if graph else ()
-        return any(value.source.startswith(("segment.", "finish.")) for value in inputs)
+    def _next_best(self, ids: tuple[int, ...]) -> Array | int:
+        """Labels without some objects: the likeliest other row; background where bundles give labels only."""
+        if self.probabilities is None:
+            return 0
+        rows = Rows(self.ids)
+        return self.arithmetic.decide(self.probabilities, rows.labels(), 1 - rows.flags(ids))
 
 
-def _overridden(
-    old: Value | None, labels: NDArray[np.int32], said: NDArray[np.bool_], rows: Rows
-) -> NDArray[np.float32]:
-    """Write the user's mask into the probabilities as one-hot; [rows, H, W]."""
-    ids = rows.labels()[:, None, None]
-    height, width = labels.shape if old is None else shape_of(old)[1:]
-    y = np.arange(height) * labels.shape[0] // height  # nearest pixel of the frame
-    x = np.arange(width) * labels.shape[1] // width
-    result: NDArray[Any] = np.zeros((rows.count, height, width), np.float32)
-    if old is None:
-        result[0] = 1.0  # where the first mask is void
-    else:
-        result[: shape_of(old)[0]] = to_numpy(old)
-    one_hot = (labels[y][:, x] == ids).astype(np.float32)
-    return np.where(said[y][:, x], one_hot, result)
+def areas_of(labels: NDArray[np.integer]) -> dict[int, int]:
+    """Pixels of every object in a label map."""
+    counts = np.bincount(labels.ravel(), minlength=VOID)
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts[:VOID]) if value}

@@ -9,7 +9,7 @@ from typing import Any
 
 from vosrt.strict_json import Node
 
-ROLES = ("encode", "reference", "segment", "finish", "memorize", "adapt")
+ROLES = ("encode", "match", "segment", "finish", "reference", "memorize", "adapt")
 PRECISIONS = ("float32", "float16", "int8")
 DTYPES = ("float32", "float16", "int32", "int64", "uint8", "bool")
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -80,17 +80,36 @@ class GraphFile:
 
 
 @dataclass(frozen=True)
+class GraphMemory:
+    """What a graph needs while it runs, in bytes of float32 per pixel of the network's input."""
+
+    fixed: float  # whatever the number of rows
+    row: float  # for each row more
+
+    @classmethod
+    def parse(cls, node: Node) -> GraphMemory:
+        """Read from JSON."""
+        fields = node.fields(["fixed", "row"])
+        return cls(*(fields[name].number(least=0) for name in ("fixed", "row")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON."""
+        return {"fixed": self.fixed, "row": self.row}
+
+
+@dataclass(frozen=True)
 class Graph:
     """One role of the network: a file per precision, named and typed inputs and outputs."""
 
     files: Mapping[str, GraphFile]  # precision -> file
     inputs: Mapping[str, GraphInput]
     outputs: Mapping[str, TensorType]
+    memory: GraphMemory | None = None  # None: not known
 
     @classmethod
     def parse(cls, node: Node) -> Graph:
         """Read from JSON."""
-        fields = node.fields(["file", "inputs", "outputs"])
+        fields = node.fields(["file", "inputs", "outputs"], ["memory"])
         files = fields["file"].mapping(names=PRECISIONS)
         inputs = fields["inputs"].mapping(pattern=NAME)
         outputs = fields["outputs"].mapping(pattern=NAME)
@@ -101,6 +120,7 @@ class Graph:
             {precision: GraphFile.parse(file) for precision, file in files.items()},
             {name: GraphInput.parse(value) for name, value in inputs.items()},
             {name: TensorType.parse(value) for name, value in outputs.items()},
+            GraphMemory.parse(fields["memory"]) if "memory" in fields else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +129,7 @@ class Graph:
             "file": all_to_json(self.files),
             "inputs": all_to_json(self.inputs),
             "outputs": all_to_json(self.outputs),
+            **({} if self.memory is None else {"memory": self.memory.to_json()}),
         }
 
 

@@ -1,8 +1,8 @@
 """Checks that the parts of a manifest fit together: who feeds whom, with which type, and when it is there.
 
-Order of one frame: `encode`; with objects `segment` and `finish`; then what the frame ends with (`step.*`)
+Order of one frame: `encode`; with objects `match`, `segment` and `finish`; then what the frame ends with (`step.*`)
 is fixed; on a frame with a mask `reference` and `adapt`; last `memorize`. On the first frame with a mask
-nothing is segmented, so what comes from `segment` or `finish` needs another first value.
+nothing is segmented, so what comes from `match`, `segment` or `finish` needs another first value.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 _GIVEN = ("frame", "size", "rows", "given")
 _READS = {  # whose outputs each graph may take; all may take what the runtime gives, and state
     "encode": (),
-    "segment": ("encode",),
-    "finish": ("encode", "segment"),
+    "match": ("encode",),
+    "segment": ("encode", "match"),
+    "finish": ("encode", "match", "segment"),
     "reference": ("encode", "step"),
     "adapt": ("encode", "reference", "step"),
-    "memorize": ("encode", "segment", "finish", "step"),
+    "memorize": ("encode", "match", "segment", "finish", "step"),
 }
 _FEEDS = {  # what may feed a state tensor of each rule
     "reference": ("encode", "reference", "adapt", "step"),
-    "previous": ("encode", "segment", "finish", "memorize", "step"),
-    "memory": ("encode", "segment", "finish", "memorize", "step"),
+    "previous": ("encode", "match", "segment", "finish", "memorize", "step"),
+    "memory": ("encode", "match", "segment", "finish", "memorize", "step"),
 }
+PREDICTING = ("match", "segment", "finish")  # roles that need objects, so not run on their first frame
 _FIRST_VALUES = ("encode", "reference", "adapt", "step")
 _BEFORE_STATE = ("encode", "reference", "adapt", "memorize")  # run on the first frame with a mask
 
@@ -240,7 +242,7 @@ class _Links:
         if owner == "memorize":
             inputs = self.manifest.graphs["memorize"].inputs.values()
             return all(self._there_on_first_frame(value.source) for value in inputs)
-        return owner not in ("segment", "finish")
+        return owner not in PREDICTING
 
     def _tensors(self) -> Iterator[tuple[StateEntry, StateTensor]]:
         for entry in self.manifest.state.values():

@@ -30,11 +30,12 @@ class StateTensor:
     join: str = "replace"
     fill: float | None = None  # value of unused slots and of rows that have no value yet
     initial: str | None = None  # source of the first value of objects given on a frame
+    ids: bool = False  # values are object ids: what belongs to a removed object becomes background
 
     @classmethod
     def parse(cls, node: Node) -> StateTensor:
         """Read from JSON."""
-        fields = node.fields(["from", "dtype", "shape", "axes", "join"], ["fill", "initial"])
+        fields = node.fields(["from", "dtype", "shape", "axes", "join"], ["fill", "initial", "ids"])
         axis = "object, slot, channel, h, w or another lower-case name"
         return cls(
             source=fields["from"].text(),
@@ -44,11 +45,12 @@ class StateTensor:
             join=fields["join"].choice(JOINS),
             fill=_fill(fields["fill"], fields["dtype"].choice(DTYPES)) if "fill" in fields else None,
             initial=fields["initial"].text() if "initial" in fields else None,
+            ids=_ids(fields["ids"], fields["dtype"].text()) if "ids" in fields else False,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON."""
-        optional = {"fill": self.fill, "initial": self.initial}
+        optional = {"fill": self.fill, "initial": self.initial, "ids": self.ids or None}
         return {
             "from": self.source,
             "dtype": self.dtype,
@@ -90,6 +92,12 @@ class StateEntry:
         settings = {"capacity": self.capacity, "every": self.every, "pin_first": self.pin_first}
         given = {name: value for name, value in settings.items() if value is not None}
         return {"rule": self.rule, **given, "tensors": all_to_json(self.tensors)}
+
+
+def _ids(node: Node, dtype: str) -> bool:
+    if node.boolean() and dtype != "int32":
+        raise node.error(allowed="false, or true for a tensor of dtype int32")
+    return bool(node.value)
 
 
 def _fill(node: Node, dtype: str) -> float:

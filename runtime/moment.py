@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from vosrt.executor import Value
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
 from vosrt.rows import Rows
 
 
@@ -14,7 +15,9 @@ class Moment:
     """Everything that is known at the end of a frame."""
 
     index: int  # of the frame in the stream
-    values: Mapping[str, Value]  # by source name: "frame", "encode.embedding", "step.labels"
+    values: Mapping[str, Array]  # by source name: "frame", "encode.embedding", "step.labels"
     rows: Rows  # with the objects that joined on this frame
-    given: tuple[int, ...] = ()  # objects in the user's mask on this frame; empty without a mask
+    arithmetic: Arithmetic
+    given: tuple[int, ...] = ()  # objects of which the user said something on this frame
     notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded
+    undo: list[Callable[[], None]] = field(default_factory=list)  # takes back what was overwritten in place

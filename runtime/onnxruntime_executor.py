@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from vosrt.bundle import Bundle
-from vosrt.errors import BundleError, InputError, MissingDependencyError
-from vosrt.executor import MOST_THREADS, Value
+from vosrt.device import Array
+from vosrt.errors import BundleError, InputError
+from vosrt.executor import MOST_THREADS, Take
+from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
 
 PROVIDERS = {"cpu": "CPUExecutionProvider"}  # device -> ONNX Runtime's name for what runs on it
-_ERRORS_ONLY = 3  # ONNX Runtime's log severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
 _ONNX_TYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -26,10 +25,17 @@ _ONNX_TYPES = {
     "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
 }
+_MOST_SIGNATURES = 256  # remembered combinations of input shapes
+
+Signature = tuple[Any, ...]
+Shapes = tuple[tuple[int, ...], ...]
 
 
 class OnnxRuntimeExecutor:
-    """One ONNX Runtime session per graph; outputs stay ONNX Runtime values, so that state is never copied.
+    """One ONNX Runtime session per graph; inputs and outputs are bound where they lie, nothing is copied.
+
+    Output shapes follow from input shapes and from the network size. So they are learnt on the first run
+    of a kind; from then on a graph writes into the memory that the stream gives.
 
     Args:
         bundle: an opened bundle.
@@ -63,37 +69,43 @@ class OnnxRuntimeExecutor:
         self.threads = threads or min(physical_cores(), MOST_THREADS)
         self._runtime = import_onnxruntime()
         self._profile = Path(profile) if profile is not None else None
+        self._graphs = bundle.manifest.graphs
         self._sessions = {
             role: self._open_session(role, graph, bundle.graph_path(role, precision=precision))
-            for role, graph in bundle.manifest.graphs.items()
+            for role, graph in self._graphs.items()
         }
-        self._outputs = {role: list(graph.outputs) for role, graph in bundle.manifest.graphs.items()}
+        self._shapes: dict[Signature, Shapes] = {}
 
-    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
-        """Run the graph of a role.
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
+        """Run the graph of a role; see `Executor`.
 
-        Args:
-            role: one of the roles in the bundle's manifest.
-            inputs: numpy arrays or values that an earlier run returned, by the graph's input names.
-
-        Returns:
-            ONNX Runtime values by output name; `.numpy()` gives the array. They are never written again.
+        Raises:
+            BundleError: the graph fails on these inputs.
         """
-        from_numpy = self._runtime.OrtValue.ortvalue_from_numpy
-        feeds = {
-            name: from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
-            for name, value in inputs.items()
-        }
-        names = self._outputs[role]
+        session, graph = self._sessions[role], self._graphs[role]
+        arrays = {name: np.ascontiguousarray(inputs[name]) for name in graph.inputs}
+        signature = self._signature(role, graph, arrays)
+        shapes = self._shapes.get(signature) if take else None
+        value_of = self._runtime.OrtValue.ortvalue_from_numpy
+        binding = session.io_binding()
+        outputs: dict[str, Array] = {}
         try:
-            values = self._sessions[role].run_with_ort_values(names, feeds)
+            for name, array in arrays.items():
+                binding.bind_ortvalue_input(name, value_of(array))
+            for index, (name, spec) in enumerate(graph.outputs.items()):
+                if take and shapes and 0 not in shapes[index]:
+                    outputs[name] = take(shapes[index], spec.dtype)
+                    binding.bind_ortvalue_output(name, value_of(outputs[name]))
+                else:
+                    binding.bind_output(name, "cpu")
+            session.run_with_iobinding(binding)
         except Exception as error:
-            shapes = ", ".join(f"{name} {list(value.shape())}" for name, value in feeds.items())
-            raise BundleError(
-                f"graph {role} failed ({_first_line(error)}) with the inputs {shapes}",
-                cure="check that the bundle was exported for frames and objects like these",
-            ) from error
-        return dict(zip(names, values, strict=True))
+            raise _failure(role, arrays, error) from error
+        for name, value in zip(graph.outputs, binding.get_outputs(), strict=True):
+            outputs.setdefault(name, value.numpy())
+        if take and not shapes:
+            self._learn(signature, tuple(outputs[name].shape for name in graph.outputs))
+        return {name: outputs[name] for name in graph.outputs}
 
     def write_profiles(self) -> list[Path]:
         """End profiling and return the files written, one JSON trace per graph; empty without `profile`."""
@@ -101,14 +113,19 @@ class OnnxRuntimeExecutor:
             return []
         return [Path(session.end_profiling()) for session in self._sessions.values()]
 
+    def _signature(self, role: str, graph: Graph, arrays: Mapping[str, Array]) -> Signature:
+        """What the output shapes follow from."""
+        shapes = tuple(array.shape for array in arrays.values())
+        sizes = (arrays[name].tolist() for name, value in graph.inputs.items() if value.source == "size")
+        return (role, shapes, *map(tuple, sizes))
+
+    def _learn(self, signature: Signature, shapes: Shapes) -> None:
+        if len(self._shapes) >= _MOST_SIGNATURES:
+            self._shapes.clear()
+        self._shapes[signature] = shapes
+
     def _open_session(self, role: str, graph: Graph, path: Path) -> Any:
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        # Threads that wait by spinning gain nothing on a quiet machine; beside other work they take the core
-        # away from the very thread they wait for.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options = new_session_options(self._runtime, self.threads)
         if self._profile is not None:
             self._profile.mkdir(parents=True, exist_ok=True)
             options.enable_profiling = True
@@ -125,29 +142,6 @@ class OnnxRuntimeExecutor:
             role, "outputs", {n: v.dtype for n, v in graph.outputs.items()}, session.get_outputs()
         )
         return session
-
-
-def import_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, which must be installed exactly once.
-
-    Raises:
-        MissingDependencyError: says what to install, or that two packages overwrite each other.
-    """
-    packages = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
-    if len(packages) > 1:
-        raise MissingDependencyError(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            cure="pip uninstall -y onnxruntime onnxruntime-gpu, then pip install '.[cpu]' (or '.[gpu]') "
-            "in the folder that holds setup.py",
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"onnxruntime cannot be imported ({error})",
-            cure="pip install '.[cpu]' in the folder that holds setup.py; '.[gpu]' for an NVIDIA GPU",
-        ) from error
-    return onnxruntime
 
 
 def physical_cores() -> int:
@@ -177,12 +171,12 @@ def _check_signature(role: str, side: str, declared: Mapping[str, str], actual: 
         )
 
 
-def _installed(package: str) -> bool:
-    try:
-        importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def _failure(role: str, arrays: Mapping[str, Array], error: Exception) -> BundleError:
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+    return BundleError(
+        f"graph {role} failed ({_first_line(error)}) with the inputs {shapes}",
+        cure="check that the bundle was exported for frames and objects like these",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -2,60 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
 from vosrt.errors import InputError
-from vosrt.executor import Value, shape_of, to_numpy
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, padded, replaced_rows, with_joined_rows
+from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
 from vosrt.rows import Rows
+from vosrt.slot_writes import new_slots, write_slot
 
 
 @dataclass(frozen=True)
-class Slot:
+class ReferenceSlot:
     """One reference frame of the bank."""
 
     frame_index: int
-    given: frozenset[int]  # objects in the user's mask on that frame
+    given: frozenset[int]  # objects of which the user said something on that frame
 
 
 @dataclass(frozen=True)
 class ReferenceBank:
-    """Reference frames in the order in which they were given; never more than the capacity.
+    """Reference frames, each in a slot of its own; room for all of them is allocated with the first.
 
-    The first frame is never dropped, and no object ever loses the only frame on which the user gave it.
+    The first frame is never dropped, and no object loses the only frame on which the user gave it: when the
+    bank is full, the oldest other frame gives way if its objects have others, and else leaves its pixels of
+    objects that have none in the next one.
     """
 
     spec: StateEntry
-    slots: tuple[Slot, ...] = ()
-    tensors: Mapping[str, Value] = field(default_factory=dict)
+    slots: tuple[ReferenceSlot, ...] = ()  # in the order of the tensors' slots
+    tensors: Mapping[str, Array] = field(default_factory=dict)
 
-    def values(self, rows: Rows) -> dict[str, Value]:
-        """The remembered tensors and which of their slots are in use."""
-        values = {}
+    @property
+    def capacity(self) -> int:
+        """Most reference frames."""
+        return self.spec.capacity or 0
+
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
+        """The remembered tensors and which of their slots are in use.
+
+        Where the graphs take any number of slots and slots are the first axis, they see the used ones only.
+        """
+        only_used = self._is_open()
+        shown = len(self.slots) if only_used else self.capacity
+        values: dict[str, Array] = {}
         for name, tensor in self.spec.tensors.items():
             value = self.tensors.get(name)
-            value = filled(tensor, rows) if value is None else value
+            if value is None:
+                value = filled(tensor, rows, arithmetic, slots=shown)
+            elif only_used and "slot" in tensor.axes:
+                value = arithmetic.device.part(value, 0, shown)
             if value is not None:
                 values[name] = value
-            if value is not None and "slot" in tensor.axes:
-                slots = shape_of(value)[tensor.axes.index("slot")]
-                values["valid"] = (np.arange(slots) < len(self.slots)).astype(np.int32)  # [slots]
+        if self._slotted():
+            values["valid"] = (np.arange(shown) < len(self.slots)).astype(np.int32)  # [slots]
         return values
 
-    def with_rows(self, before: Rows, after: Rows) -> ReferenceBank:
-        """Make room for objects that joined."""
-        tensors = {
-            name: with_joined_rows(self.spec.tensors[name], value, before=before, after=after)
-            for name, value in self.tensors.items()
-        }
-        return ReferenceBank(self.spec, self.slots, tensors)
+    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> ReferenceBank:
+        """The entry after objects joined or left."""
+        tensors = tensors_for_rows(
+            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
+        )
+        slots = tuple(replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots)
+        return replace(self, slots=slots, tensors=tensors)
+
+    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> ReferenceBank:
+        """The entry after the pixels of some objects became background."""
+        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
 
     def with_references(self, moment: Moment) -> ReferenceBank:
         """Remember a frame with a mask.
@@ -63,56 +82,140 @@ class ReferenceBank:
         Raises:
             InputError: the bank is full, and each frame in it is the only one of some object.
         """
-        new = Slot(moment.index, frozenset(moment.given))
-        has_slots = any("slot" in tensor.axes for tensor in self.spec.tensors.values())
-        kept = self._slots_to_keep(new, moment.notes) if has_slots else []
-        tensors = {
-            name: self._joined(name, tensor, kept, moment) for name, tensor in self.spec.tensors.items()
-        }
-        slots = (*(self.slots[i] for i in kept), new) if has_slots else ()
-        return ReferenceBank(self.spec, slots, tensors)
+        tensors = {}
+        for name, tensor in self.spec.tensors.items():
+            old, fresh = self.tensors.get(name), moment.values[tensor.source]
+            if tensor.join == "row":
+                flags = moment.rows.flags(moment.given)
+                tensors[name] = replaced_rows(
+                    tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic
+                )
+            elif tensor.join == "replace":
+                tensors[name] = fresh
+            else:
+                tensors[name] = new_slots(tensor, fresh, self.capacity, moment) if old is None else old
+        bank = replace(self, tensors=tensors)
+        return bank._with_slot(moment) if self._slotted() else bank
 
     def with_frame(self, moment: Moment) -> ReferenceBank:
         """References do not change on frames without a mask."""
         return self
 
-    def _joined(self, name: str, tensor: StateTensor, kept: Sequence[int], moment: Moment) -> Value:
-        old, fresh = self.tensors.get(name), moment.values[tensor.source]
-        if tensor.join == "append":
-            return _appended(tensor, old, fresh, kept)
-        if tensor.join == "row":
-            return replaced_rows(tensor, old, fresh, flags=moment.rows.flags(moment.given))
-        return fresh
+    def record(self) -> dict[str, Any]:
+        """The slots, for a snapshot."""
+        return {"slots": [[slot.frame_index, sorted(slot.given)] for slot in self.slots]}
 
-    def _slots_to_keep(self, new: Slot, notes: list[str]) -> list[int]:
-        everything = list(range(len(self.slots)))
-        if len(self.slots) < (self.spec.capacity or 0):
-            return everything
-        for i in everything[1:]:
-            others = [slot.given for slot in (*self.slots[:i], *self.slots[i + 1 :], new)]
-            if self.slots[i].given <= frozenset().union(*others):
-                notes.append(
-                    f"the reference bank is full ({len(self.slots)} frames): frame "
-                    f"{self.slots[i].frame_index} is dropped, its objects {sorted(self.slots[i].given)} "
-                    "have others"
-                )
-                return [j for j in everything if j != i]
-        raise InputError(
+    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> ReferenceBank:
+        """The entry of a snapshot."""
+        slots = tuple(ReferenceSlot(int(index), frozenset(given)) for index, given in record["slots"])
+        return replace(self, slots=slots, tensors=dict(tensors))
+
+    def _slotted(self) -> dict[str, StateTensor]:
+        return {name: tensor for name, tensor in self.spec.tensors.items() if tensor.join == "append"}
+
+    def _is_open(self) -> bool:
+        slotted = self._slotted().values()
+        return all(tensor.axes[0] == "slot" and isinstance(tensor.shape[0], str) for tensor in slotted)
+
+    def _with_slot(self, moment: Moment) -> ReferenceBank:
+        new = ReferenceSlot(moment.index, frozenset(moment.given))
+        items = {name: moment.values[tensor.source] for name, tensor in self._slotted().items()}
+        slots = list(self.slots)
+        if len(slots) < self.capacity:
+            place = len(slots)
+            slots.append(new)
+        else:
+            place = self._droppable(new)
+            if place is None:
+                place = self._folded(slots, new, items, moment)
+            else:
+                moment.notes.append(_dropped(self.slots, place))
+            slots[place] = slots[place] if slots[place].frame_index == new.frame_index else new
+        for name, tensor in self._slotted().items():
+            write_slot(tensor, self.tensors[name], place, items[name], moment)
+        return replace(self, slots=tuple(slots))
+
+    def _by_age(self) -> list[int]:
+        """Slots that may give way, the oldest first; the first frame only where it is the only one."""
+        order = sorted(range(len(self.slots)), key=lambda i: self.slots[i].frame_index)
+        return order[1:] or order
+
+    def _droppable(self, new: ReferenceSlot) -> int | None:
+        """The oldest slot whose objects all have other references."""
+        for i in self._by_age():
+            others = [slot.given for j, slot in enumerate(self.slots) if j != i]
+            if self.slots[i].given <= frozenset().union(new.given, *others):
+                return i
+        return None
+
+    def _folded(
+        self, slots: list[ReferenceSlot], new: ReferenceSlot, items: dict[str, Array], moment: Moment
+    ) -> int:
+        """Leave the oldest slot's pixels of objects without another reference in the next frame's.
+
+        Changes `slots`, and `items` where the next frame is the new one; returns the slot that is free.
+        """
+        oldest, *younger = self._by_age()
+        owners = self._owners()
+        if owners is None:
+            raise self._no_room()
+        others = [slot.given for j, slot in enumerate(self.slots) if j != oldest]
+        needed = self.slots[oldest].given - frozenset().union(new.given, *others)
+        target = younger[0] if younger else None
+        arithmetic = moment.arithmetic
+        for name, tensor in self._slotted().items():
+            bank, axis = self.tensors[name], tensor.axes.index("slot")
+            labels = arithmetic.gather(self.tensors[owners[name]], 0, [oldest])
+            flags = arithmetic.member(labels, sorted(needed))
+            old = arithmetic.gather(bank, axis, [oldest])
+            shape = old.shape
+            next_one = items[name] if target is None else arithmetic.gather(bank, axis, [target])
+            next_one = arithmetic.device.view(next_one, shape, next_one.dtype)
+            merged = arithmetic.select(flags, old, next_one, axis=tensor.axes.index("h"), span=2)
+            if target is None:
+                items[name] = merged
+            else:
+                write_slot(tensor, bank, target, merged, moment)
+        into = new if target is None else self.slots[target]
+        slots[oldest if target is None else target] = replace(into, given=into.given | needed)
+        moment.notes.append(
+            f"the reference bank is full ({len(self.slots)} frames): of frame "
+            f"{self.slots[oldest].frame_index} only the pixels of objects {sorted(needed)} are kept"
+        )
+        return oldest
+
+    def _owners(self) -> dict[str, str] | None:
+        """For each slotted tensor the one that says which object each pixel belongs to; None: not known."""
+        slotted = self._slotted()
+        ids = {name: self._grid(name) for name, tensor in slotted.items() if tensor.ids}
+        owners = {}
+        for name, tensor in slotted.items():
+            grid = self._grid(name)
+            match = [other for other, its in ids.items() if its == grid]
+            adjacent = "h" in tensor.axes and tensor.axes[tensor.axes.index("h") + 1 :][:1] == ("w",)
+            if grid is None or not match or not adjacent or slotted[match[0]].axes[0] != "slot":
+                return None
+            owners[name] = match[0]
+        return owners
+
+    def _grid(self, name: str) -> tuple[int, int] | None:
+        axes = self.spec.tensors[name].axes
+        if "h" not in axes or "w" not in axes:
+            return None
+        shape = self.tensors[name].shape
+        return shape[axes.index("h")], shape[axes.index("w")]
+
+    def _no_room(self) -> InputError:
+        return InputError(
             "no room for another reference frame: each of the kept ones is the first or an object's only one",
             value=len(self.slots) + 1,
-            allowed=f"{self.spec.capacity} frames with masks",
+            allowed=f"{self.capacity} frames with masks",
             cure="give the masks of several objects on one frame, or export again with more references",
         )
 
 
-def _appended(tensor: StateTensor, old: Value | None, fresh: Value, kept: Sequence[int]) -> NDArray[Any]:
-    axis = tensor.axes.index("slot")
-    item = to_numpy(fresh)
-    if item.ndim < len(tensor.axes):
-        item = np.expand_dims(item, axis)
-    parts = [item]
-    if old is not None and kept:
-        parts.insert(0, np.take(to_numpy(old), kept, axis))
-    bank = np.concatenate(parts, axis)
-    size = tensor.shape[axis]
-    return padded(tensor, bank, axis, size - bank.shape[axis]) if isinstance(size, int) else bank
+def _dropped(slots: tuple[ReferenceSlot, ...], place: int) -> str:
+    return (
+        f"the reference bank is full ({len(slots)} frames): frame {slots[place].frame_index} is dropped, "
+        f"its objects {sorted(slots[place].given)} have others"
+    )

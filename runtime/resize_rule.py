@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from vosrt.errors import InputError
@@ -22,6 +22,10 @@ class NativeSize:
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the network's height and width for a frame."""
         return _checked(height, width, (height, width))
+
+    def scaled(self, factor: float) -> ResizeRule:
+        """The same rule at another scale."""
+        return self if factor == 1 else Scale(factor)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class LongEdge:
         sides = (int(exact[0]), int(exact[1]))
         return _checked(height, width, (self._rounded(sides[0]), self._rounded(sides[1])))
 
+    def scaled(self, factor: float) -> ResizeRule:
+        """The same rule at another scale."""
+        return replace(self, scale=self.scale * factor)
+
     def _rounded(self, side: int) -> int:
         # round() takes ties to even, as the networks were trained and evaluated
         return round((side - self.offset) / self.multiple) * self.multiple + self.offset
@@ -64,6 +72,10 @@ class Scale:
         sides = (math.floor(exact[0] + 0.5), math.floor(exact[1] + 0.5))
         return _checked(height, width, sides)
 
+    def scaled(self, factor: float) -> ResizeRule:
+        """The same rule at another scale."""
+        return Scale(self.scale * factor)
+
 
 @dataclass(frozen=True)
 class FixedSize:
@@ -75,6 +87,21 @@ class FixedSize:
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the network's height and width for a frame."""
         return _checked(height, width, self.size)
+
+    def scaled(self, factor: float) -> ResizeRule:
+        """The rule itself.
+
+        Raises:
+            InputError: another scale than 1: the size is fixed.
+        """
+        if factor != 1:
+            raise InputError(
+                "scales",
+                value=factor,
+                allowed=f"1: the network's input is fixed to {self.size[0]}x{self.size[1]}",
+                cure="leave the scales out",
+            )
+        return self
 
 
 ResizeRule = NativeSize | LongEdge | Scale | FixedSize

@@ -1,14 +1,15 @@
-"""How the rows of remembered tensors grow and change when objects join or are given again."""
+"""How the rows of remembered tensors follow the objects that join, leave or are given again."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.executor import Value, shape_of, to_numpy
-from vosrt.manifest_state import StateTensor
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.rows import Rows
 
 
@@ -21,62 +22,80 @@ def row_axis(tensor: StateTensor) -> int | None:
 
 
 def replaced_rows(
-    tensor: StateTensor, kept: Value | None, fresh: Value, *, flags: NDArray[np.int32]
-) -> NDArray[Any]:
-    """Take the flagged rows, and rows that `kept` does not have, from `fresh`; all other rows from `kept`.
+    tensor: StateTensor,
+    kept: Array | None,
+    fresh: Array,
+    *,
+    flags: NDArray[np.int32],
+    arithmetic: Arithmetic,
+) -> Array:
+    """Take the flagged rows from `fresh`, all other rows from `kept`; `fresh` when there is no `kept`.
 
     Args:
         tensor: tells which axis holds the rows.
-        kept: the tensor as it was, perhaps with fewer rows; None when there is none.
+        kept: the tensor as it was, with the rows of now.
         fresh: the tensor with all rows of now.
         flags: 1 for each row to replace; `[rows]`, background first.
+        arithmetic: makes the result.
     """
-    result = np.array(to_numpy(fresh))
     axis = row_axis(tensor)
     if kept is None or axis is None:
-        return result
-    old = np.moveaxis(to_numpy(kept), axis, 0)
-    new = np.moveaxis(result, axis, 0)
+        return fresh
     replaced = flags if tensor.axes[axis] == "row" else flags[1:]
-    stay = np.flatnonzero(replaced[: min(len(old), len(new))] == 0)
-    new[stay] = old[stay]
-    return result
+    return arithmetic.select(replaced, fresh, kept, axis=axis)
 
 
-def with_joined_rows(tensor: StateTensor, value: Value, *, before: Rows, after: Rows) -> Value:
-    """Give objects that joined rows of the fill value; the value itself when none did.
-
-    Rows of unused capacity are there already, with whatever a graph wrote for no object: they are cleared.
-    """
+def moved_rows(
+    tensor: StateTensor, array: Array, *, before: Rows, after: Rows, arithmetic: Arithmetic
+) -> Array:
+    """The tensor for other rows: those of objects that stay, and the fill value for those that joined."""
     axis = row_axis(tensor)
-    if axis is None or before.ids == after.ids:
-        return value
-    missing = _count(tensor.axes[axis], after) - shape_of(value)[axis]
-    result = padded(tensor, to_numpy(value), axis, missing)
-    background = 1 if tensor.axes[axis] == "row" else 0
-    joined = slice(background + len(before.ids), background + len(after.ids))
-    np.moveaxis(result, axis, 0)[joined] = tensor.fill or 0
-    return result
+    if axis is None or before == after:
+        return array
+    is_row = tensor.axes[axis] == "row"
+    place = {label: i for i, label in enumerate(before.labels()[0 if is_row else 1 :].tolist()) if label >= 0}
+    source = np.array([place.get(label, -1) for label in after.labels()[0 if is_row else 1 :].tolist()])
+    stays = source >= 0
+    shape = (*array.shape[:axis], len(source), *array.shape[axis + 1 :])
+    if not stays.any():
+        return arithmetic.full(shape, tensor.dtype, tensor.fill or 0)
+    moved = arithmetic.gather(array, axis, np.maximum(source, 0))
+    if stays.all():
+        return moved
+    fill = arithmetic.full(shape, tensor.dtype, tensor.fill or 0)
+    return arithmetic.select(stays.astype(np.int32), moved, fill, axis=axis)
 
 
-def padded(tensor: StateTensor, array: NDArray[Any], axis: int, missing: int) -> NDArray[Any]:
-    """Add entries of the fill value at the end of an axis."""
-    widths = [(0, missing if i == axis else 0) for i in range(array.ndim)]
-    return np.pad(array, widths, constant_values=tensor.fill or 0)
-
-
-def filled(tensor: StateTensor, rows: Rows) -> NDArray[Any] | None:
-    """Return the value before the first one: all fill, no slots used; None when its shape is not known."""
+def filled(tensor: StateTensor, rows: Rows, arithmetic: Arithmetic, *, slots: int = 0) -> Array | None:
+    """Return the value before the first one: all fill; None when its shape is not known."""
     shape = []
     for axis, size in zip(tensor.axes, tensor.shape, strict=True):
         if isinstance(size, int):
             shape.append(size)
         elif axis in ("object", "row", "slot"):
-            shape.append(0 if axis == "slot" else _count(axis, rows))
+            shape.append(slots if axis == "slot" else rows.count - (axis == "object"))
         else:
             return None
-    return None if tensor.fill is None else np.full(shape, tensor.fill, tensor.dtype)
+    return None if tensor.fill is None else arithmetic.full(shape, tensor.dtype, tensor.fill)
 
 
-def _count(axis: str, rows: Rows) -> int:
-    return rows.count if axis == "row" else rows.count - 1
+def tensors_for_rows(
+    spec: StateEntry, tensors: Mapping[str, Array], *, before: Rows, after: Rows, arithmetic: Arithmetic
+) -> dict[str, Array]:
+    """All tensors of an entry for other rows."""
+    return {
+        name: moved_rows(spec.tensors[name], array, before=before, after=after, arithmetic=arithmetic)
+        for name, array in tensors.items()
+    }
+
+
+def tensors_without_ids(
+    spec: StateEntry, tensors: Mapping[str, Array], ids: tuple[int, ...], arithmetic: Arithmetic
+) -> dict[str, Array]:
+    """All tensors of an entry after the pixels of some objects became background."""
+    return {
+        name: arithmetic.relabel(arithmetic.member(array, ids), 0, array)
+        if spec.tensors[name].ids
+        else array
+        for name, array in tensors.items()
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +39,14 @@ class Rows:
                 f"too many objects: {list(new)} would join {list(self.ids)}",
                 value=len(together),
                 allowed=f"{self.capacity}, for which the bundle was exported",
-                cure="give fewer objects, or export again with a larger --objects",
+                cure="give fewer objects, remove some, or export again with a larger --objects",
             )
-        return Rows(together, self.capacity)
+        return replace(self, ids=together)
+
+    def without(self, ids: Iterable[int]) -> Rows:
+        """Return rows without some objects; the others close up and keep their order."""
+        gone = set(ids)
+        return replace(self, ids=tuple(value for value in self.ids if value not in gone))
 
     def labels(self) -> NDArray[np.int32]:
         """The object id of each row: 0 for the background, -1 for unused capacity; [rows]."""

@@ -1,28 +1,49 @@
-"""A network, loaded once and shared by any number of streams."""
+"""Networks, loaded once and shared by any number of streams."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from vosrt.bundle import Bundle
-from vosrt.errors import BundleError
+from vosrt.cpu_device import CpuDevice
+from vosrt.errors import BundleError, InputError
+from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
-from vosrt.state import State
+from vosrt.presence import LostRule
+from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
+from vosrt.variant import Variant, check_fusible, checked_scales
+
+DEVICES = ("auto", "cpu")
+Path = str | os.PathLike[str]
 
 
 class Segmenter:
-    """A bundle with its graphs loaded. It holds no state of a video: streams are independent of each other.
+    """Bundles with their graphs loaded. It holds no state of a video: streams are independent of each other.
+
+    With several bundles or scales, or with flip, every frame goes through all combinations, and their
+    probabilities are averaged with equal weights.
 
     Args:
-        bundle: the folder that `vosrt export` wrote.
-        precision: one of the bundle's precisions; None for float32, or the only one there is.
-        device: "cpu".
+        bundles: the folder that `vosrt export` wrote, or several.
+        scales: test-time scales, factors on each bundle's own input size.
+        flip: look at every frame mirrored as well.
+        precision: one of the bundles' precisions; None for float32, or the only one there is.
+        device: "cpu", or "auto" for the fastest there is.
         threads: threads per graph; None means one per physical core.
+        memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
+            objects are computed in parts that fit. None for a quarter of what is free, at most 2 GiB.
+        lost: when an object counts as lost.
         profile: a folder for the executor's profiles; None for no profile.
 
+    Attributes:
+        device: what the graphs run on.
+        precision: of the first bundle's graphs.
+
     Raises:
-        BundleError: the bundle is damaged, or needs what this version cannot do.
+        BundleError: a bundle is damaged, or needs what this version cannot do.
+        InputError: an option cannot be used.
         MissingDependencyError: ONNX Runtime is not installed, or is installed twice.
 
     Example:
@@ -34,26 +55,81 @@ class Segmenter:
 
     def __init__(
         self,
-        bundle: str | os.PathLike[str],
+        bundles: Path | Sequence[Path],
         *,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
         precision: str | None = None,
-        device: str = "cpu",
+        device: str = "auto",
         threads: int | None = None,
-        profile: str | os.PathLike[str] | None = None,
+        memory_limit: int | str | None = None,
+        lost: LostRule | None = None,
+        profile: Path | None = None,
     ) -> None:
-        self.bundle = Bundle.open(bundle)
-        self.manifest = self.bundle.manifest
-        State.empty(self.manifest)  # refuses rules that streams cannot keep, before graphs are loaded
-        if "adapt" in self.manifest.graphs:
-            raise BundleError(
-                f"bundle {self.manifest.name}: graphs.adapt is not supported by this version's Stream",
-                cure="use a newer vosrt",
+        if device not in DEVICES:
+            raise InputError("device", value=device, allowed=", ".join(DEVICES))
+        self.device = "cpu"
+        self._memory_limit = _checked_limit(memory_limit)
+        self._lost = lost
+        paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
+        if not paths:
+            raise InputError("bundles", value=paths, allowed="one folder that `vosrt export` wrote, or several")
+        factors = checked_scales(scales)
+        self.bundles = [Bundle.open(path) for path in paths]
+        for bundle in self.bundles:
+            if "adapt" in bundle.manifest.graphs:
+                raise BundleError(
+                    f"bundle {bundle.manifest.name}: graphs.adapt is not supported by this version's Stream",
+                    cure="use a newer vosrt",
+                )
+        self.precision = precision or self.bundles[0].precisions[0]
+        self.executors = [
+            OnnxRuntimeExecutor(
+                bundle,
+                precision=precision or bundle.precisions[0],
+                device=self.device,
+                threads=threads,
+                profile=profile,
             )
-        self.precision = precision or self.bundle.precisions[0]
-        self.executor = OnnxRuntimeExecutor(
-            self.bundle, precision=self.precision, device=device, threads=threads, profile=profile
+            for bundle in self.bundles
+        ]
+        self.variants = tuple(
+            Variant(bundle.manifest, executor, scale, flipped)
+            for bundle, executor in zip(self.bundles, self.executors, strict=True)
+            for scale in factors
+            for flipped in ((False, True) if flip else (False,))
         )
+        check_fusible(self.variants)
+        self._arithmetic_device = CpuDevice()
 
-    def stream(self) -> Stream:
-        """Start a video."""
-        return Stream(self.manifest, self.executor)
+    @property
+    def bundle(self) -> Bundle:
+        """The first bundle."""
+        return self.bundles[0]
+
+    @property
+    def executor(self) -> OnnxRuntimeExecutor:
+        """What runs the first bundle's graphs."""
+        return self.executors[0]
+
+    def stream(self, snapshot: Snapshot | Path | None = None) -> Stream:
+        """Start a video, or go on with one.
+
+        Args:
+            snapshot: what `Stream.save` returned, or the file it wrote.
+
+        Raises:
+            InputError: the snapshot is damaged, or was taken with other bundles, scales or flips.
+        """
+        stream = Stream(
+            self.variants, self._arithmetic_device, memory_limit=self._memory_limit, lost=self._lost
+        )
+        if snapshot is not None:
+            stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))
+        return stream
+
+
+def _checked_limit(limit: int | str | None) -> int | None:
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit > 0):
+        return limit
+    return parse_bytes(str(limit))

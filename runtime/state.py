@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from vosrt.errors import BundleError
-from vosrt.executor import Value
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.frame_memory import FrameMemory
 from vosrt.manifest import Manifest
 from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
+from vosrt.previous_frame import PreviousFrame
 from vosrt.reference_bank import ReferenceBank
-from vosrt.row_joins import filled, replaced_rows, with_joined_rows
 from vosrt.rows import Rows
 
 
 class Entry(Protocol):
-    """One entry of the state. Entries never change: each event makes a new one."""
+    """One entry of the state. Each event makes a new one; slots alone are overwritten in place, with undo."""
 
-    def values(self, rows: Rows) -> dict[str, Value]:
+    spec: StateEntry
+    tensors: Mapping[str, Array]
+
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
         """The remembered tensors by name."""
         ...
 
-    def with_rows(self, before: Rows, after: Rows) -> Entry:
-        """The entry after objects joined."""
+    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> Entry:
+        """The entry after objects joined or left."""
+        ...
+
+    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> Entry:
+        """The entry after the pixels of some objects became background."""
         ...
 
     def with_references(self, moment: Moment) -> Entry:
@@ -35,100 +43,53 @@ class Entry(Protocol):
         """The entry at the end of a frame."""
         ...
 
+    def record(self) -> dict[str, Any]:
+        """What a snapshot holds beside the tensors."""
+        ...
 
-@dataclass(frozen=True)
-class PreviousFrame:
-    """State by the rule `previous`: tensors of the last frame only, passed on without a copy."""
-
-    spec: StateEntry
-    tensors: Mapping[str, Value] = field(default_factory=dict)
-
-    def values(self, rows: Rows) -> dict[str, Value]:
-        """The remembered tensors by name."""
-        values = {}
-        for name, tensor in self.spec.tensors.items():
-            value = self.tensors.get(name)
-            value = filled(tensor, rows) if value is None else value
-            if value is not None:
-                values[name] = value
-        return values
-
-    def with_rows(self, before: Rows, after: Rows) -> PreviousFrame:
-        """Make room for objects that joined."""
-        tensors = {
-            name: with_joined_rows(self.spec.tensors[name], value, before=before, after=after)
-            for name, value in self.tensors.items()
-        }
-        return PreviousFrame(self.spec, tensors)
-
-    def with_references(self, moment: Moment) -> PreviousFrame:
-        """Give objects of the user's mask their first value; other objects keep what they have."""
-        tensors = {}
-        for name, tensor in self.spec.tensors.items():
-            old = self.tensors.get(name)
-            if tensor.initial is not None:
-                fresh = moment.values[tensor.initial]
-                flags = moment.rows.flags(moment.given)
-                by_row = tensor.join == "row"
-                tensors[name] = replaced_rows(tensor, old, fresh, flags=flags) if by_row else fresh
-            elif old is not None:
-                tensors[name] = old
-        return PreviousFrame(self.spec, tensors)
-
-    def with_frame(self, moment: Moment) -> PreviousFrame:
-        """Take over the frame's tensors; objects of the user's mask keep their first value."""
-        tensors = {}
-        for name, tensor in self.spec.tensors.items():
-            fresh = moment.values.get(tensor.source)
-            if fresh is None:  # not computed on this frame: segmenting and what follows from it need objects
-                tensors[name] = self.tensors[name]
-            elif tensor.initial is None or not moment.given:
-                tensors[name] = fresh
-            elif tensor.join == "row":
-                flags = moment.rows.flags(moment.given)
-                tensors[name] = replaced_rows(tensor, fresh, self.tensors[name], flags=flags)
-            else:
-                tensors[name] = self.tensors[name]
-        return PreviousFrame(self.spec, tensors)
+    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> Entry:
+        """The entry of a snapshot."""
+        ...
 
 
-RULES = {"reference": ReferenceBank, "previous": PreviousFrame}
+RULES: Mapping[str, type] = {
+    "reference": ReferenceBank,
+    "previous": PreviousFrame,
+    "memory": FrameMemory,
+}
 
 
 @dataclass(frozen=True)
 class State:
-    """All entries. A state never changes, so a step that fails leaves the stream as it was."""
+    """All entries of one variant, in its own coordinates: a flipped variant remembers flipped frames."""
 
     entries: Mapping[str, Entry]
 
     @classmethod
     def empty(cls, manifest: Manifest) -> State:
-        """The state before the first object.
-
-        Raises:
-            BundleError: an entry has a rule that this version cannot keep.
-        """
-        for name, entry in manifest.state.items():
-            if entry.rule not in RULES:
-                raise BundleError(
-                    f"bundle {manifest.name}: state.{name}.rule is not supported by this version's Stream",
-                    value=entry.rule,
-                    allowed=", ".join(RULES),
-                    cure="use a newer vosrt",
-                )
+        """The state before the first object."""
         return cls({name: RULES[entry.rule](entry) for name, entry in manifest.state.items()})
 
-    def values(self, rows: Rows) -> dict[str, Value]:
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
         """Every remembered tensor by its source name, "state.<entry>.<tensor>"."""
         return {
             f"state.{entry_name}.{name}": value
             for entry_name, entry in self.entries.items()
-            for name, value in entry.values(rows).items()
+            for name, value in entry.values(rows, arithmetic).items()
         }
 
-    def with_rows(self, before: Rows, after: Rows) -> State:
-        """The state after objects joined."""
-        return State({name: entry.with_rows(before, after) for name, entry in self.entries.items()})
+    def arrays(self) -> Iterator[Array]:
+        """Every array that is held."""
+        for entry in self.entries.values():
+            yield from entry.tensors.values()
+
+    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> State:
+        """The state after objects joined or left."""
+        return State({name: e.with_rows(before, after, arithmetic) for name, e in self.entries.items()})
+
+    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> State:
+        """The state after the pixels of some objects became background."""
+        return State({name: entry.without_ids(ids, arithmetic) for name, entry in self.entries.items()})
 
     def with_references(self, moment: Moment) -> State:
         """The state after the user's mask of a frame is known."""

@@ -147,11 +147,13 @@ class Node:
             raise self.error(allowed=allowed or f"an integer from {minimum} to {maximum}")
         return value
 
-    def number(self, *, positive: bool = False) -> float:
+    def number(self, *, positive: bool = False, least: float | None = None) -> float:
         """Read a finite number; an integer stays an integer."""
         value = self.value
         if not isinstance(value, int | float) or isinstance(value, bool) or (positive and value <= 0):
             raise self.error(allowed="a number above 0" if positive else "a number")
+        if least is not None and value < least:
+            raise self.error(allowed=f"a number of at least {least:g}")
         if abs(value) > _LARGEST:
             raise self.error(allowed=f"a number of at most {_LARGEST:g}")
         return value

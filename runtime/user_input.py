@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,13 @@ def checked_frame(
     return array
 
 
-def checked_mask(mask: object, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+def checked_mask(mask: object, *, size: tuple[int, int], empty: bool = False) -> NDArray[np.uint8]:
     """Check a mask that belongs to a frame of the given size (height, width).
+
+    Args:
+        mask: what the user gave.
+        size: of the frame.
+        empty: whether a mask without an object says something (that objects are nowhere).
 
     Returns:
         The same array: uint8 `[H, W]` with at least one object.
@@ -72,7 +78,7 @@ def checked_mask(mask: object, *, size: tuple[int, int]) -> NDArray[np.uint8]:
         raise InputError(
             "mask shape", value=array.shape, allowed=f"{list(size)}, the frame's size", cure=cure
         )
-    if not objects_of(array):
+    if not empty and not objects_of(array):
         raise InputError(
             "mask holds no object",
             value=sorted({int(value) for value in np.unique(array)}),
@@ -80,6 +86,27 @@ def checked_mask(mask: object, *, size: tuple[int, int]) -> NDArray[np.uint8]:
             cure="mark at least one object, or leave the mask out",
         )
     return array
+
+
+def checked_ids(ids: object, name: str, *, known: Iterable[int]) -> tuple[int, ...]:
+    """Check a list of object ids that must be known.
+
+    Raises:
+        InputError: no list of whole numbers, or an id that is not known.
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise InputError(name, value=ids, allowed="a list of object ids")
+    chosen, there = list(ids), sorted(set(known))
+    for value in chosen:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or int(value) not in there:
+            raise InputError(
+                f"{name}: unknown object id",
+                value=value if not whole else int(value),
+                allowed=", ".join(map(str, there)) or "none: the stream has no objects",
+                cure="give an id of the stream, or mark the object in a mask first",
+            )
+    return tuple(dict.fromkeys(int(value) for value in chosen))
 
 
 def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:
@@ -92,6 +119,9 @@ def _uint8(given: object, name: str, allowed: str, cure: str) -> NDArray[Any]:
     if not isinstance(given, np.ndarray):
         kind = type(given).__name__
         raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        cure = "find out where the values come from; vosrt takes " + allowed
+        raise InputError(f"{name} holds NaN or infinite values", value=str(given.dtype), allowed=allowed, cure=cure)
     if given.dtype != np.uint8:
         raise InputError(f"{name} dtype", value=str(given.dtype), allowed=allowed, cure=f"convert it: {cure}")
     return given

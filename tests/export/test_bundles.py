@@ -43,8 +43,8 @@ def test_open_bundle_equals_network_at_every_size_and_count(lite_bundle, lite_ne
     y, x = np.mgrid[: size[0], : size[1]]
     for index in range(objects):  # no object hidden behind another
         given[(y // 6 % (objects + 1) == index) & (x > 8) & (x < 40)] = index + 1
-    found, _ = run_stream(Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: given})
-    expected, _ = run_stream(Stream(bundle.manifest, TorchExecutor(lite_network)), frames, {0: given})
+    found, _ = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: given})
+    expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: given})
     assert found[0].shape == (objects + 1, *size)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -64,18 +64,18 @@ def test_every_network_exports_open_and_fixed_and_both_agree(model, backbone, tm
         frames, masks = make_clip(3, *size, 3)
         bundle = Bundle.open(tmp_path / "open")
         found, labels = run_stream(
-            Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
+            Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
         )
-        expected, _ = run_stream(Stream(bundle.manifest, TorchExecutor(network)), frames, {0: masks[0]})
+        expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(network)), frames, {0: masks[0]})
         np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
     bundle = Bundle.open(tmp_path / "fixed")  # at the last size
-    _, others = run_stream(Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
+    _, others = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
     assert (labels[1] == others[1]).mean() > 0.999
 
 
 def test_no_object_gives_zeros_and_runs_nothing(lite_bundle):
     bundle = Bundle.open(lite_bundle)
-    stream = Stream(bundle.manifest, OnnxRuntimeExecutor(bundle))
+    stream = Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle))
     result = stream.step(make_clip(1, 90, 131, 0)[0][0])
     assert result.labels.max() == 0
     assert set(result.timings) == {"total"}
@@ -86,8 +86,8 @@ def test_an_object_that_vanishes_on_the_grid_is_an_absent_row(lite_bundle, lite_
     bundle = Bundle.open(lite_bundle)
     frames, masks = make_clip(3, 97, 129, 1)
     masks[0][5, 6] = 2
-    found, _ = run_stream(Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
-    expected, _ = run_stream(Stream(bundle.manifest, TorchExecutor(lite_network)), frames, {0: masks[0]})
+    found, _ = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
+    expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: masks[0]})
     for ours, theirs in zip(found, expected, strict=True):
         assert np.isfinite(ours).all()
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -99,7 +99,7 @@ def test_fixed_and_open_bundles_agree_while_objects_join(lite_bundle, fixed_lite
     results = []
     for folder in (lite_bundle, fixed_lite_bundle):
         bundle = Bundle.open(folder)
-        results.append(run_stream(Stream(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, joining))
+        results.append(run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, joining))
     for one, other in zip(results[0][0], results[1][0], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
     for one, other in zip(results[0][1], results[1][1], strict=True):
@@ -119,14 +119,14 @@ def test_a_fixed_bundle_has_no_open_dimension(fixed_lite_bundle):
             assert value.shape == graph["inputs"][value.name]["shape"]
 
 
-@pytest.mark.parametrize("role", ["encode", "reference", "segment"])
+@pytest.mark.parametrize("role", ["encode", "reference", "match", "segment", "finish"])
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_graphs_are_opset_17_and_readable_by_tensorrt_without_bodies(lite_bundle, role, precision):
     bundle = Bundle.open(lite_bundle)
     model = onnx.load(bundle.graph_path(role, precision=precision))
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == 17
     assert {function.name for function in model.functions} == (
-        {"GlobalMatching", "LocalMatching"} if role == "segment" else set()
+        {"GlobalMatching", "LocalMatching"} if role == "match" else set()
     )
     assert lint_for_tensorrt(strip_function_bodies(model)) == []
 
@@ -168,17 +168,15 @@ def test_exchanged_weights_equal_a_fresh_trace():
 
 def test_taps_are_outputs_of_the_bundle(lite_network, tmp_path):
     export_bundle(lite_network, STAND_IN, tmp_path / "taps", ExportSettings(taps=True))
-    outputs = Bundle.open(tmp_path / "taps").manifest.graphs["segment"].outputs
-    assert set(outputs) == {
-        "probabilities", "labels", "global_fg", "local_fg", "global_bg", "local_bg", "attention", "logits",
-    }  # fmt: skip
+    outputs = Bundle.open(tmp_path / "taps").manifest.graphs["match"].outputs
+    assert set(outputs) == {"maps", "vectors", "global_fg", "local_fg", "global_bg", "local_bg"}
     assert outputs["local_fg"].shape[:2] == ("rows", 4)
 
 
 def test_a_failed_comparison_leaves_nothing_behind(lite_network, tmp_path, monkeypatch):
-    monkeypatch.setattr(ParityReport, "failures", lambda report: ["segment.probabilities: too far"])
+    monkeypatch.setattr(ParityReport, "failures", lambda report: ["finish.probabilities: too far"])
     with pytest.raises(
-        ExportError, match=r"do not reproduce the network: float32 segment\.probabilities: too far"
+        ExportError, match=r"do not reproduce the network: float32 finish\.probabilities: too far"
     ):
         export_bundle(lite_network, STAND_IN, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
@@ -187,6 +185,6 @@ def test_a_failed_comparison_leaves_nothing_behind(lite_network, tmp_path, monke
 def test_parity_figures_are_in_the_bundle(lite_bundle):
     parity = json.loads((lite_bundle / "bundle.json").read_text())["parity"]
     assert set(parity) == {"float32", "float16"}
-    figures = parity["float32"]["graphs"]["segment.probabilities"]
+    figures = parity["float32"]["graphs"]["finish.probabilities"]
     assert 0 < figures["mean"] <= figures["worst"] < 5e-3
     assert parity["float32"]["equal_labels"] > 0.999

@@ -20,10 +20,14 @@ def run_two_frames(network, *, objects=2, rows=None, size=(65, 81), frame_size=(
     with torch.no_grad():
         first, second = (network.encode(frame, torch.empty(size)) for frame in frames)
         reference = network.reference(*first[:-1], labels, rows)
-        inputs = []
+        inputs, rest = [], []
         for index in range(len(network.scales)):
             inputs += [second[index], *reference[2 * index : 2 * index + 2], first[index]]
-        return network.segment(*inputs, second[-1], labels, rows)
+        *maps, vectors = network.match(*inputs, labels, rows)
+        for index, at_scale in enumerate(maps):
+            rest += [second[index], first[index], at_scale]
+        (scores,) = network.segment(*rest, second[-1], labels, vectors, rows)
+        return network.finish(scores, labels, rows)
 
 
 @pytest.mark.parametrize("model", ["cfbi", "cfbi_plus", "elcp", "cfbi-lite"])

@@ -1,0 +1,168 @@
+"""Array operations of a stream, on its device: graphs of `arithmetic_graphs/` on any shape and type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vosrt.buffer_pool import BufferPool
+from vosrt.device import Array, Device
+
+_NO_ID = -9  # stands for an empty list of ids: no label is ever this
+
+
+class Arithmetic:
+    """Every result lies in the pool; no argument is changed but by `write`."""
+
+    def __init__(self, device: Device, pool: BufferPool) -> None:
+        self.device = device
+        self.pool = pool
+
+    def upload(self, array: NDArray) -> Array:
+        """A host array on the device."""
+        return self.device.upload(np.ascontiguousarray(array))
+
+    def full(self, shape: Sequence[int], dtype: DTypeLike, value: float) -> Array:
+        """A new array of one value."""
+        is_zero = value == 0  # memory that is never touched costs nothing
+        return self.device.upload(np.zeros(shape, dtype) if is_zero else np.full(shape, value, dtype))
+
+    def gather(self, array: Array, axis: int, index: Sequence[int] | NDArray[np.int64]) -> Array:
+        """Entries of one axis in the order of `index`, repeated or left out as it says."""
+        index = np.asarray(index, np.int64)
+        shape = (*array.shape[:axis], len(index), *array.shape[axis + 1 :])
+        result = self.pool.take(shape, array.dtype)
+        if 0 not in shape:
+            kind, x, y = self._moved("gather", axis, array, result)
+            self.device.run(kind, {"x": x, "index": self.upload(index)}, y)
+        return result
+
+    def flip(self, array: Array, axis: int) -> Array:
+        """The entries of one axis in reverse order."""
+        return self.gather(array, axis, np.arange(array.shape[axis])[::-1])
+
+    def select(
+        self, flags: NDArray[np.int32] | Array, fresh: Array, kept: Array, *, axis: int, span: int = 1
+    ) -> Array:
+        """Entries of `fresh` where flagged, of `kept` elsewhere.
+
+        Args:
+            flags: int32, one per entry of the axis, or of the `span` axes from `axis` on taken as one.
+            fresh: any array.
+            kept: of the same shape and type.
+            axis: the first of the flagged axes.
+            span: how many axes.
+        """
+        if isinstance(flags, np.ndarray):
+            flags = self.upload(flags.astype(np.int32))
+        result = self.pool.take(fresh.shape, fresh.dtype)
+        if 0 not in fresh.shape:
+            kind, a, b, y = self._moved("select", axis, fresh, kept, result, span=span)
+            self.device.run(kind, {"flags": flags, "fresh": a, "kept": b}, y)
+        return result
+
+    def write(self, array: Array, axis: int, entry: int, items: Array) -> None:
+        """Overwrite one entry of an axis in place; `items` has the other axes."""
+        before, size = prod(array.shape[:axis]), array.shape[axis]
+        if 0 in array.shape:
+            return
+        dtype, kind = _moved_type(array.dtype)
+        x = self.device.view(array, (before * size, -1), dtype)
+        index = np.arange(before, dtype=np.int64)[:, None] * size + entry
+        inputs = {
+            "x": x,
+            "index": self.upload(index),
+            "items": self.device.view(items, (before, x.shape[1]), dtype),
+        }
+        self.device.run(f"write_{kind}", inputs, x)
+
+    def copy(self, source: Array, target: Array) -> None:
+        """Overwrite an array with another of its shape and type."""
+        self.device.copy(source, target)
+
+    def member(self, labels: Array, ids: Sequence[int]) -> Array:
+        """int32, 1 where a label is one of `ids`; the shape of `labels`."""
+        chosen = np.array(list(ids) or [_NO_ID], np.int32)
+        return self._flat("member", {"labels": labels}, labels, {"ids": self.upload(chosen)})
+
+    def relabel(self, flags: Array, values: Array | int, labels: Array) -> Array:
+        """int32 labels, other ones where flagged: a map of them, or one number."""
+        single = isinstance(values, int)
+        one = {"values": self.upload(np.array([values], np.int32))} if single else {}
+        maps = {"flags": flags, "labels": labels} | ({} if single else {"values": values})
+        return self._flat("relabel", maps, labels, one)
+
+    def add(self, a: Array, b: Array) -> Array:
+        """Sum of two float32 arrays of one shape."""
+        return self._flat("add", {"a": a, "b": b}, a)
+
+    def resize(self, maps: Array, height: int, width: int) -> Array:
+        """float32 `[R, h, w]` to `[R, height, width]`: bilinear, half-pixel centres, edges repeated."""
+        if tuple(maps.shape[1:]) == (height, width):
+            return maps
+        result = self.pool.take((maps.shape[0], height, width), np.float32)
+        size = self.upload(np.array([height, width], np.int64))
+        return self.device.run("resize", {"x": maps, "size": size}, result)
+
+    def decide(self, probabilities: Array, rows: NDArray[np.int32], allowed: NDArray[np.int32]) -> Array:
+        """The id of each pixel's likeliest row among those allowed, the first of equals: int32 `[H, W]`."""
+        inputs = {
+            "probabilities": probabilities,
+            "rows": self.upload(rows),
+            "allowed": self.upload(allowed),
+        }
+        return self.device.run("decide", inputs, self.pool.take(probabilities.shape[1:], np.int32))
+
+    def measure(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Sum of each row's probability over the pixels that bear its id: `[R]`, on the host."""
+        inputs = {"probabilities": probabilities, "labels": labels, "rows": self.upload(rows)}
+        result = self.device.run("measure", inputs, self.pool.take((len(rows),), np.float32))
+        return self.device.download(result).copy()
+
+    def said(self, mask: Array, *, first: bool) -> Array:
+        """int32, 1 where a mask speaks: void never does, background only on a stream's first mask."""
+        return self._flat("said", {"mask": mask}, mask, {"first": self.upload(np.array([first], np.int32))})
+
+    def either(self, a: Array, b: Array) -> Array:
+        """int32, 1 where one of two flags is 1."""
+        return self._flat("either", {"a": a, "b": b}, a)
+
+    def assert_labels(
+        self, probabilities: Array, labels: Array, flags: Array, rows: NDArray[np.int32]
+    ) -> Array:
+        """Probabilities `[R, h, w]` that are one-hot where a label `[H, W]` is flagged (nearest pixel)."""
+        height, width = probabilities.shape[1:]
+        lines = np.arange(height) * labels.shape[0] // height
+        columns = np.arange(width) * labels.shape[1] // width
+        inputs = {
+            "probabilities": probabilities,
+            "labels": labels,
+            "flags": flags,
+            "rows": self.upload(rows),
+            "lines": self.upload(lines.astype(np.int64)),
+            "columns": self.upload(columns.astype(np.int64)),
+        }
+        return self.device.run("assert_labels", inputs, self.pool.take(probabilities.shape, np.float32))
+
+    def _flat(self, graph: str, maps: dict[str, Array], like: Array, others: dict[str, Array] | None = None):
+        result = self.pool.take(like.shape, np.float32 if graph == "add" else np.int32)
+        flat = {name: self.device.view(array, (-1,), array.dtype) for name, array in maps.items()}
+        self.device.run(graph, flat | (others or {}), self.device.view(result, (-1,), result.dtype))
+        return result
+
+    def _moved(self, graph: str, axis: int, *arrays: Array, span: int = 1) -> tuple:
+        """The graph's variant and views `[before, axis, after]` of arrays whose elements are only moved."""
+        dtype, kind = _moved_type(arrays[0].dtype)
+        views = []
+        for array in arrays:
+            entries = prod(array.shape[axis : axis + span])
+            views.append(self.device.view(array, (prod(array.shape[:axis]), entries, -1), dtype))
+        return (f"{graph}_{kind}", *views)
+
+
+def _moved_type(dtype: DTypeLike) -> tuple[type, str]:
+    """Words of four bytes where an element consists of them, bytes elsewhere."""
+    return (np.int32, "word") if np.dtype(dtype).itemsize % 4 == 0 else (np.uint8, "byte")

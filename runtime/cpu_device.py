@@ -1,0 +1,74 @@
+"""Arrays in the host's memory; small graphs on ONNX Runtime."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vosrt.device import Array
+from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
+
+
+class CpuDevice:
+    """Arrays are numpy arrays; ONNX Runtime reads and writes them where they lie. Threads may share it."""
+
+    name = "cpu"
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._runtime = import_onnxruntime()
+        self._threads = threads
+        self._sessions: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        """See `Device`."""
+        return np.empty(tuple(shape), dtype)
+
+    def upload(self, array: NDArray[Any]) -> Array:
+        """See `Device`."""
+        return np.ascontiguousarray(array)
+
+    def download(self, array: Array) -> NDArray[Any]:
+        """See `Device`."""
+        return array
+
+    def view(self, array: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        """See `Device`."""
+        flat = array.reshape(-1).view(dtype)
+        known = prod(size for size in shape if size != -1)
+        return flat.reshape([flat.size // max(known, 1) if size == -1 else size for size in shape])
+
+    def part(self, array: Array, start: int, stop: int) -> Array:
+        """See `Device`."""
+        return array[start:stop]
+
+    def copy(self, source: Array, target: Array) -> None:
+        """See `Device`."""
+        np.copyto(target, source)
+
+    def run(self, graph: str, inputs: Mapping[str, Array], output: Array) -> Array:
+        """See `Device`."""
+        session = self._session(graph)
+        value_of = self._runtime.OrtValue.ortvalue_from_numpy
+        binding = session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_ortvalue_input(name, value_of(array))
+        binding.bind_ortvalue_output("y", value_of(output))
+        session.run_with_iobinding(binding)
+        return output
+
+    def _session(self, graph: str) -> Any:
+        with self._lock:
+            if graph not in self._sessions:
+                data = resources.files("vosrt").joinpath("arithmetic_graphs", f"{graph}.onnx").read_bytes()
+                options = new_session_options(self._runtime, self._threads)
+                self._sessions[graph] = self._runtime.InferenceSession(
+                    data, options, providers=["CPUExecutionProvider"]
+                )
+            return self._sessions[graph]

@@ -1,0 +1,165 @@
+"""State by the rule `memory`: every k-th frame, frames with masks, and the latest frame (space-time memory).
+
+Oh, Lee, Xu and Kim, "Video Object Segmentation using Space-Time Memory Networks", ICCV 2019, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.moment import Moment
+from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.rows import Rows
+from vosrt.slot_writes import new_slots, write_slot
+
+
+@dataclass(frozen=True)
+class MemorySlot:
+    """One remembered frame."""
+
+    frame_index: int
+    valid: frozenset[int]  # objects that read it
+    pinned: frozenset[int] = frozenset()  # objects that never give it up
+
+
+@dataclass(frozen=True)
+class FrameMemory:
+    """`capacity` kept frames and, in the last slot, the latest one where it is not kept.
+
+    An object reads no frame from before it joined. A frame on which the user gave an object is kept for that
+    object whatever its index, and pinned if the manifest says so. Room is allocated once for the objects there
+    are.
+    """
+
+    spec: StateEntry
+    slots: tuple[MemorySlot | None, ...] = ()
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+    evicted: int = 0  # kept frames that had to go
+
+    @property
+    def latest(self) -> int:
+        """The slot of the latest frame."""
+        return self.spec.capacity or 0
+
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
+        """The remembered tensors, and by object which slots it reads."""
+        values: dict[str, Array] = {}
+        for name, tensor in self.spec.tensors.items():
+            value = self.tensors.get(name)
+            value = filled(tensor, rows, arithmetic, slots=self.latest + 1) if value is None else value
+            if value is not None:
+                values[name] = value
+        valid = np.zeros((rows.count - 1, self.latest + 1), np.int32)  # [n, slots]
+        for index, slot in enumerate(self.slots):
+            for row, object_id in enumerate(rows.ids):
+                valid[row, index] = slot is not None and object_id in slot.valid
+        return {**values, "valid": valid}
+
+    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> FrameMemory:
+        """The entry after objects joined or left; frames that no object reads any more are free."""
+        tensors = tensors_for_rows(
+            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
+        )
+        there = frozenset(after.ids)
+        slots = tuple(
+            None
+            if slot is None or not slot.valid & there
+            else replace(slot, valid=slot.valid & there, pinned=slot.pinned & there)
+            for slot in self.slots
+        )
+        return replace(self, slots=slots, tensors=tensors)
+
+    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> FrameMemory:
+        """The entry after the pixels of some objects became background."""
+        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
+
+    def with_references(self, moment: Moment) -> FrameMemory:
+        """The user's masks enter with the end of the frame."""
+        return self
+
+    def with_frame(self, moment: Moment) -> FrameMemory:
+        """Write the frame into a kept slot, the latest one, or both for different objects."""
+        items = {name: self._item(tensor, moment) for name, tensor in self.spec.tensors.items()}
+        if any(item is None for item in items.values()):
+            return self  # nothing was computed on this frame
+        everyone, given = frozenset(moment.rows.ids), frozenset(moment.given)
+        keeping = everyone if moment.index % (self.spec.every or 1) == 0 else given
+        slots = list(self.slots or (None,) * (self.latest + 1))
+        tensors, evicted, places = dict(self.tensors), self.evicted, []
+        for name, tensor in self.spec.tensors.items():
+            if name not in tensors:
+                tensors[name] = new_slots(tensor, items[name], self.latest + 1, moment)
+        if keeping:
+            place, evicts = self._place(slots, given)
+            if evicts and not evicted:
+                moment.notes.append(_forgotten(slots[place], self.latest))
+            evicted += evicts
+            slots[place] = MemorySlot(moment.index, keeping, given if self.spec.pin_first else frozenset())
+            places.append(place)
+        passing = everyone - keeping
+        slots[self.latest] = MemorySlot(moment.index, passing) if passing else None
+        places += [self.latest] if passing else []
+        for place in places:
+            for name, tensor in self.spec.tensors.items():
+                write_slot(tensor, tensors[name], place, items[name], moment)
+        return replace(self, slots=tuple(slots), tensors=tensors, evicted=evicted)
+
+    def record(self) -> dict[str, Any]:
+        """The slots, for a snapshot."""
+        slots = [
+            None if slot is None else [slot.frame_index, sorted(slot.valid), sorted(slot.pinned)]
+            for slot in self.slots
+        ]
+        return {"slots": slots, "evicted": self.evicted}
+
+    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> FrameMemory:
+        """The entry of a snapshot."""
+        slots = tuple(
+            None if slot is None else MemorySlot(int(slot[0]), frozenset(slot[1]), frozenset(slot[2]))
+            for slot in record["slots"]
+        )
+        return replace(self, slots=slots, tensors=dict(tensors), evicted=int(record["evicted"]))
+
+    def _item(self, tensor: StateTensor, moment: Moment) -> Array | None:
+        fresh = moment.values.get(tensor.source)
+        if tensor.initial is None or not moment.given:
+            return fresh
+        flags = moment.rows.flags(moment.given)
+        initial = moment.values[tensor.initial]
+        slot = tensor.axes.index("slot")
+        if fresh is not None and len(fresh.shape) < len(tensor.axes):
+            axes = tensor.axes[:slot] + tensor.axes[slot + 1 :]
+            tensor = replace(tensor, axes=axes)
+        return replaced_rows(tensor, fresh, initial, flags=flags, arithmetic=moment.arithmetic)
+
+    def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> tuple[int, int]:
+        """A free slot, or the one that gives way: the oldest that no object has pinned; and how many give way.
+
+        Where all are pinned, the oldest goes whose objects have other pinned frames, and else the oldest but
+        the first.
+        """
+        kept = slots[: self.latest]
+        if None in kept:
+            return kept.index(None), 0
+        order = sorted(range(len(kept)), key=lambda i: kept[i].frame_index)  # type: ignore[union-attr]
+
+        def has_others(i: int) -> bool:
+            pins = [slot.pinned for j, slot in enumerate(kept) if j != i and slot is not None]
+            slot = kept[i]
+            return slot is not None and slot.pinned <= frozenset().union(given, *pins)
+
+        unpinned = [i for i in order if not kept[i].pinned]  # type: ignore[union-attr]
+        spare = [i for i in order[1:] if has_others(i)]
+        return (unpinned or spare or order[1:] or order)[0], 1
+
+
+def _forgotten(slot: MemorySlot | None, capacity: int) -> str:
+    index = None if slot is None else slot.frame_index
+    return f"the memory is full ({capacity} frames): frame {index} is forgotten, and from now on the oldest"

@@ -1,0 +1,54 @@
+"""ONNX Runtime, which must be installed exactly once, and the settings that every session shares."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from types import ModuleType
+from typing import Any
+
+from vosrt.errors import MissingDependencyError
+
+_ERRORS_ONLY = 3  # ONNX Runtime's log severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime.
+
+    Raises:
+        MissingDependencyError: says what to install, or that two packages overwrite each other.
+    """
+    packages = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    if len(packages) > 1:
+        raise MissingDependencyError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
+            cure="pip uninstall -y onnxruntime onnxruntime-gpu, then pip install '.[cpu]' (or '.[gpu]') "
+            "in the folder that holds setup.py",
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"onnxruntime cannot be imported ({error})",
+            cure="pip install '.[cpu]' in the folder that holds setup.py; '.[gpu]' for an NVIDIA GPU",
+        ) from error
+    return onnxruntime
+
+
+def new_session_options(runtime: ModuleType, threads: int) -> Any:
+    """Options of a session with so many threads."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads that wait by spinning gain nothing on a quiet machine; beside other work they take the core
+    # away from the very thread they wait for.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""How much memory a frame will need, and in how many parts its rows are computed so that it fits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from vosrt.errors import InputError
+from vosrt.manifest_graph import Graph
+
+ROW_DIMENSIONS = ("rows", "objects")
+MOST_BYTES = 2 << 30  # more at a time gains no speed
+_SHARE = 4  # of the memory that is free now
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def default_limit() -> int:
+    """Bytes that a frame's graphs may take: a quarter of what is free, and at most 2 GiB."""
+    free = available_memory()
+    return MOST_BYTES if free is None else min(MOST_BYTES, free // _SHARE)
+
+
+def available_memory() -> int | None:
+    """Bytes that this process could still get, by the system and by its control group; None: not known."""
+    amounts = []
+    try:
+        text = Path("/proc/meminfo").read_text()
+        found = re.search(r"MemAvailable:\s+(\d+) kB", text)
+        amounts += [int(found[1]) << 10] if found else []
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        amounts += [] if limit == "max" else [max(int(limit) - used, 0)]
+    except (OSError, ValueError):
+        pass  # not Linux, or no control group of version 2
+    if not amounts and hasattr(os, "sysconf"):
+        try:
+            amounts.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        except (OSError, ValueError):
+            return None
+    return min(amounts, default=None)
+
+
+def parse_bytes(text: str) -> int:
+    """Read `2G`, `1500M` or a number of bytes.
+
+    Raises:
+        InputError: another text.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if not 0 < size < 1 << 60:
+        raise InputError("memory limit", value=text, allowed="a size such as 2G, 1500M or 800000000")
+    return size
+
+
+def row_parts(
+    graphs: Mapping[str, Graph], rows: int, *, frame_pixels: int, network_pixels: int, limit: int
+) -> list[tuple[int, int]]:
+    """Parts `(start, stop)` of the rows that `segment` computes at a time, as equal as possible.
+
+    A graph whose memory the manifest does not tell is taken to need none.
+
+    Args:
+        graphs: of the bundle.
+        rows: background, objects and unused capacity.
+        frame_pixels: of the frame, at which `finish` works.
+        network_pixels: of the network's input, at which all others work.
+        limit: bytes.
+
+    Raises:
+        InputError: not even one row at a time fits.
+    """
+    largest = rows
+    for role, graph in graphs.items():
+        if graph.memory is None:
+            continue
+        pixels = frame_pixels if role == "finish" else network_pixels
+        splits = role == "segment" and can_split(graphs)
+        need = estimate(graph, 1 if splits else rows, pixels)
+        if need > limit:
+            raise InputError(
+                f"{rows - 1} objects on {network_pixels} pixels need about {need / 2**20:.0f} MiB in {role}",
+                value=f"{limit / 2**20:.0f} MiB free for it",
+                allowed="no more than the limit",
+                cure="give fewer objects or smaller frames, or raise memory_limit (--memory-limit)",
+            )
+        if splits and graph.memory.row:
+            fitting = (limit / pixels - graph.memory.fixed) / graph.memory.row
+            largest = max(1, min(rows, int(fitting)))
+    count = -(-rows // largest)
+    edges = [rows * index // count for index in range(count + 1)]
+    return list(zip(edges, edges[1:], strict=False))
+
+
+def estimate(graph: Graph, rows: int, pixels: int) -> float:
+    """Bytes that a graph needs while it runs; 0 where the manifest does not tell."""
+    return 0.0 if graph.memory is None else pixels * (graph.memory.fixed + rows * graph.memory.row)
+
+
+def can_split(graphs: Mapping[str, Graph]) -> bool:
+    """Whether `segment` computes any number of rows, its outputs row by row, and another graph joins them."""
+    graph = graphs["segment"]
+    is_open = any(ROW_DIMENSIONS[0] in value.shape for value in graph.inputs.values())
+    mixed = any(ROW_DIMENSIONS[1] in value.shape for value in graph.inputs.values())
+    by_row = all(output.shape[:1] == (ROW_DIMENSIONS[0],) for output in graph.outputs.values())
+    return "finish" in graphs and is_open and not mixed and by_row

@@ -1,0 +1,87 @@
+"""State by the rule `previous`: tensors of the last frame only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.manifest_state import StateEntry
+from vosrt.moment import Moment
+from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.rows import Rows
+
+
+@dataclass(frozen=True)
+class PreviousFrame:
+    """What a graph wrote is kept where it wrote it, until the next frame's is there: nothing is copied."""
+
+    spec: StateEntry
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
+        """The remembered tensors by name."""
+        values = {}
+        for name, tensor in self.spec.tensors.items():
+            value = self.tensors.get(name)
+            value = filled(tensor, rows, arithmetic) if value is None else value
+            if value is not None:
+                values[name] = value
+        return values
+
+    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> PreviousFrame:
+        """The entry after objects joined or left."""
+        tensors = tensors_for_rows(
+            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
+        )
+        return replace(self, tensors=tensors)
+
+    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> PreviousFrame:
+        """The entry after the pixels of some objects became background."""
+        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
+
+    def with_references(self, moment: Moment) -> PreviousFrame:
+        """Give objects of the user's mask their first value; other objects keep what they have."""
+        tensors = {}
+        for name, tensor in self.spec.tensors.items():
+            old = self.tensors.get(name)
+            if tensor.initial is not None:
+                fresh = moment.values[tensor.initial]
+                flags = moment.rows.flags(moment.given)
+                by_row = tensor.join == "row"
+                tensors[name] = (
+                    replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
+                    if by_row
+                    else fresh
+                )
+            elif old is not None:
+                tensors[name] = old
+        return replace(self, tensors=tensors)
+
+    def with_frame(self, moment: Moment) -> PreviousFrame:
+        """Take over the frame's tensors; objects of the user's mask keep their first value."""
+        tensors = {}
+        for name, tensor in self.spec.tensors.items():
+            fresh = moment.values.get(tensor.source)
+            if fresh is None:  # not computed on this frame: segmenting and what follows from it need objects
+                tensors[name] = self.tensors[name]
+            elif tensor.initial is None or not moment.given:
+                tensors[name] = fresh
+            elif tensor.join == "row":
+                flags = moment.rows.flags(moment.given)
+                tensors[name] = replaced_rows(
+                    tensor, fresh, self.tensors[name], flags=flags, arithmetic=moment.arithmetic
+                )
+            else:
+                tensors[name] = self.tensors[name]
+        return replace(self, tensors=tensors)
+
+    def record(self) -> dict[str, Any]:
+        """Nothing but tensors."""
+        return {}
+
+    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> PreviousFrame:
+        """The entry of a snapshot."""
+        return replace(self, tensors=dict(tensors))

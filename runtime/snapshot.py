@@ -1,0 +1,193 @@
+"""All that a stream remembers, as a value or a file that another process can open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.device import Array
+from vosrt.errors import InputError
+from vosrt.manifest import Manifest
+from vosrt.presence import Sighting
+from vosrt.regular_file import require_regular_file
+from vosrt.state import RULES, State
+from vosrt.variant import Variant
+
+FORMAT = 1
+_RECORD = "record"
+_CURE = "save the stream again, or start a new one"
+
+
+@dataclass(frozen=True)
+class VariantRecord:
+    """The state of one variant."""
+
+    bundle: str  # name, for messages
+    digest: str  # of the bundle: state fits no other
+    scale: float
+    flipped: bool
+    entries: Mapping[str, Mapping[str, Any]]  # what entries hold beside tensors
+    tensors: Mapping[str, Mapping[str, NDArray[Any]]]
+
+    @classmethod
+    def of(cls, variant: Variant, state: State, download: Callable[[Array], NDArray[Any]]) -> VariantRecord:
+        """Take the state of a variant to the host."""
+        tensors = {
+            entry_name: {name: np.array(download(array)) for name, array in entry.tensors.items()}
+            for entry_name, entry in state.entries.items()
+        }
+        entries = {name: entry.record() for name, entry in state.entries.items()}
+        digest = bundle_digest(variant.manifest)
+        return cls(variant.manifest.name, digest, variant.scale, variant.flipped, entries, tensors)
+
+    def restored(self, manifest: Manifest, upload: Callable[[NDArray[Any]], Array]) -> State:
+        """The state as it was."""
+        return State(
+            {
+                name: RULES[spec.rule](spec).restored(
+                    self.entries[name],
+                    {key: upload(np.array(array)) for key, array in self.tensors[name].items()},
+                )
+                for name, spec in manifest.state.items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A stream at the end of a frame. `Segmenter.stream(snapshot)` goes on from there."""
+
+    index: int  # of the next frame
+    size: tuple[int, int] | None
+    ids: tuple[int, ...]
+    sightings: Mapping[int, Sighting]
+    variants: tuple[VariantRecord, ...]
+
+    def check_fits(self, variants: Sequence[Variant]) -> None:
+        """Check that the snapshot was taken with the same bundles, scales and flips.
+
+        Raises:
+            InputError: says what differs.
+        """
+        own = [(record.digest, record.scale, record.flipped) for record in self.variants]
+        other = [(bundle_digest(v.manifest), v.scale, v.flipped) for v in variants]
+        if own != other:
+            taken = ", ".join(
+                f"{record.bundle} x{record.scale:g}{' flipped' if record.flipped else ''}"
+                for record in self.variants
+            )
+            raise InputError(
+                "the snapshot was taken with other bundles, scales or flips",
+                value=taken,
+                allowed=", ".join(f"{v.manifest.name} x{v.scale:g}{' flipped' if v.flipped else ''}" for v in variants)
+                + ", with the very same graphs",
+                cure="open it with the bundles and options it was taken with",
+            )
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the snapshot as one file; a killed process leaves the whole file or none.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.part")
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, **self._arrays())
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            cure = "choose a folder that exists, has room and can be written"
+            raise InputError(f"snapshot {target} cannot be written ({reason})", cure=cure) from error
+        finally:
+            with suppress(OSError, ValueError):
+                temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Snapshot:
+        """Read a snapshot file. Nothing in it is executed.
+
+        Raises:
+            InputError: the file is missing, damaged or no snapshot.
+        """
+        try:
+            require_regular_file(path)
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+        except OSError as error:
+            raise InputError(f"snapshot {os.fspath(path)} cannot be read ({error.strerror or error})", cure=_CURE) from error
+        except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
+            raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=_CURE) from error
+        try:
+            return cls._parse(json.loads(str(arrays[_RECORD])), arrays)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(f"{os.fspath(path)} is no snapshot of this vosrt ({error!r})", cure=_CURE) from error
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {}
+        variants = []
+        for index, record in enumerate(self.variants):
+            fields = {name: getattr(record, name) for name in ("bundle", "digest", "scale", "flipped", "entries")}
+            variants.append({**fields, "tensors": {name: list(group) for name, group in record.tensors.items()}})
+            for entry, group in record.tensors.items():
+                arrays |= {f"{index}/{entry}/{name}": array for name, array in group.items()}
+        document = {
+            "format": FORMAT,
+            "index": self.index,
+            "size": self.size,
+            "ids": self.ids,
+            "sightings": {str(key): asdict(value) for key, value in self.sightings.items()},
+            "variants": variants,
+        }
+        return {_RECORD: np.array(json.dumps(document)), **arrays}
+
+    @classmethod
+    def _parse(cls, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Snapshot:
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}")
+        variants = tuple(
+            VariantRecord(
+                bundle=str(record["bundle"]),
+                digest=str(record["digest"]),
+                scale=float(record["scale"]),
+                flipped=bool(record["flipped"]),
+                entries=dict(record["entries"]),
+                tensors={
+                    entry: {name: arrays[f"{index}/{entry}/{name}"] for name in names}
+                    for entry, names in record["tensors"].items()
+                },
+            )
+            for index, record in enumerate(document["variants"])
+        )
+        size = document["size"]
+        return cls(
+            index=int(document["index"]),
+            size=None if size is None else (int(size[0]), int(size[1])),
+            ids=tuple(int(value) for value in document["ids"]),
+            sightings={int(key): Sighting(**value) for key, value in document["sightings"].items()},
+            variants=variants,
+        )
+
+
+def bundle_digest(manifest: Manifest) -> str:
+    """SHA-256 of everything in a manifest that a state depends on; precision and parity are no part of it."""
+    document = manifest.to_json()
+    kept = {name: document[name] for name in ("name", "source", "input", "frame_size", "objects", "state")}
+    kept["graphs"] = {
+        role: {name: graph[name] for name in ("inputs", "outputs")} for role, graph in document["graphs"].items()
+    }
+    kept["options"] = document["options"]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

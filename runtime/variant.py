@@ -1,0 +1,100 @@
+"""One of the ways in which a stream looks at every frame: a network, at a scale, plain or mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vosrt.errors import InputError
+from vosrt.executor import Executor
+from vosrt.manifest import Manifest
+from vosrt.resize_rule import ResizeRule
+
+MOST_SCALES = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Variants know nothing of each other; their probabilities are averaged, and all get the fused labels."""
+
+    manifest: Manifest
+    executor: Executor
+    scale: float = 1.0
+    flipped: bool = False  # sees mirrored frames and remembers mirrored tensors
+
+    @property
+    def resize(self) -> ResizeRule:
+        """The bundle's rule at this scale."""
+        return self.manifest.input.resize.scaled(self.scale)
+
+    @property
+    def name(self) -> str:
+        """For messages: "cfbi-resnet101 x1.3 flipped"."""
+        scale = "" if self.scale == 1 else f" x{self.scale:g}"
+        return f"{self.manifest.name}{scale}{' flipped' if self.flipped else ''}"
+
+    def reads(self, source: str) -> bool:
+        """Whether a graph or a state tensor takes something."""
+        graphs, entries = self.manifest.graphs.values(), self.manifest.state.values()
+        read = {value.source for graph in graphs for value in graph.inputs.values()}
+        return source in read | {tensor.source for entry in entries for tensor in entry.tensors.values()}
+
+    @property
+    def result_role(self) -> str:
+        """The graph whose outputs are the frame's result."""
+        return "finish" if "finish" in self.manifest.graphs else "segment"
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the bundle gives probabilities."""
+        return "probabilities" in self.manifest.graphs[self.result_role].outputs
+
+    @property
+    def probabilities_have_frame_size(self) -> bool:
+        """Whether probabilities come at the size of the frame; if not, at that of the network's input."""
+        output = self.manifest.graphs[self.result_role].outputs.get("probabilities")
+        frames = [v for v in self.manifest.graphs["encode"].inputs.values() if v.source == "frame"]
+        return output is not None and bool(frames) and output.shape[1:] == frames[0].shape[1:3]
+
+
+def checked_scales(scales: object) -> tuple[float, ...]:
+    """Check test-time scales.
+
+    Raises:
+        InputError: not a list of numbers from 0.1 to 8, each once.
+    """
+    allowed = f"up to {MOST_SCALES} different numbers from 0.1 to 8"
+    given = [scales] if isinstance(scales, int | float) else scales
+    if isinstance(given, str) or not isinstance(given, Sequence) or not 1 <= len(given) <= MOST_SCALES:
+        raise InputError("scales", value=scales, allowed=allowed)
+    for scale in given:
+        is_number = isinstance(scale, int | float | np.floating) and not isinstance(scale, bool)
+        if not is_number or not 0.1 <= scale <= 8:
+            raise InputError("scales", value=scale, allowed=allowed)
+    if len(set(given)) != len(given):
+        raise InputError("scales", value=scales, allowed=allowed, cure="name each scale once")
+    return tuple(float(scale) for scale in given)
+
+
+def check_fusible(variants: Sequence[Variant]) -> None:
+    """Several variants are fused by their probabilities, so each must have them.
+
+    Raises:
+        InputError: a bundle gives labels only, or is fixed to one network size and asked for another.
+    """
+    for variant in variants:
+        if variant.manifest.frame_size is not None and variant.scale != 1:
+            raise InputError(
+                f"scales of bundle {variant.manifest.name}",
+                value=variant.scale,
+                allowed="1: it was exported for one frame size",
+                cure="export again without --frame, or with --scale",
+            )
+        _ = variant.resize  # a fixed network size refuses other scales
+        if len(variants) > 1 and not variant.has_probabilities:
+            raise InputError(
+                f"bundle {variant.manifest.name} has no probabilities and cannot be averaged with others",
+                cure="use it alone at one scale and without flip, or export again",
+            )

@@ -1,0 +1,195 @@
+"""One frame in one variant: its graphs in order, then its state."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vosrt.arithmetic import Arithmetic
+from vosrt.device import Array
+from vosrt.errors import BundleError
+from vosrt.manifest_graph import Graph
+from vosrt.manifest_links import PREDICTING
+from vosrt.memory_budget import ROW_DIMENSIONS, row_parts
+from vosrt.moment import Moment
+from vosrt.overridden_probabilities import overridden_probabilities
+from vosrt.rows import Rows
+from vosrt.state import State
+from vosrt.variant import Variant
+
+
+@dataclass
+class VariantRun:
+    """`values` holds all that is known so far by its source name; the stream takes over `state` at the end."""
+
+    variant: Variant
+    arithmetic: Arithmetic
+    rows: Rows
+    state: State
+    index: int
+    memory_limit: int
+    values: dict[str, Array] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)  # milliseconds by role
+    moment: Moment | None = None
+
+    def encode(self, frame: Array) -> None:
+        """Take the frame, uint8 `[H, W, 3]`, and compute what depends on it alone."""
+        height, width = frame.shape[:2]
+        turned = self.turned(frame, axis=1)
+        self.values["frame"] = self.arithmetic.device.view(turned, (1, *frame.shape), frame.dtype)
+        self.values["size"] = np.array(self.variant.resize.network_size(height, width), np.int64)
+        self._set_rows(self.rows, given=())
+        self._run("encode")
+
+    def predict(self) -> None:
+        """Segment the frame with the objects there are."""
+        self._run("match")
+        self._segment()
+        self._run("finish")
+        labels = self.values.get(f"{self.variant.result_role}.labels")
+        size = tuple(self.values["frame"].shape[1:3])
+        if labels is not None and tuple(labels.shape) != size:
+            raise BundleError(
+                f"graph {self.variant.result_role} gives labels of another size than the frame",
+                value=tuple(labels.shape),
+                allowed=str(size),
+                cure="export again: labels are [height, width] of the frame",
+            )
+        if self.probabilities is not None:
+            self.values["step.probabilities"] = self.probabilities
+
+    @property
+    def probabilities(self) -> Array | None:
+        """`[rows, h, w]` of the frame as this variant sees it."""
+        return self.values.get(f"{self.variant.result_role}.probabilities")
+
+    @property
+    def labels(self) -> Array | None:
+        """int32 `[H, W]` of the frame as this variant sees it."""
+        return self.values.get(f"{self.variant.result_role}.labels")
+
+    def turned(self, maps: Array, *, axis: int) -> Array:
+        """Mirrored for a flipped variant, and back; `axis` counts the columns."""
+        return self.arithmetic.flip(maps, axis) if self.variant.flipped else maps
+
+    def end(
+        self,
+        labels: Array,
+        *,
+        asserted: Array | None,
+        given: tuple[int, ...],
+        rows: Rows,
+        first: bool,
+        probabilities: bool = False,
+    ) -> None:
+        """Run what follows from the frame's final labels.
+
+        Args:
+            labels: int32 `[H, W]` in the stream's coordinates.
+            asserted: int32 `[H, W]`, 1 where the user's word stands; None on a frame without it.
+            given: objects of which the user said something.
+            rows: with the objects that joined.
+            first: whether these are the stream's first objects.
+            probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
+        """
+        self.values["step.labels"] = self.turned(labels, axis=1)
+        self.moment = Moment(self.index, self.values, rows, self.arithmetic, given)
+        if asserted is not None:
+            self.state = self.state.with_rows(self.rows, rows, self.arithmetic)
+            before, self.rows = self.rows, rows
+            self._set_rows(rows, given=given, background=first)
+            if probabilities or self.variant.reads("step.probabilities"):
+                self._assert_labels(self.turned(asserted, axis=1), before)
+            self._run("reference")
+            self.state = self.state.with_references(self.moment)
+            self.values |= self.state.values(self.rows, self.arithmetic)
+        if asserted is None or not self._reads_prediction("memorize"):
+            self._run("memorize")
+
+    def remember(self) -> None:
+        """Bring the state to the end of the frame; called when every graph of every variant has succeeded."""
+        assert self.moment is not None
+        self.state = self.state.with_frame(self.moment)
+
+    def _segment(self) -> None:
+        frame, size = self.values["frame"], self.values["size"]
+        parts = row_parts(
+            self.variant.manifest.graphs,
+            self.rows.count,
+            frame_pixels=frame.shape[1] * frame.shape[2],
+            network_pixels=int(size[0]) * int(size[1]),
+            limit=self.memory_limit,
+        )
+        if len(parts) == 1:
+            self._run("segment")
+            return
+        graph, whole = self.variant.manifest.graphs["segment"], dict[str, Array]()
+        for start, stop in parts:
+            outputs = self._call("segment", graph, self._inputs(graph, start, stop))
+            for name, output in outputs.items():
+                if name not in whole:
+                    whole[name] = self.arithmetic.pool.take(
+                        (self.rows.count, *output.shape[1:]), output.dtype
+                    )
+                self.arithmetic.copy(output, self.arithmetic.device.part(whole[name], start, stop))
+        self.values |= {f"segment.{name}": value for name, value in whole.items()}
+
+    def _inputs(self, graph: Graph, start: int, stop: int) -> dict[str, Array]:
+        """Inputs for some of the rows only."""
+        inputs = {}
+        for name, value in graph.inputs.items():
+            array = self.values[value.source]
+            if ROW_DIMENSIONS[0] in value.shape:
+                axis = value.shape.index(ROW_DIMENSIONS[0])
+                array = (
+                    self.arithmetic.gather(array, axis, np.arange(start, stop))
+                    if axis
+                    else self.arithmetic.device.part(array, start, stop)
+                )
+            inputs[name] = array
+        return inputs
+
+    def _run(self, role: str) -> None:
+        graph = self.variant.manifest.graphs.get(role)
+        if graph is None:
+            return
+        inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
+        outputs = self._call(role, graph, inputs)
+        self.values |= {f"{role}.{name}": value for name, value in outputs.items()}
+
+    def _call(self, role: str, graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
+        for name, value in graph.inputs.items():
+            if isinstance(inputs[name], np.ndarray):
+                inputs[name] = inputs[name].astype(value.dtype, copy=False)  # valid: each graph has its dtype
+        started = time.perf_counter()
+        outputs = self.variant.executor.run(role, inputs, self.arithmetic.pool.take)
+        elapsed = (time.perf_counter() - started) * 1e3
+        self.timings[role] = self.timings.get(role, 0.0) + elapsed
+        return outputs
+
+    def _set_rows(self, rows: Rows, *, given: tuple[int, ...], background: bool = False) -> None:
+        self.values["rows"] = rows.labels()
+        self.values["given"] = rows.flags(given, background=background)
+        self.values |= self.state.values(rows, self.arithmetic)
+
+    def _assert_labels(self, asserted: Array, before: Rows) -> None:
+        """Write the user's word into this variant's probabilities as one-hot."""
+        height, width = self.values["frame"].shape[1:3]
+        network_height, network_width = self.values["size"]
+        own = self.variant.probabilities_have_frame_size
+        self.values["step.probabilities"] = overridden_probabilities(
+            self.values.get("step.probabilities"),
+            self.values["step.labels"],
+            asserted,
+            before=before,
+            after=self.rows,
+            size=(height, width) if own else (int(network_height), int(network_width)),
+            arithmetic=self.arithmetic,
+        )
+
+    def _reads_prediction(self, role: str) -> bool:
+        graph = self.variant.manifest.graphs.get(role)
+        inputs = graph.inputs.values() if graph else ()
+        return any(value.source.partition(".")[0] in PREDICTING for value in inputs)
