@@ -106,7 +106,7 @@ class SequenceRun:
                 self._compare_results(record, watching, result.probabilities, result.labels, step)
 
     def _run_freely(self, record: GoldenRecord) -> None:
-        """Only what the first prediction starts from is given: it may be another mask than the reference's."""
+        """Only what the first prediction starts from is given: it may differ from the reference's mask."""
         sequence = self.sequence
         stream, watching = self._stream()
         for step, frame in enumerate(sequence.frames):

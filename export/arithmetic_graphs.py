@@ -1,7 +1,8 @@
-"""Writes the small ONNX graphs with which the runtime computes on the device: `runtime/arithmetic_graphs/`.
+"""Writes the small ONNX graphs with which the runtime computes on the device (`runtime/arithmetic_graphs/`).
 
-`python -m vosrt.export.arithmetic_graphs FOLDER` writes them again; a test compares the folder with this file.
-Every graph has one output, `y`. Elements that are only moved are words (4 bytes) or bytes, whatever they mean.
+`python -m vosrt.export.arithmetic_graphs FOLDER` writes them again; a test compares folder and file.
+Every graph has one output, `y`. Elements that are only moved are words (4 bytes) or bytes, whatever they
+mean.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import vosrt
 from vosrt.bundle import Bundle
 from vosrt.errors import ExportError
 from vosrt.export.half_precision import to_half_precision
+from vosrt.export.memory_estimate import estimate_memory
 from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
 from vosrt.export.rewriting import finish_graph, strip_function_bodies
@@ -26,6 +27,7 @@ from vosrt.resize_rule import parse_resize_rule
 from vosrt.strict_json import Node
 
 PRECISIONS = ("float32", "float16")
+MEMORY_FRAME = (145, 193)  # frame size at which memory is counted where none is fixed
 
 
 @dataclass(frozen=True)
@@ -118,18 +120,33 @@ def write_bundle(
     weights = dict(network.state_dict()) | dict(network.named_buffers())
     files: dict[str, dict[str, dict[str, str]]] = {}
     inputs: dict[str, list[str]] = {}
+    memory: dict[str, dict[str, float]] = {}
     for role, graph in traced.items():
         model = finish_graph(graph, weights)
         check_for_tensorrt(role, model)
         inputs[role] = [value.name for value in model.graph.input]
+        if role in ("segment", "finish") and settings.objects is None:
+            memory[role] = _memory_of(role, model, graph, network, settings)
         files[role] = {}
         for precision in settings.precisions:
             path = folder / (f"{role}.onnx" if precision == "float32" else f"{role}.{precision}.onnx")
             onnx.save(model if precision == "float32" else to_half_precision(model), path)
             files[role][precision] = {"path": path.name, "sha256": sha256_of_file(path)}
-    manifest = make_manifest(network, traced, source, settings, files, inputs)
+    manifest = make_manifest(network, traced, source, settings, files, inputs, memory)
     write_bundle_manifest(folder, manifest)
     return manifest
+
+
+def _memory_of(
+    role: str, model: onnx.ModelProto, graph: TracedGraph, network: VosNetwork, settings: ExportSettings
+) -> dict[str, float]:
+    """What a role needs per pixel: of the frame for `finish`, of the network's input for others."""
+    frame = settings.frame or MEMORY_FRAME
+    rule = parse_resize_rule(Node(dict(network.network_input().resize), document="resize rule"))
+    height, width = rule.network_size(*frame)
+    sizes = {"H": frame[0], "W": frame[1], "slots": 1, **network.grid_sizes(height, width)}
+    pixels = frame[0] * frame[1] if role == "finish" else height * width
+    return estimate_memory(model, graph.spec, sizes, pixels).to_json()
 
 
 def check_parity(network: VosNetwork, bundle: Bundle, settings: ExportSettings) -> list[ParityReport]:
@@ -158,9 +175,10 @@ def make_manifest(
     settings: ExportSettings,
     files: Mapping[str, Mapping[str, Mapping[str, str]]],
     inputs: Mapping[str, list[str]],
+    memory: Mapping[str, Mapping[str, float]],
 ) -> Manifest:
     """The manifest of written graph files; `inputs` are the names that each graph still has."""
-    graphs = {}
+    graphs: dict[str, dict[str, Any]] = {}
     for role, graph in traced.items():
         named = {}
         for name, tensor in graph.spec.inputs.items():
@@ -175,6 +193,8 @@ def make_manifest(
             for name, tensor in graph.spec.outputs.items()
         }
         graphs[role] = {"file": files[role], "inputs": named, "outputs": outputs}
+        if role in memory:
+            graphs[role]["memory"] = memory[role]
     network_input = network.network_input()
     document = {
         "format": 1,

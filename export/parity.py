@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.bundle import Bundle
-from vosrt.errors import ExportError
 from vosrt.device import Array
+from vosrt.errors import ExportError
 from vosrt.executor import Executor, Take
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor

@@ -41,7 +41,7 @@ class TorchExecutor:
 
     def _argument(self, name: str, spec: TensorSpec, inputs: Mapping[str, Array]) -> Tensor:
         if spec.source == "size":  # the network reads it from the shape of a canvas
-            size = inputs["size"] if "size" in inputs else self.network_size
+            size = inputs.get("size", self.network_size)
             assert size is not None
             return torch.empty(int(size[0]), int(size[1]))
         return torch.from_numpy(np.ascontiguousarray(inputs[name]))

@@ -80,8 +80,6 @@ class Cfbi(MatchingNetwork):
         features = self.encoder(image)
         return (self.embedding(features.decoded),), features.low
 
-    def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
-    ) -> Tensor:
+    def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
         inputs = torch.cat([embeddings[0], self.prehead(maps[0])], dim=1)  # [R, 364, h4, w4]
         return self.ensembler(inputs, low, vectors)

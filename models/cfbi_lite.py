@@ -165,8 +165,6 @@ class CfbiLite(MatchingNetwork):
         embedding, low = self.trunk(image)
         return (embedding,), low
 
-    def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
-    ) -> Tensor:
+    def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
         inputs = torch.cat([embeddings[0], self.prehead(maps[0])], dim=1)
         return self.ensembler(inputs, low, vectors)

@@ -90,8 +90,6 @@ class CfbiPlus(MatchingNetwork):
         features = self.encoder(image)
         return self.fpn(features), features.low
 
-    def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
-    ) -> Tensor:
+    def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
         inputs = [torch.cat(pair, dim=1) for pair in zip(maps, embeddings, strict=True)]
         return self.ensembler(inputs, low, vectors)

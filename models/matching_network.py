@@ -88,9 +88,7 @@ class MatchingNetwork(VosNetwork):
         """Embeddings per scale and low-level features of `[1, 3, h, w]`."""
 
     @abstractmethod
-    def assemble(
-        self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor
-    ) -> Tensor:
+    def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
         """Foreground and background scores `[R, 2, h, w]` at the first scale; rows are independent.
 
         Args:
@@ -268,7 +266,8 @@ class MatchingNetwork(VosNetwork):
         }
 
     def state(self) -> dict[str, Any]:
-        reference, previous = {}, {}
+        reference: dict[str, Any] = {}
+        previous: dict[str, Any] = {}
         for scale in self.scales:
             s, c, (height, width) = scale.suffix, scale.channels, _grid(scale.stride)
             reference[f"bank{s}"] = {

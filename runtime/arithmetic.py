@@ -61,7 +61,8 @@ class Arithmetic:
         result = self.pool.take(fresh.shape, fresh.dtype)
         if 0 not in fresh.shape:
             kind, a, b, y = self._moved("select", axis, fresh, kept, result, span=span)
-            self.device.run(kind, {"flags": flags, "fresh": a, "kept": b}, y)
+            flat = self.device.view(flags, (-1,), np.int32)
+            self.device.run(kind, {"flags": flat, "fresh": a, "kept": b}, y)
         return result
 
     def write(self, array: Array, axis: int, entry: int, items: Array) -> None:
@@ -147,7 +148,9 @@ class Arithmetic:
         }
         return self.device.run("assert_labels", inputs, self.pool.take(probabilities.shape, np.float32))
 
-    def _flat(self, graph: str, maps: dict[str, Array], like: Array, others: dict[str, Array] | None = None):
+    def _flat(
+        self, graph: str, maps: dict[str, Array], like: Array, others: dict[str, Array] | None = None
+    ) -> Array:
         result = self.pool.take(like.shape, np.float32 if graph == "add" else np.int32)
         flat = {name: self.device.view(array, (-1,), array.dtype) for name, array in maps.items()}
         self.device.run(graph, flat | (others or {}), self.device.view(result, (-1,), result.dtype))

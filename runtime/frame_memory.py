@@ -34,8 +34,8 @@ class FrameMemory:
     """`capacity` kept frames and, in the last slot, the latest one where it is not kept.
 
     An object reads no frame from before it joined. A frame on which the user gave an object is kept for that
-    object whatever its index, and pinned if the manifest says so. Room is allocated once for the objects there
-    are.
+    object whatever its index, and pinned if the manifest says so. Room is allocated once for the objects that
+    there are.
     """
 
     spec: StateEntry
@@ -64,9 +64,7 @@ class FrameMemory:
 
     def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> FrameMemory:
         """The entry after objects joined or left; frames that no object reads any more are free."""
-        tensors = tensors_for_rows(
-            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
-        )
+        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         there = frozenset(after.ids)
         slots = tuple(
             None
@@ -140,7 +138,7 @@ class FrameMemory:
         return replaced_rows(tensor, fresh, initial, flags=flags, arithmetic=moment.arithmetic)
 
     def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> tuple[int, int]:
-        """A free slot, or the one that gives way: the oldest that no object has pinned; and how many give way.
+        """A free slot, or the one that gives way (the oldest that no object has pinned); how many give way.
 
         Where all are pinned, the oldest goes whose objects have other pinned frames, and else the oldest but
         the first.

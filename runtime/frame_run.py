@@ -19,10 +19,10 @@ from vosrt.variant_run import VariantRun
 
 @dataclass
 class FrameRun:
-    """Predicts with every variant, fuses, lets the user's word override, and tells every variant the outcome.
+    """Predicts with every variant, fuses, lets the user's word override, tells every variant the outcome.
 
-    The stream takes over what `runs` and `ids` hold only when the whole frame has succeeded; `undo` takes back
-    what was overwritten in place.
+    The stream takes over what `runs` and `ids` hold only when the whole frame has succeeded; `undo` takes
+    back what was overwritten in place.
     """
 
     runs: Sequence[VariantRun]
@@ -50,10 +50,9 @@ class FrameRun:
                 run.predict()
             self._fuse()
             self._measure()
-        asserted, given, first = None, (), not self.ids
-        if prompt is not None:
-            asserted, given = self._override(prompt), prompt.given
-            self.confidence |= dict.fromkeys(given, 1.0)
+        first, given = not self.ids, prompt.given if prompt else ()
+        asserted = self._override(prompt) if prompt else None
+        self.confidence |= dict.fromkeys(given, 1.0)
         joined = [run.rows.joined(given) for run in self.runs]
         for run, rows in zip(self.runs, joined, strict=True):
             run.end(
@@ -117,7 +116,9 @@ class FrameRun:
             maps = run.probabilities
             maps = self.arithmetic.device.part(maps, 0, 1 + len(self.ids))
             maps = self.arithmetic.resize(run.turned(maps, axis=2), height, width)
-            self.probabilities = maps if self.probabilities is None else self.arithmetic.add(self.probabilities, maps)
+            self.probabilities = (
+                maps if self.probabilities is None else self.arithmetic.add(self.probabilities, maps)
+            )
         only = self.runs[0]
         if len(self.runs) == 1 and only.labels is not None:
             self.labels = only.turned(only.labels, axis=1)

@@ -1,8 +1,8 @@
 """Checks that the parts of a manifest fit together: who feeds whom, with which type, and when it is there.
 
-Order of one frame: `encode`; with objects `match`, `segment` and `finish`; then what the frame ends with (`step.*`)
-is fixed; on a frame with a mask `reference` and `adapt`; last `memorize`. On the first frame with a mask
-nothing is segmented, so what comes from `match`, `segment` or `finish` needs another first value.
+Order of one frame: `encode`; with objects `match`, `segment` and `finish`; then what the frame ends with
+(`step.*`) is fixed; on a frame with a mask `reference` and `adapt`; last `memorize`. On the first frame with
+a mask nothing is segmented, so what comes from `match`, `segment` or `finish` needs another first value.
 """
 
 from __future__ import annotations

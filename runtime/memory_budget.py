@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from vosrt.errors import InputError
@@ -91,7 +92,7 @@ def row_parts(
             largest = max(1, min(rows, int(fitting)))
     count = -(-rows // largest)
     edges = [rows * index // count for index in range(count + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def estimate(graph: Graph, rows: int, pixels: int) -> float:

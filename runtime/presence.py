@@ -57,7 +57,9 @@ class Presence:
         return Presence(
             self.rule,
             {
-                value: self._next(self.sightings.get(value, Sighting()), areas.get(value, 0), confidence.get(value))
+                value: self._next(
+                    self.sightings.get(value, Sighting()), areas.get(value, 0), confidence.get(value)
+                )
                 for value in ids
             },
         )

@@ -33,9 +33,7 @@ class PreviousFrame:
 
     def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> PreviousFrame:
         """The entry after objects joined or left."""
-        tensors = tensors_for_rows(
-            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
-        )
+        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         return replace(self, tensors=tensors)
 
     def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> PreviousFrame:

@@ -43,7 +43,9 @@ def checked_prompt(
                 "objects without a mask", value=objects, cure="give the mask that is complete for them"
             )
         return None
-    plane = np.zeros(size, np.uint8) if mask is None else checked_mask(mask, size=size, empty=objects is not None)
+    plane = (
+        np.zeros(size, np.uint8) if mask is None else checked_mask(mask, size=size, empty=objects is not None)
+    )
     if boxes is not None:
         plane = _with_boxes(frame, plane, boxes)
     in_mask = objects_of(plane)

@@ -66,9 +66,7 @@ class ReferenceBank:
 
     def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> ReferenceBank:
         """The entry after objects joined or left."""
-        tensors = tensors_for_rows(
-            self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic
-        )
+        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         slots = tuple(replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots)
         return replace(self, slots=slots, tensors=tensors)
 
@@ -87,9 +85,7 @@ class ReferenceBank:
             old, fresh = self.tensors.get(name), moment.values[tensor.source]
             if tensor.join == "row":
                 flags = moment.rows.flags(moment.given)
-                tensors[name] = replaced_rows(
-                    tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic
-                )
+                tensors[name] = replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
             elif tensor.join == "replace":
                 tensors[name] = fresh
             else:
@@ -125,10 +121,11 @@ class ReferenceBank:
             place = len(slots)
             slots.append(new)
         else:
-            place = self._droppable(new)
-            if place is None:
+            droppable = self._droppable(new)
+            if droppable is None:
                 place = self._folded(slots, new, items, moment)
             else:
+                place = droppable
                 moment.notes.append(_dropped(self.slots, place))
             slots[place] = slots[place] if slots[place].frame_index == new.frame_index else new
         for name, tensor in self._slotted().items():

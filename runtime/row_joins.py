@@ -94,8 +94,6 @@ def tensors_without_ids(
 ) -> dict[str, Array]:
     """All tensors of an entry after the pixels of some objects became background."""
     return {
-        name: arithmetic.relabel(arithmetic.member(array, ids), 0, array)
-        if spec.tensors[name].ids
-        else array
+        name: arithmetic.relabel(arithmetic.member(array, ids), 0, array) if spec.tensors[name].ids else array
         for name, array in tensors.items()
     }

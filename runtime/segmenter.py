@@ -73,7 +73,9 @@ class Segmenter:
         self._lost = lost
         paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
         if not paths:
-            raise InputError("bundles", value=paths, allowed="one folder that `vosrt export` wrote, or several")
+            raise InputError(
+                "bundles", value=paths, allowed="one folder that `vosrt export` wrote, or several"
+            )
         factors = checked_scales(scales)
         self.bundles = [Bundle.open(path) for path in paths]
         for bundle in self.bundles:

@@ -20,12 +20,12 @@ from vosrt.errors import InputError
 from vosrt.manifest import Manifest
 from vosrt.presence import Sighting
 from vosrt.regular_file import require_regular_file
+from vosrt.snapshot_check import CURE, check_entries, check_ids
 from vosrt.state import RULES, State
-from vosrt.variant import Variant
+from vosrt.variant import Variant, variant_name
 
 FORMAT = 1
 _RECORD = "record"
-_CURE = "save the stream again, or start a new one"
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,13 @@ class VariantRecord:
         digest = bundle_digest(variant.manifest)
         return cls(variant.manifest.name, digest, variant.scale, variant.flipped, entries, tensors)
 
-    def restored(self, manifest: Manifest, upload: Callable[[NDArray[Any]], Array]) -> State:
-        """The state as it was."""
+    def restored(self, manifest: Manifest, upload: Callable[[NDArray[Any]], Array], *, objects: int) -> State:
+        """The state as it was, of so many objects.
+
+        Raises:
+            InputError: it cannot be the state of such a bundle.
+        """
+        check_entries(manifest, self.entries, self.tensors, objects)
         return State(
             {
                 name: RULES[spec.rule](spec).restored(
@@ -82,17 +87,15 @@ class Snapshot:
         own = [(record.digest, record.scale, record.flipped) for record in self.variants]
         other = [(bundle_digest(v.manifest), v.scale, v.flipped) for v in variants]
         if own != other:
-            taken = ", ".join(
-                f"{record.bundle} x{record.scale:g}{' flipped' if record.flipped else ''}"
-                for record in self.variants
-            )
+            taken = ", ".join(variant_name(v.bundle, v.scale, v.flipped) for v in self.variants)
+            wanted = ", ".join(variant.name for variant in variants)
             raise InputError(
                 "the snapshot was taken with other bundles, scales or flips",
                 value=taken,
-                allowed=", ".join(f"{v.manifest.name} x{v.scale:g}{' flipped' if v.flipped else ''}" for v in variants)
-                + ", with the very same graphs",
+                allowed=f"{wanted}, with the very same graphs",
                 cure="open it with the bundles and options it was taken with",
             )
+        check_ids(self.ids, [variant.manifest.objects for variant in variants])
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the snapshot as one file; a killed process leaves the whole file or none.
@@ -104,7 +107,7 @@ class Snapshot:
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as file:
-                np.savez(file, **self._arrays())
+                np.savez(file, allow_pickle=False, **self._arrays())
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
@@ -128,20 +131,26 @@ class Snapshot:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {key: file[key] for key in file.files}
         except OSError as error:
-            raise InputError(f"snapshot {os.fspath(path)} cannot be read ({error.strerror or error})", cure=_CURE) from error
+            reason = error.strerror or str(error)
+            raise InputError(f"snapshot {os.fspath(path)} cannot be read ({reason})", cure=CURE) from error
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
-            raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=_CURE) from error
+            raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=CURE) from error
         try:
             return cls._parse(json.loads(str(arrays[_RECORD])), arrays)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise InputError(f"{os.fspath(path)} is no snapshot of this vosrt ({error!r})", cure=_CURE) from error
+            what = f"{os.fspath(path)} is no snapshot of this vosrt ({error!r})"
+            raise InputError(what, cure=CURE) from error
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {}
         variants = []
         for index, record in enumerate(self.variants):
-            fields = {name: getattr(record, name) for name in ("bundle", "digest", "scale", "flipped", "entries")}
-            variants.append({**fields, "tensors": {name: list(group) for name, group in record.tensors.items()}})
+            fields = {
+                name: getattr(record, name) for name in ("bundle", "digest", "scale", "flipped", "entries")
+            }
+            variants.append(
+                {**fields, "tensors": {name: list(group) for name, group in record.tensors.items()}}
+            )
             for entry, group in record.tensors.items():
                 arrays |= {f"{index}/{entry}/{name}": array for name, array in group.items()}
         document = {
@@ -173,6 +182,8 @@ class Snapshot:
             for index, record in enumerate(document["variants"])
         )
         size = document["size"]
+        if int(document["index"]) < 0 or (size is not None and min(size) < 1):
+            raise ValueError("a negative number")
         return cls(
             index=int(document["index"]),
             size=None if size is None else (int(size[0]), int(size[1])),
@@ -187,7 +198,8 @@ def bundle_digest(manifest: Manifest) -> str:
     document = manifest.to_json()
     kept = {name: document[name] for name in ("name", "source", "input", "frame_size", "objects", "state")}
     kept["graphs"] = {
-        role: {name: graph[name] for name in ("inputs", "outputs")} for role, graph in document["graphs"].items()
+        role: {name: graph[name] for name in ("inputs", "outputs")}
+        for role, graph in document["graphs"].items()
     }
     kept["options"] = document["options"]
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
@@ -31,6 +33,27 @@ from vosrt.variant import Variant
 from vosrt.variant_run import VariantRun
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """How far a stream is: all that a step changes, so that a step succeeds as a whole or not at all."""
+
+    rows: tuple[Rows, ...]  # by variant
+    states: tuple[State, ...]  # by variant
+    presence: Presence
+    ids: tuple[int, ...] = ()
+    index: int = 0  # of the next frame
+    size: tuple[int, int] | None = None  # height and width of the frames
+
+    @classmethod
+    def start(cls, variants: Sequence[Variant], rule: LostRule) -> _Point:
+        """Before the first frame."""
+        return cls(
+            tuple(Rows((), variant.manifest.objects) for variant in variants),
+            tuple(State.empty(variant.manifest) for variant in variants),
+            Presence(rule),
+        )
 
 
 class Stream:
@@ -58,7 +81,7 @@ class Stream:
         self._lost_rule = lost or LostRule()
         self._lock = threading.Lock()
         self._arithmetic = Arithmetic(device, BufferPool(device))
-        self._start()
+        self._now = _Point.start(self._variants, self._lost_rule)
 
     @classmethod
     def of_bundle(cls, manifest: Manifest, executor: Executor) -> Stream:
@@ -68,12 +91,12 @@ class Stream:
     @property
     def ids(self) -> tuple[int, ...]:
         """The objects, in the order in which they joined."""
-        return self._ids
+        return self._now.ids
 
     @property
     def memory(self) -> int:
         """Bytes of remembered tensors and of the buffers that frames are computed in."""
-        held = {id(array): array for state in self._states for array in state.arrays()}
+        held = {id(array): array for state in self._now.states for array in state.arrays()}
         pooled = {id(array) for array in self._arithmetic.pool.arrays()}
         own = sum(array.nbytes for key, array in held.items() if key not in pooled)
         return own + self._arithmetic.pool.bytes
@@ -99,7 +122,7 @@ class Stream:
                 later one it says nothing. What a later mask does not say is predicted.
             objects: ids for which the mask is complete: their predicted pixels elsewhere go to the next-best
                 object or to the background.
-            boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; the object is cut out with GrabCut.
+            boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; GrabCut cuts the object out.
             timestamp: seconds; travels with the result.
             probabilities: whether the result shall hold them.
 
@@ -115,13 +138,31 @@ class Stream:
             started = time.perf_counter()
             manifests = [variant.manifest for variant in self._variants]
             fixed = next((manifest.frame_size for manifest in manifests if manifest.frame_size), None)
-            image = checked_frame(frame, fixed=fixed, first=self._size)
-            prompt = checked_prompt(image, mask, boxes, objects, known=self._ids)
+            now = self._now
+            image = checked_frame(frame, fixed=fixed, first=now.size)
+            prompt = checked_prompt(image, mask, boxes, objects, known=now.ids)
             if probabilities:
                 self._check_has_probabilities()
-            if prompt is None and not self._ids:
-                return self._empty_result(image, timestamp, probabilities, started)
-            return self._segment(image, prompt, timestamp, probabilities, started)
+            if prompt is None and not now.ids:
+                size = (image.shape[0], image.shape[1])
+                labels = np.zeros(size, np.uint8)
+                maps = np.ones((1, *size), np.float32) if probabilities else None
+                self._now = replace(now, index=now.index + 1, size=size)
+                timings: dict[str, float] = {}
+                confidence: dict[int, float] = {}
+            else:
+                labels, maps, timings, confidence = self._segment(image, prompt, probabilities)
+            timings["total"] = (time.perf_counter() - started) * 1e3
+            return Result(
+                labels,
+                self._now.ids,
+                now.index,
+                timings,
+                maps,
+                confidence=confidence,
+                lost=self._now.presence.lost,
+                timestamp=timestamp,
+            )
 
     def remove(self, objects: Iterable[int]) -> None:
         """Forget objects. Where they are or were, there is background from now on; their ids are free again.
@@ -130,27 +171,28 @@ class Stream:
             InputError: an id is not in the stream.
         """
         with self._alone():
-            gone = checked_ids(objects, "remove", known=self._ids)
-            left = tuple(value for value in self._ids if value not in gone)
-            if not left:
-                self._forget()
-                return
-            rows, states = [], []
-            for before, state in zip(self._rows, self._states, strict=True):
-                after = before.without(gone)
-                kept = state.with_rows(before, after, self._arithmetic).without_ids(gone, self._arithmetic)
-                rows.append(after)
-                states.append(kept)
-            self._rows, self._states, self._ids = tuple(rows), tuple(states), left
-            self._presence = Presence(
-                self._lost_rule, {key: value for key, value in self._presence.sightings.items() if key in left}
-            )
+            now = self._now
+            gone = checked_ids(objects, "remove", known=now.ids)
+            left = tuple(value for value in now.ids if value not in gone)
+            if left:
+                rows = tuple(before.without(gone) for before in now.rows)
+                states = [
+                    state.with_rows(before, after, self._arithmetic).without_ids(gone, self._arithmetic)
+                    for before, after, state in zip(now.rows, rows, now.states, strict=True)
+                ]
+                seen = {key: value for key, value in now.presence.sightings.items() if key in left}
+                presence = replace(now.presence, sightings=seen)
+                self._now = replace(now, rows=rows, states=tuple(states), presence=presence, ids=left)
+            else:
+                start = _Point.start(self._variants, self._lost_rule)
+                self._now = replace(start, index=now.index, size=now.size)
             self._sweep()
 
     def reset(self) -> None:
         """Forget all objects and frames; the next frame may have another size."""
         with self._alone():
-            self._start()
+            self._now = _Point.start(self._variants, self._lost_rule)
+            self._sweep()
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Snapshot:
         """Take a snapshot of all that the stream remembers; it goes on from there in any process.
@@ -162,15 +204,15 @@ class Stream:
             InputError: the file cannot be written.
         """
         with self._alone():
-            download = self._arithmetic.device.download
+            download, now = self._arithmetic.device.download, self._now
             snapshot = Snapshot(
-                index=self._index,
-                size=self._size,
-                ids=self._ids,
-                sightings=dict(self._presence.sightings),
+                index=now.index,
+                size=now.size,
+                ids=now.ids,
+                sightings=dict(now.presence.sightings),
                 variants=tuple(
                     VariantRecord.of(variant, state, download)
-                    for variant, state in zip(self._variants, self._states, strict=True)
+                    for variant, state in zip(self._variants, now.states, strict=True)
                 ),
             )
         if path is not None:
@@ -187,28 +229,18 @@ class Stream:
             snapshot.check_fits(self._variants)
             upload = self._arithmetic.upload
             states = [
-                record.restored(variant.manifest, upload)
+                record.restored(variant.manifest, upload, objects=len(snapshot.ids))
                 for variant, record in zip(self._variants, snapshot.variants, strict=True)
             ]
-            rows = [Rows((), variant.manifest.objects).joined(snapshot.ids) for variant in self._variants]
-            rows = [Rows(snapshot.ids, one.capacity) for one in rows]
-            self._start()
-            self._states, self._rows, self._ids = tuple(states), tuple(rows), snapshot.ids
-            self._index, self._size = snapshot.index, snapshot.size
-            self._presence = Presence(self._lost_rule, dict(snapshot.sightings))
-
-    def _start(self) -> None:
-        self._index = 0
-        self._size: tuple[int, int] | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        """No objects, and nothing remembered of any."""
-        self._ids: tuple[int, ...] = ()
-        self._rows = tuple(Rows((), variant.manifest.objects) for variant in self._variants)
-        self._states = tuple(State.empty(variant.manifest) for variant in self._variants)
-        self._presence = Presence(self._lost_rule)
-        self._sweep()
+            self._now = _Point(
+                rows=tuple(Rows(snapshot.ids, variant.manifest.objects) for variant in self._variants),
+                states=tuple(states),
+                presence=Presence(self._lost_rule, dict(snapshot.sightings)),
+                ids=snapshot.ids,
+                index=snapshot.index,
+                size=snapshot.size,
+            )
+            self._sweep()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -223,74 +255,40 @@ class Stream:
             self._lock.release()
 
     def _segment(
-        self,
-        image: np.ndarray,
-        prompt: Prompt | None,
-        timestamp: float | None,
-        probabilities: bool,
-        started: float,
-    ) -> Result:
-        frame_run = FrameRun(
-            [
-                VariantRun(variant, self._arithmetic, rows, state, self._index, self._memory_limit)
-                for variant, rows, state in zip(self._variants, self._rows, self._states, strict=True)
-            ],
-            self._arithmetic,
-            self._ids,
-        )
+        self, image: NDArray[np.uint8], prompt: Prompt | None, probabilities: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, dict[str, float], dict[int, float]]:
+        """Run a frame and take over its outcome: labels, probabilities, timings and confidence."""
+        now = self._now
+        runs = [
+            VariantRun(variant, self._arithmetic, rows, state, now.index, self._memory_limit)
+            for variant, rows, state in zip(self._variants, now.rows, now.states, strict=True)
+        ]
+        frame_run = FrameRun(runs, self._arithmetic, now.ids)
         try:
             # A copy: the caller keeps the original, and state may hold the frame.
             frame_run.run(np.array(image, order="C"), prompt, probabilities=probabilities)
             labels = self._arithmetic.device.download(frame_run.labels).astype(np.uint8)
             labels[labels == VOID] = 0
-            presence = self._presence.after(frame_run.ids, areas_of(labels), frame_run.confidence)
             maps = frame_run.final_probabilities() if probabilities else None
         except BaseException:
             frame_run.undo()
             self._sweep()
             raise
-        self._ids, self._presence = frame_run.ids, presence
-        self._rows = tuple(run.rows for run in frame_run.runs)
-        self._states = tuple(run.state for run in frame_run.runs)
+        self._now = _Point(
+            rows=tuple(run.rows for run in runs),
+            states=tuple(run.state for run in runs),
+            presence=now.presence.after(frame_run.ids, areas_of(labels), frame_run.confidence),
+            ids=frame_run.ids,
+            index=now.index + 1,
+            size=(labels.shape[0], labels.shape[1]),
+        )
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)
-        timings = frame_run.timings
-        return self._result(labels, maps, frame_run.confidence, timestamp, timings, started)
-
-    def _empty_result(
-        self, image: np.ndarray, timestamp: float | None, probabilities: bool, started: float
-    ) -> Result:
-        size = image.shape[:2]
-        maps = np.ones((1, *size), np.float32) if probabilities else None
-        return self._result(np.zeros(size, np.uint8), maps, {}, timestamp, {}, started)
-
-    def _result(
-        self,
-        labels: np.ndarray,
-        maps: np.ndarray | None,
-        confidence: Mapping[int, float],
-        timestamp: float | None,
-        timings: Mapping[str, float],
-        started: float,
-    ) -> Result:
-        """The result of the frame; counts it."""
-        index, self._index = self._index, self._index + 1
-        self._size = (labels.shape[0], labels.shape[1])
-        total = (time.perf_counter() - started) * 1e3
-        return Result(
-            labels,
-            self._ids,
-            index,
-            {**timings, "total": total},
-            maps,
-            confidence=dict(confidence),
-            lost=self._presence.lost,
-            timestamp=timestamp,
-        )
+        return labels, maps, frame_run.timings, frame_run.confidence
 
     def _sweep(self) -> None:
-        self._arithmetic.pool.sweep(array for state in self._states for array in state.arrays())
+        self._arithmetic.pool.sweep(array for state in self._now.states for array in state.arrays())
 
     def _check_has_probabilities(self) -> None:
         for variant in self._variants:

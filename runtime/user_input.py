@@ -121,7 +121,9 @@ def _uint8(given: object, name: str, allowed: str, cure: str) -> NDArray[Any]:
         raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
     if given.dtype.kind == "f" and not np.isfinite(given).all():
         cure = "find out where the values come from; vosrt takes " + allowed
-        raise InputError(f"{name} holds NaN or infinite values", value=str(given.dtype), allowed=allowed, cure=cure)
+        raise InputError(
+            f"{name} holds NaN or infinite values", value=str(given.dtype), allowed=allowed, cure=cure
+        )
     if given.dtype != np.uint8:
         raise InputError(f"{name} dtype", value=str(given.dtype), allowed=allowed, cure=f"convert it: {cure}")
     return given

@@ -32,8 +32,7 @@ class Variant:
     @property
     def name(self) -> str:
         """For messages: "cfbi-resnet101 x1.3 flipped"."""
-        scale = "" if self.scale == 1 else f" x{self.scale:g}"
-        return f"{self.manifest.name}{scale}{' flipped' if self.flipped else ''}"
+        return variant_name(self.manifest.name, self.scale, self.flipped)
 
     def reads(self, source: str) -> bool:
         """Whether a graph or a state tensor takes something."""
@@ -57,6 +56,11 @@ class Variant:
         output = self.manifest.graphs[self.result_role].outputs.get("probabilities")
         frames = [v for v in self.manifest.graphs["encode"].inputs.values() if v.source == "frame"]
         return output is not None and bool(frames) and output.shape[1:] == frames[0].shape[1:3]
+
+
+def variant_name(bundle: str, scale: float, flipped: bool) -> str:
+    """A variant for messages."""
+    return f"{bundle}{'' if scale == 1 else f' x{scale:g}'}{' flipped' if flipped else ''}"
 
 
 def checked_scales(scales: object) -> tuple[float, ...]:

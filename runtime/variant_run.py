@@ -22,7 +22,7 @@ from vosrt.variant import Variant
 
 @dataclass
 class VariantRun:
-    """`values` holds all that is known so far by its source name; the stream takes over `state` at the end."""
+    """`values` holds what is known so far by its source name; the stream takes over `state` in the end."""
 
     variant: Variant
     arithmetic: Arithmetic

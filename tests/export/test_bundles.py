@@ -44,7 +44,9 @@ def test_open_bundle_equals_network_at_every_size_and_count(lite_bundle, lite_ne
     for index in range(objects):  # no object hidden behind another
         given[(y // 6 % (objects + 1) == index) & (x > 8) & (x < 40)] = index + 1
     found, _ = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: given})
-    expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: given})
+    expected, _ = run_stream(
+        Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: given}
+    )
     assert found[0].shape == (objects + 1, *size)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -66,10 +68,14 @@ def test_every_network_exports_open_and_fixed_and_both_agree(model, backbone, tm
         found, labels = run_stream(
             Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
         )
-        expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(network)), frames, {0: masks[0]})
+        expected, _ = run_stream(
+            Stream.of_bundle(bundle.manifest, TorchExecutor(network)), frames, {0: masks[0]}
+        )
         np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
     bundle = Bundle.open(tmp_path / "fixed")  # at the last size
-    _, others = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
+    _, others = run_stream(
+        Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
+    )
     assert (labels[1] == others[1]).mean() > 0.999
 
 
@@ -86,8 +92,12 @@ def test_an_object_that_vanishes_on_the_grid_is_an_absent_row(lite_bundle, lite_
     bundle = Bundle.open(lite_bundle)
     frames, masks = make_clip(3, 97, 129, 1)
     masks[0][5, 6] = 2
-    found, _ = run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]})
-    expected, _ = run_stream(Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: masks[0]})
+    found, _ = run_stream(
+        Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, {0: masks[0]}
+    )
+    expected, _ = run_stream(
+        Stream.of_bundle(bundle.manifest, TorchExecutor(lite_network)), frames, {0: masks[0]}
+    )
     for ours, theirs in zip(found, expected, strict=True):
         assert np.isfinite(ours).all()
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -99,7 +109,9 @@ def test_fixed_and_open_bundles_agree_while_objects_join(lite_bundle, fixed_lite
     results = []
     for folder in (lite_bundle, fixed_lite_bundle):
         bundle = Bundle.open(folder)
-        results.append(run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, joining))
+        results.append(
+            run_stream(Stream.of_bundle(bundle.manifest, OnnxRuntimeExecutor(bundle)), frames, joining)
+        )
     for one, other in zip(results[0][0], results[1][0], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
     for one, other in zip(results[0][1], results[1][1], strict=True):

@@ -83,8 +83,13 @@ def write_colour_bundle(
     capacity: int = 3,
     resize: ResizeRule | None = None,
     labels: bool = True,
+    ids: bool = False,
+    loyalty: float = LOYALTY,
 ) -> Path:
-    """Write the colour bundle; with `objects` and `frame_size` for exactly these, slots as the capacity."""
+    """Write the colour bundle; with `objects` and `frame_size` for exactly these, slots as the capacity.
+
+    With `ids` its manifest says which tensors hold object ids.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     height, width = frame_size or ("height", "width")
     rows: int | str = "rows" if objects is None else objects + 1
@@ -108,7 +113,7 @@ def write_colour_bundle(
     )
     graphs = {
         "encode": _saved(_encode_nodes(), folder / "encode.onnx", encode),
-        "segment": _saved(_colour_nodes(labels), folder / "segment.onnx", segment),
+        "segment": _saved(_colour_nodes(labels, loyalty), folder / "segment.onnx", segment),
     }
     state = {
         "reference": StateEntry(
@@ -122,13 +127,19 @@ def write_colour_bundle(
                     "append",
                 ),
                 "labels": StateTensor(
-                    "step.labels", "int32", (slots, height, width), ("slot", "h", "w"), "append", fill=255
+                    "step.labels",
+                    "int32",
+                    (slots, height, width),
+                    ("slot", "h", "w"),
+                    "append",
+                    fill=255,
+                    ids=ids,
                 ),
             },
             capacity=capacity,
         ),
         "previous": StateEntry(
-            "previous", {"labels": StateTensor("step.labels", "int32", (height, width), ("h", "w"))}
+            "previous", {"labels": StateTensor("step.labels", "int32", (height, width), ("h", "w"), ids=ids)}
         ),
     }
     return _write(folder, "colour", graphs, state, objects=objects, frame_size=frame_size, resize=resize)
@@ -216,7 +227,7 @@ def _encode_nodes() -> GraphBuilder:
     return b
 
 
-def _colour_nodes(labels: bool) -> GraphBuilder:
+def _colour_nodes(labels: bool, loyalty: float) -> GraphBuilder:
     """Mean colour per row over all valid reference slots, then the nearest row of each pixel."""
     b = GraphBuilder()
     shape = b.node("Shape", "previous_labels")  # [H, W]
@@ -230,7 +241,7 @@ def _colour_nodes(labels: bool) -> GraphBuilder:
     count, mean = _means(b, member, b.reshape(colours, [3, -1]))
     distance = _distances(b, mean, count, "embedding")  # [rows, H*W]
     loyal = b.to_float(b.node("Equal", b.reshape("previous_labels", [1, -1]), rows))
-    distance = b.node("Sub", distance, b.node("Mul", loyal, b.constant(LOYALTY, "float32")))
+    distance = b.node("Sub", distance, b.node("Mul", loyal, b.constant(loyalty, "float32")))
     scores = b.node("Div", distance, b.constant(-1000, "float32"))
     probabilities = b.node("Softmax", scores, axis=0)
     full_shape = b.node("Concat", b.constant([-1]), shape, axis=0)

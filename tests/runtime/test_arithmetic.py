@@ -1,0 +1,134 @@
+"""The array operations of streams, against numpy, on every type they move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vosrt.arithmetic import Arithmetic
+from vosrt.buffer_pool import BufferPool
+from vosrt.cpu_device import CpuDevice
+
+DTYPES = ["float32", "float16", "int32", "int64", "uint8", "bool"]
+
+
+@pytest.fixture(scope="module")
+def arithmetic() -> Arithmetic:
+    device = CpuDevice()
+    return Arithmetic(device, BufferPool(device))
+
+
+def values(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 100, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_gather_and_flip(arithmetic, dtype, axis):
+    array = values((2, 3, 5, 7), dtype)
+    index = [1, 0, 1]
+    assert np.array_equal(arithmetic.gather(array, axis, index), np.take(array, index, axis))
+    assert np.array_equal(arithmetic.flip(array, axis), np.flip(array, axis))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_select(arithmetic, dtype, axis):
+    fresh, kept = values((2, 3, 5), dtype, 1), values((2, 3, 5), dtype, 2)
+    flags = np.arange(fresh.shape[axis]) % 2
+    wide = np.expand_dims(flags, [i for i in range(3) if i != axis])
+    assert np.array_equal(arithmetic.select(flags, fresh, kept, axis=axis), np.where(wide, fresh, kept))
+
+
+def test_select_by_the_pixels_of_two_axes(arithmetic):
+    fresh, kept = values((2, 3, 5, 4), "float32", 1), values((2, 3, 5, 4), "float32", 2)
+    flags = values((3, 5), "int32", 3) % 2
+    expected = np.where(flags[None, :, :, None], fresh, kept)
+    assert np.array_equal(arithmetic.select(flags, fresh, kept, axis=1, span=2), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_write_changes_one_entry_in_place(arithmetic, dtype, axis):
+    array, expected = values((2, 3, 5), dtype), values((2, 3, 5), dtype)
+    items = values(tuple(np.delete(array.shape, axis)), dtype, 9)
+    np.moveaxis(expected, axis, 0)[1] = items
+    address = array.ctypes.data
+    arithmetic.write(array, axis, 1, items)
+    assert np.array_equal(array, expected)
+    assert array.ctypes.data == address
+
+
+def test_labels(arithmetic):
+    labels, other = values((4, 6), "int32") % 5, values((4, 6), "int32", 1)
+    member = arithmetic.member(labels, [1, 4])
+    assert np.array_equal(member, np.isin(labels, [1, 4]))
+    assert not arithmetic.member(labels, []).any()
+    assert np.array_equal(arithmetic.relabel(member, 0, labels), np.where(member, 0, labels))
+    assert np.array_equal(arithmetic.relabel(member, other, labels), np.where(member, other, labels))
+    assert np.array_equal(arithmetic.either(member, labels % 2), member | labels % 2)
+    mask = np.array([[0, 1, 255], [254, 0, 255]], np.int32)
+    assert arithmetic.said(mask, first=True).tolist() == [[1, 1, 0], [1, 1, 0]]
+    assert arithmetic.said(mask, first=False).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+def test_the_likeliest_allowed_row_wins_and_the_first_of_equals(arithmetic):
+    probabilities = np.array([[[0.2, 0.4]], [[0.4, 0.4]], [[0.4, 0.2]]], np.float32)
+    rows = np.array([0, 7, 3], np.int32)
+    assert arithmetic.decide(probabilities, rows, np.array([1, 1, 1], np.int32)).tolist() == [[7, 0]]
+    assert arithmetic.decide(probabilities, rows, np.array([1, 0, 1], np.int32)).tolist() == [[3, 0]]
+
+
+def test_probability_is_summed_over_own_pixels(arithmetic):
+    probabilities = np.random.default_rng(0).random((3, 4, 6), np.float32)
+    labels = values((4, 6), "int32") % 3
+    sums = arithmetic.measure(probabilities, labels, np.array([0, 2, 9], np.int32))
+    expected = [probabilities[0][labels == 0].sum(), probabilities[1][labels == 2].sum(), 0]
+    np.testing.assert_allclose(sums, expected, rtol=1e-5)
+
+
+def test_asserted_labels_are_one_hot_at_any_size(arithmetic):
+    probabilities = np.random.default_rng(0).random((3, 2, 3), np.float32)
+    labels = np.repeat(np.repeat([[0, 7, 3], [3, 7, 0]], 2, 0), 2, 1).astype(np.int32)  # [4, 6]
+    flags = np.zeros((4, 6), np.int32)
+    flags[:2, 2:] = 1
+    result = arithmetic.assert_labels(probabilities, labels, flags, np.array([0, 7, 3], np.int32))
+    expected = probabilities.copy()
+    expected[:, 0, 1], expected[:, 0, 2] = [0, 1, 0], [0, 0, 1]
+    assert np.array_equal(result, expected)
+
+
+def test_resize_is_bilinear_with_half_pixel_centres(arithmetic):
+    import cv2
+
+    maps = np.random.default_rng(0).random((2, 5, 7), np.float32)
+    for height, width in ((9, 4), (5, 7), (11, 20)):
+        expected = np.stack(
+            [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
+        )
+        np.testing.assert_allclose(arithmetic.resize(maps, height, width), expected, atol=1e-5)
+
+
+def test_empty_axes_are_no_trouble(arithmetic):
+    empty = np.zeros((0, 4), np.float32)
+    assert arithmetic.gather(empty, 1, [0, 1]).shape == (0, 2)
+    assert arithmetic.select(np.zeros(4, np.int32), empty, empty, axis=1).shape == (0, 4)
+    arithmetic.write(empty, 1, 2, np.zeros(0, np.float32))
+
+
+def test_buffers_that_nothing_holds_are_used_again():
+    pool = BufferPool(CpuDevice())
+    one, two = pool.take((2, 3), "float32"), pool.take((2, 3), "float32")
+    assert one is not two
+    pool.sweep([two])
+    assert pool.take((2, 3), "float32") is one
+    assert pool.take((2, 3), "int32") is not one
+    assert pool.bytes == 3 * 24
+    pool.sweep([two])
+    pool.take((5,), "uint8")
+    pool.sweep([two])  # kinds that the last frame did not use are given back, what is held stays
+    assert pool.bytes == 24 + 24 + 5  # a kind of which something is held keeps its free ones
+    pool.sweep([])
+    pool.take((5,), "uint8")
+    pool.sweep([])
+    assert pool.bytes == 5

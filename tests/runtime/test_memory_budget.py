@@ -1,0 +1,82 @@
+"""Rows in parts that fit into memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.runtime.manifest_examples import fed, graph, typed
+from vosrt import InputError
+from vosrt.manifest_graph import Graph
+from vosrt.memory_budget import available_memory, default_limit, parse_bytes, row_parts
+from vosrt.strict_json import Node
+
+
+def graphs(
+    memory: dict[str, float] | None, *, declared: int | str = "rows", finish: bool = True
+) -> dict[str, Graph]:
+    """A `segment` that needs `memory`, and what joins its rows."""
+    scores = typed("float32", [declared, 2, "h", "w"])
+    segment = graph("segment", {"rows": fed("rows", "int32", [declared])}, {"scores": scores})
+    joined = graph(
+        "finish", {"rows": fed("rows", "int32", [declared])}, {"labels": typed("int32", ["H", "W"])}
+    )
+    segment |= {"memory": memory} if memory else {}
+    documents = {"segment": segment} | ({"finish": joined} if finish else {})
+    return {role: Graph.parse(Node(document)) for role, document in documents.items()}
+
+
+def parts(memory: dict[str, float] | None, rows: int, limit: int, **options) -> list[tuple[int, int]]:
+    return row_parts(graphs(memory, **options), rows, frame_pixels=1000, network_pixels=1000, limit=limit)
+
+
+def test_rows_that_fit_are_computed_at_once():
+    assert parts({"fixed": 10, "row": 100}, 3, 310_000) == [(0, 3)]
+
+
+def test_rows_that_do_not_fit_are_computed_in_equal_parts():
+    assert parts({"fixed": 10, "row": 100}, 45, 1_610_000) == [(0, 15), (15, 30), (30, 45)]
+    assert parts({"fixed": 10, "row": 100}, 7, 310_000) == [(0, 2), (2, 4), (4, 7)]
+    assert parts({"fixed": 0, "row": 100}, 3, 100_000) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_unknown_memory_is_taken_at_once():
+    assert parts(None, 45, 1) == [(0, 45)]
+
+
+@pytest.mark.parametrize("options", [{}, {"finish": False}, {"declared": 45}])
+def test_too_little_for_what_cannot_be_split_is_an_error_before_anything_is_taken(options):
+    limit = 90_000 if not options else 1_000_000
+    with pytest.raises(InputError, match="44 objects on 1000 pixels need about") as caught:
+        parts({"fixed": 0, "row": 100}, 45, limit, **options)
+    assert "--memory-limit" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2G", 2 << 30),
+        ("1.5g", 3 << 29),
+        ("800MiB", 800 << 20),
+        ("64k", 64 << 10),
+        ("123456", 123456),
+        ("1 TB", None),
+    ],
+)
+def test_sizes_as_people_write_them(text, size):
+    if size is None:
+        with pytest.raises(InputError, match="memory limit"):
+            parse_bytes(text)
+    else:
+        assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "0", "1e3", "two", "9999999999T", "1GG"])
+def test_other_texts_are_refused(text):
+    with pytest.raises(InputError, match="such as 2G"):
+        parse_bytes(text)
+
+
+def test_default_limit_is_a_share_of_what_is_free():
+    free = available_memory()
+    assert free is None or free > 1 << 20
+    assert 0 < default_limit() <= 2 << 30

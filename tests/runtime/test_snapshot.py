@@ -1,0 +1,176 @@
+"""Streams that are saved and go on elsewhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
+from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
+from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
+from vosrt import InputError, Segmenter, Snapshot
+
+WRITERS = {
+    "colour": lambda folder: write_colour_bundle(folder, ids=True),
+    "fixed": lambda folder: write_colour_bundle(folder, objects=3, frame_size=(24, 32)),
+    "running mean": write_running_mean_bundle,
+    "memory": write_memory_bundle,
+    "box": write_box_bundle,
+}
+
+
+def run(stream, first: int, last: int):
+    masks = {0: mask_at(0, RED), 3: mask_at(3, GREEN)}
+    return [stream.step(frame_at(index), masks.get(index)) for index in range(first, last)]
+
+
+def same(one, other) -> bool:
+    return (
+        np.array_equal(one.labels, other.labels)
+        and one.ids == other.ids
+        and one.frame_index == other.frame_index
+        and one.confidence == other.confidence
+        and one.lost == other.lost
+    )
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_restored_stream_continues_identically(tmp_path, kind, at):
+    segmenter = Segmenter(WRITERS[kind](tmp_path / "bundle"), threads=1)
+    whole = segmenter.stream()
+    run(whole, 0, at)
+    path = tmp_path / "stream.npz"
+    snapshot = whole.save(path)
+    expected = run(whole, at, 9)
+    for source in (snapshot, path, str(path), Snapshot.read(path)):
+        found = run(segmenter.stream(source), at, 9)
+        assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["stream.npz"]
+
+
+def test_snapshot_is_not_changed_by_what_the_stream_does_afterwards(tmp_path):
+    segmenter = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1)
+    stream = segmenter.stream()
+    run(stream, 0, 2)
+    snapshot = stream.save()
+    expected = run(stream, 2, 8)
+    for _ in range(2):
+        found = run(segmenter.stream(snapshot), 2, 8)
+        assert all(same(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_another_process_goes_on_with_all_variants(tmp_path):
+    bundle = write_colour_bundle(tmp_path / "bundle", ids=True)
+    stream = Segmenter(bundle, flip=True, threads=1).stream()
+    run(stream, 0, 4)
+    stream.save(tmp_path / "stream.npz")
+    expected = stream.step(frame_at(4)).labels
+    np.save(tmp_path / "frame.npy", frame_at(4))
+    program = (
+        "import sys, numpy; from vosrt import Segmenter\n"
+        "folder = sys.argv[1]\n"
+        "segmenter = Segmenter(folder + '/bundle', flip=True, threads=1)\n"
+        "stream = segmenter.stream(folder + '/stream.npz')\n"
+        "numpy.save(folder + '/labels.npy', stream.step(numpy.load(folder + '/frame.npy')).labels)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert np.array_equal(np.load(tmp_path / "labels.npy"), expected)
+
+
+def test_snapshot_of_other_bundles_or_options_is_refused(tmp_path):
+    one = write_colour_bundle(tmp_path / "one", ids=True)
+    two = write_colour_bundle(tmp_path / "two", capacity=4, ids=True)
+    stream = Segmenter(one, threads=1).stream()
+    run(stream, 0, 2)
+    snapshot = stream.save()
+    for segmenter in (
+        Segmenter(two, threads=1),
+        Segmenter(one, flip=True, threads=1),
+        Segmenter([one, one], threads=1),
+    ):
+        with pytest.raises(InputError, match="taken with other bundles, scales or flips"):
+            segmenter.stream(snapshot)
+
+
+def damage_text(path):
+    path.write_text("no archive")
+
+
+def damage_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+
+
+def damage_record(change):
+    def damage(path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        document = json.loads(str(arrays["record"]))
+        change(document, arrays)
+        arrays["record"] = np.array(json.dumps(document))
+        with path.open("wb") as stream:
+            np.savez(stream, **arrays)
+
+    return damage
+
+
+DAMAGE = {
+    "text": damage_text,
+    "empty": lambda path: path.write_bytes(b""),
+    "half": damage_half,
+    "bit": damage_bit,
+    "missing": lambda path: path.unlink(),
+    "folder": lambda path: (path.unlink(), path.mkdir()),
+    "object array": lambda path: np.save(path.open("wb"), np.array([{}], object), allow_pickle=True),
+    "format": damage_record(lambda document, arrays: document.update(format=99)),
+    "no ids": damage_record(lambda document, arrays: document.pop("ids")),
+    "ids that are no ids": damage_record(lambda document, arrays: document.update(ids=[5, 5])),
+    "id out of range": damage_record(lambda document, arrays: document.update(ids=[700])),
+    "tensor missing": damage_record(lambda document, arrays: arrays.pop("0/previous/labels")),
+    "tensor of another type": damage_record(
+        lambda document, arrays: arrays.update({"0/previous/labels": np.zeros((24, 32), np.float32)})
+    ),
+    "tensor of another shape": damage_record(
+        lambda document, arrays: arrays.update({"0/previous/labels": np.zeros((2, 24, 32), np.int32)})
+    ),
+    "entry missing": damage_record(
+        lambda document, arrays: document["variants"][0]["entries"].pop("reference")
+    ),
+    "negative frame": damage_record(lambda document, arrays: document.update(index=-4)),
+    "too many slots": damage_record(
+        lambda document, arrays: document["variants"][0]["entries"]["reference"].update(slots=[[0, [5]]] * 99)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_snapshot_is_an_error_with_a_cure(tmp_path, kind):
+    segmenter = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1)
+    stream = segmenter.stream()
+    run(stream, 0, 2)
+    path = tmp_path / "stream.npz"
+    stream.save(path)
+    DAMAGE[kind](path)
+    with pytest.raises(InputError) as caught:
+        segmenter.stream(path)
+    assert "stream.npz" in caught.value.what or "snapshot" in caught.value.what
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize("name", ["no/such/folder.npz", "x" * 300, "null\0"])
+def test_snapshot_that_cannot_be_written_is_an_error_and_harms_nothing(tmp_path, name):
+    stream = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1).stream()
+    run(stream, 0, 2)
+    with pytest.raises(InputError, match="cannot be written"):
+        stream.save(tmp_path / name)
+    assert stream.step(frame_at(2)).ids == (RED,)

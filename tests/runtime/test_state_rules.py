@@ -1,0 +1,170 @@
+"""The rules of the state, read back through bundles that show what they remember."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from tests.runtime.readout_bundle import frame_of, mask_of
+from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
+from tests.runtime.test_stream import BLUE, GREEN, RED, frame_at, mask_at
+from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt import Segmenter
+
+# --- memory ---
+
+
+class Memory:
+    """What a memory holds, by object: frame index -> brightness; a few lines that say the rule."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.kept: dict[int, dict[int, int]] = {}
+        self.latest: dict[int, tuple[int, int]] = {}
+
+    def end(self, index: int, brightness: int, ids: tuple[int, ...], given: tuple[int, ...]) -> None:
+        for object_id in ids:
+            kept = self.kept.setdefault(object_id, {})
+            if index % self.every == 0 or object_id in given:
+                kept[index] = brightness
+                self.latest.pop(object_id, None)
+            else:
+                self.latest[object_id] = (index, brightness)
+
+    def read(self, object_id: int) -> list[int]:
+        latest = [self.latest[object_id][1]] if object_id in self.latest else []
+        return sorted([*self.kept[object_id].values(), *latest])
+
+
+def read_memory(probabilities: np.ndarray, row: int) -> list[int]:
+    """The valid values of a row of `write_memory_bundle`."""
+    values, valid = np.split(probabilities[row, 0], 2)
+    return sorted(values[valid == 1].astype(int).tolist())
+
+
+@pytest.mark.parametrize("objects", [None, 3])
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_memory_holds_every_kth_frame_the_latest_one_and_frames_with_masks(tmp_path, objects, every):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=20, every=every, objects=objects)
+    stream, expected = Segmenter(path, threads=1).stream(), Memory(every)
+    masks = {1: mask_of(5), 4: mask_of(9), 7: mask_of(5)}
+    for index in range(14):
+        mask, brightness = masks.get(index), 10 + index
+        had = stream.ids
+        result = stream.step(frame_of(brightness), mask, probabilities=True)
+        if had and mask is None:
+            rows = {object_id: row for row, object_id in enumerate(result.ids, start=1)}
+            for object_id, row in rows.items():
+                assert read_memory(result.probabilities, row) == expected.read(object_id), index
+        given = () if mask is None else tuple(np.unique(mask)[1:].tolist())
+        expected.end(index, brightness, result.ids, given)
+
+
+def test_full_memory_forgets_the_oldest_frame_that_is_not_pinned(tmp_path, caplog):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=3, every=2)
+    stream = Segmenter(path, threads=1).stream()
+    seen = {}
+    with caplog.at_level(logging.WARNING, logger="vosrt"):
+        for index in range(14):
+            mask = {0: mask_of(5), 3: mask_of(9)}.get(index)
+            result = stream.step(frame_of(10 + index), mask, probabilities=True)
+            seen[index] = result.probabilities
+    assert read_memory(seen[2], 1) == [10, 11]
+    assert read_memory(seen[6], 1) == [10, 14, 15]  # frame 2 made room for frame 4; frame 3 was not its own
+    assert read_memory(seen[6], 2) == [13, 14, 15]
+    assert read_memory(seen[13], 1) == [10, 22]  # frames 0 and 3 are pinned, one slot is left for the others
+    assert read_memory(seen[13], 2) == [13, 22]
+    assert caplog.text.count("the memory is full (3 frames)") == 1
+    assert "frame 2 is forgotten" in caplog.text
+
+
+def test_without_pinning_the_first_frame_is_forgotten_like_any(tmp_path):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=2, every=1, pin_first=False)
+    stream = Segmenter(path, threads=1).stream()
+    stream.step(frame_of(10), mask_of(5))
+    for brightness in (11, 12, 13, 14):
+        result = stream.step(frame_of(brightness), probabilities=True)
+    assert read_memory(result.probabilities, 1) == [12, 13]
+
+
+def test_memory_of_which_every_frame_is_pinned_never_fails(tmp_path):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=3, every=1)
+    stream = Segmenter(path, threads=1).stream()
+    for index in range(8):
+        result = stream.step(frame_of(10 + index), mask_of(index + 1), probabilities=True)
+    result = stream.step(frame_of(30), probabilities=True)
+    assert 10 in read_memory(result.probabilities, 1)  # the first frame stays
+    assert 17 in read_memory(result.probabilities, 8)
+
+
+def test_removed_objects_free_the_frames_that_only_they_had_pinned(tmp_path):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=3, every=100)
+    stream = Segmenter(path, threads=1).stream()
+    for index in range(3):
+        stream.step(frame_of(10 + index), mask_of(index + 1))
+    stream.remove([2])
+    stream.step(frame_of(20), mask_of(7))  # takes the slot that object 2 left
+    result = stream.step(frame_of(21), probabilities=True)
+    assert result.ids == (1, 3, 7)
+    assert [read_memory(result.probabilities, row) for row in (1, 2, 3)] == [[10, 20], [12, 20], [20]]
+
+
+# --- boxes ---
+
+
+def rectangle(*boxes: tuple[int, int, int, int, int]) -> np.ndarray:
+    """Labels of boxes (id, x0, y0, x1, y1), ends included; larger ids on top."""
+    labels = np.zeros((16, 16), np.uint8)
+    for object_id, x0, y0, x1, y1 in sorted(boxes):
+        labels[y0 : y1 + 1, x0 : x1 + 1] = object_id
+    return labels
+
+
+def test_boxes_start_from_the_mask_and_move_from_frame_to_frame(tmp_path):
+    stream = Segmenter(write_box_bundle(tmp_path / "bundle"), threads=1).stream()
+    stream.step(frame_of(10), rectangle((5, 1, 2, 4, 6)))
+    assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((5, 2, 2, 5, 6)))
+    joining = rectangle((9, 0, 10, 3, 12))
+    assert np.array_equal(
+        stream.step(frame_of(10), joining).labels, rectangle((5, 3, 2, 6, 6), (9, 0, 10, 3, 12))
+    )
+    moved = rectangle((5, 4, 2, 7, 6), (9, 1, 10, 4, 12))
+    assert np.array_equal(stream.step(frame_of(10)).labels, moved)
+    stream.remove([5])
+    assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((9, 2, 10, 5, 12)))
+    corrected = stream.step(frame_of(10), rectangle((9, 8, 8, 9, 9)), objects=[9])
+    assert np.array_equal(corrected.labels, rectangle((9, 8, 8, 9, 9)))
+    assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((9, 9, 8, 10, 9)))
+
+
+# --- a full reference bank ---
+
+
+def test_full_bank_keeps_of_a_frame_the_pixels_of_objects_that_have_no_other(tmp_path, caplog):
+    path = write_colour_bundle(tmp_path / "bundle", capacity=2, ids=True)
+    stream = Segmenter(path, threads=1).stream()
+    roomy = Segmenter(write_colour_bundle(tmp_path / "roomy", capacity=8), threads=1).stream()
+    masks = {0: mask_at(0, RED), 1: mask_at(1, GREEN), 2: mask_at(2, BLUE)}
+    with caplog.at_level(logging.WARNING, logger="vosrt"):
+        for index in range(5):
+            result = stream.step(frame_at(index), masks.get(index))
+            expected = roomy.step(frame_at(index), masks.get(index))
+    assert f"of frame 1 only the pixels of objects [{GREEN}] are kept" in caplog.text
+    assert result.ids == (RED, GREEN, BLUE)
+    for object_id in result.ids:
+        one, other = result.labels == object_id, expected.labels == object_id
+        assert (one & other).sum() > 0.8 * (one | other).sum(), object_id
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+def test_objects_may_join_on_any_number_of_frames(tmp_path, capacity):
+    path = write_colour_bundle(tmp_path / "bundle", capacity=capacity, ids=True)
+    stream = Segmenter(path, threads=1).stream()
+    for index in range(10):
+        mask = np.zeros_like(mask_at(0))
+        mask[2 * index : 2 * index + 2, :3] = index + 1
+        result = stream.step(frame_at(0), mask)
+    assert result.ids == tuple(range(1, 11))
+    assert stream.step(frame_at(0)).ids == result.ids
