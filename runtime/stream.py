@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ class Result:
     frame_index: int  # counts the stream's steps from 0
     timings: Mapping[str, float]  # milliseconds by graph, and "total"
     probabilities: NDArray[np.float32] | None = None  # [n+1, h, w], background first; only on request
+    confidence: Mapping[int, float] = field(default_factory=dict)  # by id: mean probability over its pixels
+    lost: tuple[int, ...] = ()  # objects that are no longer found
+    timestamp: float | None = None  # of the source, in seconds
 
 
 class Stream:
@@ -55,7 +58,14 @@ class Stream:
         """The objects, in the order in which they joined."""
         return self._rows.ids
 
-    def step(self, frame: object, mask: object = None, *, probabilities: bool = False) -> Result:
+    def step(
+        self,
+        frame: object,
+        mask: object = None,
+        *,
+        timestamp: float | None = None,
+        probabilities: bool = False,
+    ) -> Result:
         """Segment the next frame.
 
         Before the first mask there is no object: the label map is all zero and no graph runs.
@@ -65,6 +75,7 @@ class Stream:
             mask: uint8 `[H, W]` of the same size, or None. 1..254 are object ids, which join the stream or
                 are corrected; 255 is void and says nothing. 0 is background on the stream's first mask; on a
                 later one it says nothing. What a later mask does not say is predicted.
+            timestamp: of the source, in seconds; handed through to the result.
             probabilities: whether the result shall hold them.
 
         Returns:
@@ -87,7 +98,7 @@ class Stream:
                 run.values["step.probabilities"] = np.ones((1, *size), np.float32)
         else:
             run.run(image, given, probabilities=probabilities)
-        result = _result(run, probabilities=probabilities, started=started)
+        result = replace(_result(run, probabilities=probabilities, started=started), timestamp=timestamp)
         self._rows, self._state = run.rows, run.state
         self._index, self._size = self._index + 1, size
         for note in run.notes:
