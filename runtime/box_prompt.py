@@ -64,7 +64,7 @@ def masks_from_boxes(frame: NDArray[np.uint8], boxes: Mapping[int, Sequence[int]
     """
     labels = np.zeros(frame.shape[:2], np.uint8)
     for object_id, box in boxes.items():
-        if not 1 <= object_id <= _LARGEST_ID:
+        if object_id not in range(1, _LARGEST_ID + 1):
             raise InputError("object id of a box", value=object_id, allowed=f"1 to {_LARGEST_ID}")
         checked_box(box, size=(frame.shape[0], frame.shape[1]))
     for object_id in sorted(boxes, key=lambda key: _area(boxes[key]), reverse=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,7 +56,8 @@ class RleFile:
         try:
             _write_all(self._file, line.encode())
         except OSError as error:
-            self._file.truncate(end)
+            with suppress(OSError):  # what is no file of a disk has no end to cut off
+                self._file.truncate(end)
             raise self._error(error) from error
         self._count += 1
 

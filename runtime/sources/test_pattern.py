@@ -56,7 +56,9 @@ class TestPattern(Source):
         self.names = tuple(f"{index:05d}" for index in range(self.settings.frames))
         random = np.random.default_rng(self.settings.seed)
         height, width = self.settings.height, self.settings.width
-        self._ground = _texture(random, height, width, colour=random.uniform(90, 130, 3).tolist(), strength=22)
+        self._ground = _texture(
+            random, height, width, colour=random.uniform(90, 130, 3).tolist(), strength=22
+        )
         self._noise = random.integers(-_NOISE, _NOISE + 1, (height, width, 3)).astype(np.int16)
         self._objects = _placed_objects(random, self.settings)
 
