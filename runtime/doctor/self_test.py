@@ -17,15 +17,14 @@ CHANNELS, FILTERS, SIDE = 3, 4, 8
 
 def self_test_weights() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the filters `[4, 3, 3, 3]` and the matrix `[8, 8]`."""
-    filters = (np.arange(FILTERS * CHANNELS * 9) * 7 // 3 % 3 - 1).reshape(FILTERS, CHANNELS, 3, 3)
-    matrix = (np.arange(SIDE * SIDE) * 5 // 2 % 3 - 1).reshape(SIDE, SIDE)
-    return filters.astype(np.float32), matrix.astype(np.float32)
+    filters = _mixed_numbers(FILTERS * CHANNELS * 9, 3).reshape(FILTERS, CHANNELS, 3, 3) - 1
+    matrix = _mixed_numbers(SIDE * SIDE, 3).reshape(SIDE, SIDE) - 1
+    return filters, matrix
 
 
 def self_test_image() -> NDArray[np.float32]:
     """Return the input `[1, 3, 8, 8]`, whole numbers from 0 to 7."""
-    values = np.arange(CHANNELS * SIDE * SIDE) * 11 // 4 % 8
-    return values.reshape(1, CHANNELS, SIDE, SIDE).astype(np.float32)
+    return _mixed_numbers(CHANNELS * SIDE * SIDE, 8).reshape(1, CHANNELS, SIDE, SIDE)
 
 
 def self_test_result() -> NDArray[np.float32]:
@@ -35,3 +34,9 @@ def self_test_result() -> NDArray[np.float32]:
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))  # [C, 8, 8, 3, 3]
     filtered = np.einsum("fcij,cyxij->fyx", filters, windows)
     return (np.maximum(filtered, 0) @ matrix)[None].astype(np.float32)
+
+
+def _mixed_numbers(count: int, values: int) -> NDArray[np.float32]:
+    """Whole numbers from 0 that look random and are the same everywhere (multiplicative hashing)."""
+    hashed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
+    return (hashed // np.uint64(2**13) % np.uint64(values)).astype(np.float32)

@@ -32,7 +32,8 @@ def test_without_torch_streaming_works_and_export_names_the_cure(scene, tmp_path
 
 
 @pytest.mark.parametrize(
-    "line", [["--help"], ["stream", "--help"], ["inspect", "--help"], ["export", "--help"]]
+    "line",
+    [["--help"], ["stream", "--help"], ["inspect", "--help"], ["export", "--help"], ["doctor", "--help"]],
 )
 def test_help_needs_no_optional_package(line, tmp_path):
     blocked = ["torch", "onnx", "onnxscript", "onnxruntime", "cv2", "av", "PIL", "rich"]

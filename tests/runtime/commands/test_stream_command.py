@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.runtime.clips import write_plain_mp4
 from tests.runtime.command_lines import FRAMES, HEIGHT, WIDTH, arguments
 from vosrt.cli import main
-from vosrt.label_map import read_label_map
+from vosrt.label_map import read_label_map, write_label_map
 
 
 def test_a_folder_becomes_a_playable_video_and_named_masks(scene, tmp_path, capsys):
@@ -112,3 +113,45 @@ def test_a_stopped_run_leaves_what_it_wrote_readable(scene, tmp_path, stop):
         assert read_label_map(path).shape == (HEIGHT, WIDTH)
     with av.open(str(tmp_path / "overlay.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 20
+
+
+def test_generated_source_needs_no_mask_and_json_is_all_that_is_printed(scene, tmp_path, capsys):
+    line = ["stream", str(scene / "bundle"), "--source", "test://48x80?frames=5", "--json"]
+    assert main([*line, "--rle", str(tmp_path / "r.jsonl"), "--cutout", str(tmp_path / "c")]) == 0
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert printed.err == ""
+    assert (summary["frames"], summary["objects"], summary["lost_objects"]) == (5, 2, [])
+    assert summary["mean_j"] > 0.8
+    assert summary["startup_seconds"] > 0
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 5
+    assert len(list((tmp_path / "c").iterdir())) == 5
+
+
+def test_folder_of_masks_is_taken_in_the_place_of_one(scene, tmp_path, capsys):
+    given = tmp_path / "given"
+    given.mkdir()
+    write_label_map(given / "shot_00.png", read_label_map(scene / "mask.png"))
+    line = arguments(scene, masks=tmp_path / "masks")
+    line[line.index("--mask") + 1] = str(given)
+    assert main(line) == 0
+    assert "8 frames, 2 objects" in capsys.readouterr().out
+
+
+def test_mask_and_box_exclude_each_other(scene, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments(scene, out="o.mp4"), "--box", "1,1,9,9"])
+    assert caught.value.code == 2
+    assert "not allowed with argument --mask" in capsys.readouterr().err
+
+
+def test_broken_video_ends_with_status_2_after_its_frames(scene, tmp_path, capsys):
+    data = write_plain_mp4(tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 9 // 10])
+    write_label_map(tmp_path / "mask.png", np.ones((48, 64), np.uint8))
+    line = arguments(scene, masks=tmp_path / "masks")
+    line[line.index("--source") + 1] = str(tmp_path / "cut.mp4")
+    line[line.index("--mask") + 1] = str(tmp_path / "mask.png")
+    assert main(line) == 2
+    assert "is damaged or cut off after" in capsys.readouterr().err
+    assert len(list((tmp_path / "masks").iterdir())) > 0

@@ -71,7 +71,7 @@ def test_video_may_lie_among_the_masks_and_both_be_replaced(scene, tmp_path):
     assert main([*line, "--overwrite"]) == 0
 
 
-@pytest.mark.parametrize("option", ["source", "mask", "out", "masks"])
+@pytest.mark.parametrize("option", ["source", "mask", "out", "masks", "rle", "cutout"])
 @pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "null\0.mp4"])
 def test_path_that_no_file_can_have_is_refused(scene, tmp_path, capsys, monkeypatch, option, name):
     monkeypatch.chdir(tmp_path)
@@ -108,3 +108,32 @@ def test_pipe_in_place_of_a_file_is_refused(scene, tmp_path, option):
     )
     assert run.returncode == 2
     assert run.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rle": "masks.png"},
+            "--rle: got 'masks.png'; allowed: a name that ends in .jsonl, .json, .ndjson or",
+        ),
+        ({"masks": "same", "cutout": "same"}, "output same is given twice"),
+        ({"cutout": "full"}, "output full exists"),
+        ({"cutout": "full", "overwrite": True}, "--cutout full holds notes.txt, which is no mask"),
+        ({"rle": "full/notes.txt"}, "output full/notes.txt exists"),
+        ({"rle": "given.json", "overwrite": True}, "output given.json is the mask"),
+    ],
+)
+def test_output_that_is_no_place_for_it_is_refused(scene, tmp_path, capsys, monkeypatch, change, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("precious")
+    line = arguments(scene, **change)
+    if "given" in message:
+        (tmp_path / "given.json").write_bytes((scene / "mask.png").read_bytes())
+        line[line.index("--mask") + 1] = "given.json"
+    before = sorted(tmp_path.rglob("*"))
+    assert main(line) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "full" / "notes.txt").read_text() == "precious"
