@@ -32,7 +32,7 @@ class StreamJob:
     When a source breaks off, or the job is interrupted, the frames before are written and the files finished.
 
     Attributes:
-        bundles: bundle folders; the results of several are averaged.
+        bundles: bundle folder, or several, whose results are averaged.
         source: address of the source, as `open_source` takes it.
         mask: indexed PNG with the objects of the first frame, or a folder of PNGs named like the frames on
             which their objects join; None when boxes are given or the source knows its truth.
@@ -54,7 +54,7 @@ class StreamJob:
         show_progress: on standard error.
     """
 
-    bundles: Sequence[str]
+    bundles: str | Sequence[str]
     source: str
     mask: str | None = None
     boxes: Sequence[Box] = ()
@@ -158,7 +158,9 @@ class StreamJob:
             "flip": self.flip or None,
             "memory_limit": self.memory_limit,
         }
-        bundles: Any = self.bundles[0] if len(self.bundles) == 1 else list(self.bundles)
+        bundles: Any = self.bundles
+        if not isinstance(bundles, str):
+            bundles = bundles[0] if len(bundles) == 1 else list(bundles)
         return Segmenter(bundles, **{name: value for name, value in options.items() if value is not None})
 
 

@@ -67,3 +67,18 @@ def test_too_many_threads_are_refused(scene, capsys):
         main(arguments(scene, masks="m", threads=257))
     assert caught.value.code == 2
     assert "257 is more than 256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("export", "vosrt.export.to_onnx"),
+        ("bench", "vosrt.benchmarks.bench"),
+        ("demo", "vosrt.benchmarks.demo"),
+    ],
+)
+def test_program_of_another_room_that_cannot_be_imported_is_named_with_its_cure(tmp_path, command, module):
+    run = run_blocked([module], command, cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"error: this installation cannot {command} (")
+    assert "pip install '.[export,cpu]' in the folder that holds setup.py" in run.stderr

@@ -17,13 +17,14 @@ from vosrt.segmenter import Segmenter
 from vosrt.sinks.callback import Callback
 from vosrt.sources.open_source import open_source
 from vosrt.stream_job import StreamJob
+from vosrt.video_writer import VideoWriter
 
 SQUARES = {5: (slice(8, 20), slice(4, 18)), 9: (slice(28, 42), slice(40, 56))}  # on the scene's first frame
 
 
 def job(scene, tmp_path, **options):
     given = {"source": str(scene / "frames"), "masks": str(tmp_path / "masks"), "show_progress": False}
-    return StreamJob([str(scene / "bundle")], **(given | options))
+    return StreamJob(str(scene / "bundle"), **(given | options))
 
 
 def write_mask(folder, index, *ids):
@@ -248,3 +249,17 @@ def test_cut_off_video_leaves_its_frames_and_ends_with_an_error(scene, tmp_path)
     assert f"after {count} frames" in str(caught.value)
     assert count > 0
     assert len(list(open_source(video))) == count
+
+
+def test_variable_frame_rate_of_the_source_is_that_of_the_overlay(scene, tmp_path):
+    times = np.array([0, 0.04, 0.3, 0.31, 0.9, 2.0])
+    with VideoWriter(tmp_path / "variable.mp4", rate=25) as writer:
+        for time in times:
+            writer.write(np.full((48, 64, 3), 90, np.uint8), time)
+    write_label_map(tmp_path / "mask.png", np.ones((48, 64), np.uint8))
+    video = str(tmp_path / "overlay.mp4")
+    job(
+        scene, tmp_path, source=str(tmp_path / "variable.mp4"), mask=str(tmp_path / "mask.png"), video=video
+    ).run()
+    with open_source(video) as source:
+        np.testing.assert_allclose([frame.timestamp for frame in source], times, atol=1e-4)
