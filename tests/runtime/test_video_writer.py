@@ -100,3 +100,31 @@ for index in range(10_000):
     assert len(frames) >= written - 1
     for index in (0, 15, 28):
         assert np.abs(frames[index].image.astype(int) - index * 8 % 256).max() <= CLOSE
+
+
+def test_killed_writer_leaves_frames_with_their_own_times(tmp_path):
+    path = tmp_path / "killed.mp4"
+    program = """
+import os, signal, sys
+import numpy as np
+from vosrt.video_writer import VideoWriter
+writer = VideoWriter(sys.argv[1], rate=25)
+for index in range(20):
+    writer.write(np.full((48, 64, 3), 90, np.uint8), 5 + index**1.5 / 10)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    run = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert run.returncode == -signal.SIGKILL
+    times = [frame.timestamp for frame in VideoFile(path)]
+    assert len(times) >= 19
+    np.testing.assert_allclose(times, np.arange(len(times)) ** 1.5 / 10, atol=1e-4)
+
+
+def test_times_that_go_backwards_are_shown_one_after_the_other(tmp_path):
+    with VideoWriter(tmp_path / "video.mp4", rate=25) as writer:
+        for time in (1.0, 1.2, 1.1, 1.2, 1.5, None):
+            writer.write(np.full((48, 64, 3), 90, np.uint8), time)
+    times = [frame.timestamp for frame in VideoFile(tmp_path / "video.mp4")]
+    assert len(times) == 6
+    assert (np.diff(times) > 0).all()
+    np.testing.assert_allclose(times, [0, 0.2, 0.2, 0.2, 0.5, 0.54], atol=1e-3)
