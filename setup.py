@@ -38,7 +38,11 @@ setup(
     python_requires=">=3.10",
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,
-    package_data={"vosrt": ["py.typed", "arithmetic_graphs/*.onnx"], "vosrt.models": ["key_listings/*.json"]},
+    package_data={
+        "vosrt": ["py.typed", "arithmetic_graphs/*.onnx"],
+        "vosrt.doctor": ["self_test.onnx"],
+        "vosrt.models": ["key_listings/*.json"],
+    },
     install_requires=[
         "numpy>=1.24",  # arrays
         "opencv-python>=4.8",  # JPEG decoding, colour conversion, drawing
@@ -69,6 +73,7 @@ setup(
             "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python
             "ruff>=0.11",
             "mypy>=1.10",
+            "pycocotools>=2.0.7",  # what reads COCO's run-length encoding
         ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
+from vosrt.whole_file import write_whole_file
 
 
 def davis_palette() -> NDArray[np.uint8]:
@@ -40,6 +43,23 @@ def read_label_map(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing or damaged, or holds colours instead of ids.
     """
+    with _opened(path) as image:
+        return np.array(image, dtype=np.uint8)
+
+
+def label_map_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Read a mask image's height and width without decoding it.
+
+    Raises:
+        InputError: as `read_label_map`, as far as the head of the file tells.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """A mask image of a usable mode; errors while it is read become a user's."""
     image_module = import_for("reading a mask", "PIL.Image")
     try:
         require_regular_file(path)
@@ -51,7 +71,7 @@ def read_label_map(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
                     allowed="P (indexed) or L (grey), 8 bits, where a pixel's value is an object id",
                     cure="save the mask with a palette; colours cannot be turned back into ids",
                 )
-            return np.array(image, dtype=np.uint8)
+            yield image
     except FileNotFoundError as error:
         raise InputError(f"mask {os.fspath(path)} is not there", cure="check the path") from error
     except image_module.DecompressionBombError as error:
@@ -76,14 +96,10 @@ def write_label_map(
     """
     image = import_for("writing a mask", "PIL.Image").fromarray(labels)
     image.putpalette((davis_palette() if palette is None else palette).tobytes())
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
+    encoded = io.BytesIO()
+    image.save(encoded, format="PNG")
     try:
-        image.save(temporary, format="PNG")
-        temporary.replace(target)
+        write_whole_file(path, encoded.getvalue())
     except OSError as error:
         cure = "choose a folder that exists, has room and can be written"
-        raise InputError(f"mask {target} cannot be written ({error.strerror})", cure=cure) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise InputError(f"mask {os.fspath(path)} cannot be written ({error.strerror})", cure=cure) from error

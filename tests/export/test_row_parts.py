@@ -47,7 +47,7 @@ def test_rows_in_parts_give_the_same_as_at_once(lite_bundle):
 
 
 def test_memory_that_cannot_be_had_is_refused_before_it_is_taken(lite_bundle):
-    with pytest.raises(InputError, match="9 objects on .* pixels need about") as caught:
+    with pytest.raises(InputError, match=r"9 objects on \d+ pixels need about") as caught:
         run(lite_bundle, 100_000)
     assert "memory_limit" in caught.value.cure
 

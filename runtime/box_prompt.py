@@ -1,0 +1,151 @@
+"""Masks from boxes: what stands out from its surroundings inside a box is the object.
+
+GrabCut (Rother, Kolmogorov, Blake, SIGGRAPH 2004) on the box and a margin around it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels; x1 and y1 are the first outside
+
+LEAST_PIXELS = 4  # that a box may hold
+_MARGIN = 0.3  # of the box's sides: surroundings to learn the background from
+_LEAST_MARGIN = 8  # pixels
+_LARGEST_CROP = 160_000  # pixels; larger crops are halved and so on, as time grows with them
+_ROUNDS = 5  # of GrabCut; further ones change next to nothing
+_LEAST_SHARE = 0.05  # of the box; less means that GrabCut has found nothing
+_LARGEST_ID = 254
+
+
+def mask_from_box(frame: NDArray[np.uint8], box: Sequence[int]) -> NDArray[np.bool_]:
+    """Find the object in a box.
+
+    The result does not depend on earlier calls. Where nothing stands out, it is the box's inner ellipse.
+
+    Args:
+        frame: BGR uint8 `[H, W, 3]`.
+        box: x0, y0, x1, y1 in pixels; x1 and y1 are the first column and row outside.
+
+    Returns:
+        bool `[H, W]`, at least one pixel, none outside the box.
+
+    Raises:
+        InputError: the box does not lie in the frame or is too small.
+    """
+    height, width = frame.shape[:2]
+    x0, y0, x1, y1 = checked_box(box, size=(height, width))
+    mask = np.zeros((height, width), np.bool_)
+    mask[y0:y1, x0:x1] = _distinct_pixels(frame, (x0, y0, x1, y1))
+    return mask
+
+
+def masks_from_boxes(frame: NDArray[np.uint8], boxes: Mapping[int, Sequence[int]]) -> NDArray[np.uint8]:
+    """Find an object in every box; where masks overlap, the one of the smaller box is seen.
+
+    Args:
+        frame: BGR uint8 `[H, W, 3]`.
+        boxes: by object id, 1 to 254.
+
+    Returns:
+        Label map, uint8 `[H, W]`.
+
+    Raises:
+        InputError: a box cannot be used, or smaller ones hide all of an object.
+    """
+    labels = np.zeros(frame.shape[:2], np.uint8)
+    for object_id, box in boxes.items():
+        if object_id not in range(1, _LARGEST_ID + 1):
+            raise InputError("object id of a box", value=object_id, allowed=f"1 to {_LARGEST_ID}")
+        checked_box(box, size=(frame.shape[0], frame.shape[1]))
+    for object_id in sorted(boxes, key=lambda key: _area(boxes[key]), reverse=True):
+        labels[mask_from_box(frame, boxes[object_id])] = object_id
+    seen = np.unique(labels)
+    for object_id, box in boxes.items():
+        if object_id not in seen:
+            cure = "draw boxes that leave a part of every object free"
+            raise InputError(f"box of object {object_id} is hidden by others", value=tuple(box), cure=cure)
+    return labels
+
+
+def checked_box(box: Sequence[int], *, size: tuple[int, int]) -> Box:
+    """Check a box that belongs to a frame of the given size (height, width).
+
+    Raises:
+        InputError: it is no box of whole numbers, empty, reversed, too small, or not inside the frame.
+    """
+    height, width = size
+    allowed = f"four whole numbers x0,y0,x1,y1 with 0 <= x0 < x1 <= {width} and 0 <= y0 < y1 <= {height}"
+    cure = "give the left, upper, right and lower edge in pixels of the frame"
+    numbers = _whole_numbers(box)
+    if numbers is None:
+        raise InputError("box", value=box, allowed=allowed, cure=cure)
+    x0, y0, x1, y1 = numbers
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise InputError("box", value=numbers, allowed=allowed, cure=cure)
+    if _area(numbers) < LEAST_PIXELS:
+        raise InputError("box", value=numbers, allowed=f"at least {LEAST_PIXELS} pixels", cure=cure)
+    return numbers
+
+
+def _whole_numbers(box: Any) -> Box | None:
+    try:
+        numbers = [operator.index(number) for number in box]
+    except TypeError:
+        return None
+    return (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == 4 else None
+
+
+def _area(box: Sequence[int]) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _distinct_pixels(frame: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+    """What stands out in a box, bool `[y1 - y0, x1 - x0]`."""
+    x0, y0, x1, y1 = box
+    across = max(_LEAST_MARGIN, round(_MARGIN * (x1 - x0)))
+    down = max(_LEAST_MARGIN, round(_MARGIN * (y1 - y0)))
+    left, top = max(0, x0 - across), max(0, y0 - down)
+    crop = frame[top : y1 + down, left : x1 + across]
+    inner = (x0 - left, y0 - top, x1 - left, y1 - top)
+    found = _grab_cut(crop, inner)[inner[1] : inner[3], inner[0] : inner[2]]
+    return found if found.mean() >= _LEAST_SHARE else _ellipse(*found.shape)
+
+
+def _grab_cut(crop: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+    cv2 = import_for("finding the object in a box", "cv2")
+    scale = min(1.0, math.sqrt(_LARGEST_CROP / (crop.shape[0] * crop.shape[1])))
+    small = np.ascontiguousarray(crop)
+    if scale < 1:
+        small = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    mask = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    x0, y0, x1, y1 = (round(edge * scale) for edge in box)
+    mask[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    if not (mask == cv2.GC_BGD).any():  # the box is the frame: there is nothing to compare with
+        return np.zeros(crop.shape[:2], np.bool_)
+    cv2.setRNGSeed(0)  # GrabCut's first colour clusters are drawn at random
+    try:
+        cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:  # too few different colours for its clusters
+        return np.zeros(crop.shape[:2], np.bool_)
+    found = (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+    if scale < 1:
+        enlarged = cv2.resize(found.astype(np.float32), crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        found = enlarged > 0.5
+    return found
+
+
+def _ellipse(height: int, width: int) -> NDArray[np.bool_]:
+    """The ellipse that touches the sides of a box; never empty."""
+    y = (2 * np.arange(height) + 1) / height - 1
+    x = (2 * np.arange(width) + 1) / width - 1
+    return y[:, None] ** 2 + x[None] ** 2 <= 1

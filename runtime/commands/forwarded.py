@@ -1,0 +1,56 @@
+"""Commands that are programs of other rooms, which may not be installed or may lack what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vosrt.errors import MissingDependencyError
+
+Program = Callable[[Sequence[str]], int]
+
+
+def _export(arguments: Sequence[str]) -> int:
+    from vosrt.export.to_onnx import main
+
+    return main(arguments)
+
+
+def _bench(arguments: Sequence[str]) -> int:
+    from vosrt.benchmarks.bench import main
+
+    return main(arguments)
+
+
+def _demo(arguments: Sequence[str]) -> int:
+    from vosrt.benchmarks.demo import main
+
+    return main(arguments)
+
+
+FORWARDED: Mapping[str, tuple[Program, str]] = {
+    "export": (_export, "turn a checkpoint into a bundle"),
+    "bench": (_bench, "measure speed and accuracy"),
+    "demo": (_demo, "export a small network, stream a clip, say where to look"),
+}
+
+
+def add_forwarded_commands(commands: Any) -> None:
+    """Add the commands to a parser's commands, for its help; they are run by `run_forwarded`."""
+    for name, (_, purpose) in FORWARDED.items():
+        commands.add_parser(name, help=f"{purpose} (see `vosrt {name} --help`)")
+
+
+def run_forwarded(name: str, arguments: Sequence[str]) -> int:
+    """Run the program of a command; returns its exit status.
+
+    Raises:
+        MissingDependencyError: it cannot be imported.
+    """
+    try:
+        return FORWARDED[name][0](arguments)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this installation cannot {name} ({error})",
+            cure="pip install '.[export,cpu]' in the folder that holds setup.py",
+        ) from error

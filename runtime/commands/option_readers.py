@@ -1,0 +1,59 @@
+"""Readers of option values; what they refuse is shown with the command's usage."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from fractions import Fraction
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_MOST_SCALES, _LARGEST_SCALE = 16, 8
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Read a number of threads."""
+    from vosrt.executor import MOST_THREADS
+
+    count = positive(text)
+    if count > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{count} is more than {MOST_THREADS}")
+    return count
+
+
+def box(text: str) -> tuple[int, int, int, int]:
+    """Read a box, such as `10,20,110,220`; whether it lies in the frame is seen later."""
+    match = re.fullmatch(r"(-?[0-9]{1,6}),(-?[0-9]{1,6}),(-?[0-9]{1,6}),(-?[0-9]{1,6})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no box; give x0,y0,x1,y1 in whole pixels")
+    x0, y0, x1, y1 = (int(number) for number in match.groups())
+    return x0, y0, x1, y1
+
+
+def scales(text: str) -> tuple[float, ...]:
+    """Read factors of the network's input, such as `1,1.3`."""
+    try:
+        values = tuple(float(Fraction(part)) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
+        values = ()
+    if not 1 <= len(values) <= _MOST_SCALES or not all(0 < value <= _LARGEST_SCALE for value in values):
+        allowed = f"numbers above 0 and up to {_LARGEST_SCALE}, such as 1,1.3"
+        raise argparse.ArgumentTypeError(f"{text!r} are no scales; give {allowed}")
+    return values
+
+
+def memory(text: str) -> int:
+    """Read an amount of memory in bytes, such as `2G`."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
+    amount = int(Fraction(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if amount < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no amount of memory; give bytes, or such as 500M or 2G"
+        )
+    return amount

@@ -1,0 +1,116 @@
+"""`vosrt stream`: segment a source."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from vosrt.commands import option_readers
+from vosrt.errors import InputError
+
+_SOURCES = (
+    "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, "
+    "or test://480x854?objects=2&frames=100&fps=24&seed=0 (generated)"
+)
+
+
+def add_stream_command(commands: Any) -> None:
+    """Add the command to a parser's commands."""
+    parser = commands.add_parser("stream", help="segment a video, a folder of images or a camera")
+    parser.set_defaults(run=run_stream)
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", nargs="+", help="folder that `vosrt export` wrote; several are averaged"
+    )
+    parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
+    _add_prompts(parser.add_argument_group("objects (test:// knows its own)").add_mutually_exclusive_group())
+    _add_outputs(parser.add_argument_group("outputs"))
+    _add_settings(parser.add_argument_group("settings"))
+
+
+def _add_prompts(group: Any) -> None:
+    group.add_argument(
+        "--mask",
+        metavar="PATH",
+        help="indexed or grey PNG of object ids for the first frame, or a folder of PNGs named like the "
+        "frames they belong to",
+    )
+    group.add_argument(
+        "--box",
+        dest="boxes",
+        action="append",
+        type=option_readers.box,
+        default=[],
+        metavar="X0,Y0,X1,Y1",
+        help="box around an object of the first frame, in pixels; again for each object",
+    )
+
+
+def _add_outputs(group: Any) -> None:
+    group.add_argument("--out", metavar="MP4", help="overlay video")
+    group.add_argument("--masks", metavar="FOLDER", help="one indexed PNG per frame")
+    group.add_argument("--rle", metavar="JSONL", help="one JSON line per frame, with COCO's run lengths")
+    group.add_argument("--cutout", metavar="FOLDER", help="one PNG per frame, transparent around the objects")
+    group.add_argument(
+        "--keep-colour", action="store_true", help="with --cutout: leave colours under transparent pixels"
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    group.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
+
+
+def _add_settings(group: Any) -> None:
+    group.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
+    group.add_argument("--device", help="where to run (chosen by what is there)")
+    group.add_argument(
+        "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
+    )
+    group.add_argument(
+        "--scales",
+        type=option_readers.scales,
+        metavar="LIST",
+        help="input scales to average over, such as 1,1.3",
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
+    group.add_argument(
+        "--memory-limit",
+        type=option_readers.memory,
+        metavar="SIZE",
+        help="take no more memory than this, such as 2G",
+    )
+    group.add_argument(
+        "--frames", type=option_readers.positive, metavar="N", help="stop after so many frames"
+    )
+
+
+def run_stream(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    from vosrt.stream_job import StreamJob
+
+    outputs = (arguments.out, arguments.masks, arguments.rle, arguments.cutout)
+    if all(path is None for path in outputs):
+        raise InputError(
+            "nothing to write", allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER or several"
+        )
+    job = StreamJob(
+        bundles=arguments.bundle,
+        source=arguments.source,
+        mask=arguments.mask,
+        boxes=arguments.boxes,
+        video=arguments.out,
+        masks=arguments.masks,
+        rle=arguments.rle,
+        cutout=arguments.cutout,
+        keep_colour=arguments.keep_colour,
+        overwrite=arguments.overwrite,
+        precision=arguments.precision,
+        device=arguments.device,
+        threads=arguments.threads,
+        scales=arguments.scales,
+        flip=arguments.flip,
+        memory_limit=arguments.memory_limit,
+        most_frames=arguments.frames,
+        show_progress=not arguments.json,
+    )
+    summary = job.run()
+    print(json.dumps(summary.to_json()) if arguments.json else summary.line())
+    return 0

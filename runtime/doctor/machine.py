@@ -1,0 +1,118 @@
+"""The machine: Python, cores, memory, GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import vosrt
+from vosrt.doctor.finding import Finding, State
+
+GROUP = "machine"
+_LEAST_MEMORY = 1 << 30  # bytes; a large network takes about this
+_NO_LIMIT = 1 << 60  # bytes; control groups write such a number for none
+_CUDA_LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
+
+
+def machine_findings() -> Iterator[Finding]:
+    """Look at what vosrt runs on."""
+    yield Finding(GROUP, "vosrt", State.WORKS, f"{vosrt.__version__} in {Path(vosrt.__file__).parent}")
+    yield Finding(GROUP, "Python", State.WORKS, f"{platform.python_version()} on {platform.platform()}")
+    yield _cores()
+    yield _memory()
+    yield _gpu()
+
+
+def usable_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that this process may still take; None when the system does not say.
+
+    Args:
+        root: where the system's files lie.
+    """
+    amounts = [_available(root / "proc/meminfo")]
+    limits = (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
+    for limit, used in limits:  # control groups, version 2 and 1: what a container may take
+        most, taken = _number(root / "sys/fs/cgroup" / limit), _number(root / "sys/fs/cgroup" / used)
+        if most is not None and most < _NO_LIMIT:
+            amounts.append(max(0, most - (taken or 0)))
+    return min((amount for amount in amounts if amount is not None), default=None)
+
+
+def _cores() -> Finding:
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
+    detail = f"{allowed} usable of {os.cpu_count()}"
+    if quota is not None and quota < allowed:
+        detail += f", limited to the time of {quota:.1f}"
+    return Finding(GROUP, "processors", State.WORKS, detail)
+
+
+def _memory() -> Finding:
+    memory = usable_memory()
+    if memory is None:
+        return Finding(GROUP, "memory", State.WORKS, "the system does not say")
+    detail = f"{memory / 2**30:.1f} GiB usable"
+    if memory < _LEAST_MEMORY:
+        return Finding(GROUP, "memory", State.PROBLEM, detail, "end other programs, or use a smaller network")
+    return Finding(GROUP, "memory", State.WORKS, detail)
+
+
+def _gpu() -> Finding:
+    """What the NVIDIA driver says, asked directly: no package is needed."""
+    for library in _CUDA_LIBRARIES:
+        try:
+            driver = ctypes.CDLL(library)
+        except OSError:
+            continue
+        return _driver_finding(driver)
+    return Finding(GROUP, "NVIDIA GPU", State.ABSENT, "no driver")
+
+
+def _driver_finding(driver: ctypes.CDLL) -> Finding:
+    count, version = ctypes.c_int(), ctypes.c_int()
+    status = driver.cuInit(0)
+    if status or driver.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        cure = "install the driver of the GPU again, or give the container access to the GPU"
+        detail = f"the driver is there but offers no GPU (cuInit gives {status})"
+        return Finding(GROUP, "NVIDIA GPU", State.PROBLEM, detail, cure)
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    names = []
+    for index in range(count.value):
+        name = ctypes.create_string_buffer(128)
+        driver.cuDeviceGetName(name, len(name), index)
+        names.append(name.value.decode(errors="replace"))
+    cuda = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
+    return Finding(GROUP, "NVIDIA GPU", State.WORKS, f"{', '.join(names)}; the driver takes up to {cuda}")
+
+
+def _available(path: Path) -> int | None:
+    for line in _text(path).splitlines():
+        name, _, amount = line.partition(":")
+        if name == "MemAvailable" and amount.split()[:1]:
+            return int(amount.split()[0]) * 1024
+    return None
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _cpu_quota(path: Path) -> float | None:
+    parts = _text(path).split()
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        return None
+    return int(parts[0]) / int(parts[1])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

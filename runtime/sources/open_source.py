@@ -1,0 +1,127 @@
+"""Finds the source that an address means."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from fractions import Fraction
+from urllib.parse import parse_qsl
+
+from vosrt.errors import InputError
+from vosrt.regular_file import stat_of
+from vosrt.resize_rule import SMALLEST_SIDE
+from vosrt.sources.image_folder import ImageFolder
+from vosrt.sources.source import Source
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.sources.video_file import VideoFile
+from vosrt.sources.webcam import Webcam
+
+FORMS = (
+    "a video file, a folder of images, 0 (the first camera), v4l2:///dev/video0, "
+    "test://480x854?objects=2&frames=100&fps=24&seed=0"
+)
+_LATER = ("csi", "http", "https", "rtsp", "rtsps")  # known elsewhere, not read yet
+_LARGEST_SIDE, _MOST_OBJECTS, _MOST_FRAMES = 8192, 254, 1_000_000
+_FASTEST = 1000  # frames per second
+
+
+def open_source(address: str | os.PathLike[str]) -> Source:
+    """Open what an address means.
+
+    Args:
+        address: a video file, a folder of images, the number of a camera, `v4l2://` with the path of a
+            camera's device file, or `test://` for a generated pattern. A file whose name is a number is
+            given as `./0`.
+
+    Raises:
+        InputError: nothing is there, it holds no frames, or the address has an unknown form.
+    """
+    text = os.fspath(address)
+    scheme = scheme_of(text)
+    if scheme == "test":
+        return TestPattern(_pattern_settings(text))
+    if scheme == "v4l2":
+        return Webcam(text.partition("://")[2])
+    if scheme in _LATER:
+        raise InputError(
+            f"source {text}: {scheme}:// is not supported yet",
+            allowed=FORMS,
+            cure="record it to a file first",
+        )
+    if scheme is not None:
+        raise InputError(f"source {text}: unknown form {scheme}://", allowed=FORMS)
+    if is_camera_number(text):
+        return Webcam(int(text))
+    return _open_path(text)
+
+
+def scheme_of(address: str) -> str | None:
+    """Return what stands before `://`, in lower case; None for a path or the number of a camera."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", address)
+    return match.group(1).lower() if match else None
+
+
+def is_camera_number(address: str) -> bool:
+    """Whether an address is the number of a camera; `00005` is no number but a name."""
+    return re.fullmatch(r"0|[1-9][0-9]?", address) is not None
+
+
+def _open_path(path: str) -> Source:
+    cure = "give a video file or a folder of images"
+    try:
+        found = stat_of(path)
+    except OSError as error:
+        raise InputError(f"source {path!r} cannot be used ({error.strerror})", cure=cure) from error
+    if found is None:
+        raise InputError(f"source {path} is not there", cure=cure)
+    return ImageFolder(path) if stat.S_ISDIR(found.st_mode) else VideoFile(path)
+
+
+def _pattern_settings(address: str) -> PatternSettings:
+    size, _, options = address.partition("://")[2].partition("?")
+    settings = dict(zip(("height", "width"), _size(size, address), strict=True)) if size else {}
+    readers: dict[str, tuple[str, Callable[[str], int | Fraction | None], str]] = {
+        "objects": ("objects", _whole(1, _MOST_OBJECTS), f"1 to {_MOST_OBJECTS}"),
+        "frames": ("frames", _whole(1, _MOST_FRAMES), f"1 to {_MOST_FRAMES}"),
+        "fps": ("rate", _rate, f"frames per second up to {_FASTEST}, such as 24, 29.97 or 30000/1001"),
+        "seed": ("seed", _whole(0, 2**32 - 1), f"0 to {2**32 - 1}"),
+    }
+    values: dict[str, int | Fraction] = dict(settings)
+    for name, text in parse_qsl(options, keep_blank_values=True):
+        if name not in readers:
+            raise InputError(f"source {address}: unknown setting", value=name, allowed=", ".join(readers))
+        field, read, allowed = readers[name]
+        value = read(text)
+        if value is None:
+            raise InputError(f"source {address}: {name}", value=text, allowed=allowed)
+        values[field] = value
+    return PatternSettings(**values)  # type: ignore[arg-type]
+
+
+def _size(text: str, address: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    sides = tuple(int(side) for side in match.groups()) if match else ()
+    if not sides or min(sides) < SMALLEST_SIDE or max(sides) > _LARGEST_SIDE:
+        allowed = f"HEIGHTxWIDTH from {SMALLEST_SIDE} to {_LARGEST_SIDE}, such as 480x854"
+        raise InputError(f"source {address}: size", value=text, allowed=allowed)
+    return sides[0], sides[1]
+
+
+def _whole(least: int, most: int) -> Callable[[str], int | None]:
+    """A reader of whole numbers within limits."""
+
+    def read(text: str) -> int | None:
+        value = int(text) if re.fullmatch("[0-9]{1,10}", text) else -1
+        return value if least <= value <= most else None
+
+    return read
+
+
+def _rate(text: str) -> Fraction | None:
+    try:
+        rate = Fraction(text) if len(text) < 20 else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return rate if 0 < rate <= _FASTEST else None

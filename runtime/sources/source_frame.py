@@ -1,0 +1,36 @@
+"""One frame of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.errors import InputError
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame and where it comes from."""
+
+    image: NDArray[np.uint8]  # BGR [H, W, 3]
+    name: str  # stem of the image file, or the frame's number with five digits
+    timestamp: float  # seconds; strictly greater than the frame's before
+    truth: NDArray[np.uint8] | None = None  # [H, W] object ids, where the source knows them
+
+
+def check_same_size(source: object, first: SourceFrame, current: SourceFrame) -> None:
+    """Check that a frame has the size of the source's first one.
+
+    Raises:
+        InputError: names both frames and their sizes.
+    """
+    if current.image.shape != first.image.shape:
+        height, width = current.image.shape[:2]
+        raise InputError(
+            f"source {source}: size of frame {current.name}",
+            value=f"{height}x{width}",
+            allowed=f"{first.image.shape[0]}x{first.image.shape[1]}, the size of frame {first.name}",
+            cure="resize the frames to one size, or run the parts one by one",
+        )

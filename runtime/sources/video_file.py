@@ -1,0 +1,107 @@
+"""Frames from a video file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+from vosrt.regular_file import require_regular_file
+from vosrt.sources.presentation_times import PresentationTimes
+from vosrt.sources.source import Source
+from vosrt.sources.source_frame import SourceFrame, check_same_size
+
+_PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
+_ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
+
+
+class VideoFile(Source):
+    """The frames of a video file in the order of display, turned upright; each can be read once.
+
+    Attributes:
+        rate: frames per second.
+        length: how many frames the file says it holds; None when it does not say.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._av = import_for("reading a video", "av")
+        try:
+            require_regular_file(self.path)
+            # "file:" keeps FFmpeg from taking a name with a colon for a protocol
+            self._container = self._av.open(f"file:{self.path}", options=self._options())
+        except (OSError, self._av.FFmpegError) as error:
+            raise self._error(f"is not a readable video ({self._refusal(error)})") from error
+        if not self._container.streams.video:
+            raise self._error("holds no video, only sound or data")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _ASSUMED_RATE)
+        self.length = self._stream.frames or None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the frames.
+
+        Raises:
+            InputError: the file holds no frame, is cut off or damaged, or changes its size.
+        """
+        count = 0
+        times = PresentationTimes(self.path, self.rate)
+        first: SourceFrame | None = None
+        for frame in self._decoded():
+            image = _upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))
+            current = SourceFrame(image, f"{count:05d}", times.next(frame.time))
+            first = first or current
+            check_same_size(self.path, first, current)
+            yield current
+            count += 1
+        if count == 0:
+            raise self._error("holds no frame")
+
+    def _decoded(self) -> Iterator[Any]:
+        count, incomplete = 0, False
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # the last packet is empty and makes the decoder give what it still holds
+                    incomplete = packet.is_corrupt
+                for frame in packet.decode():
+                    yield frame
+                    count += 1
+        except self._av.FFmpegError as error:
+            raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
+        if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
+            raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
+
+    def _refusal(self, error: Exception) -> str:
+        refused = isinstance(error, self._av.FFmpegError) and error.errno == errno.EINVAL
+        return "a playlist, or another format that is not read" if refused else _reason(error)
+
+    def _options(self) -> dict[str, str]:
+        """FFmpeg's limits: nothing is fetched over a network, and lists are not even opened."""
+        formats = sorted(self._av.formats_available - _PLAYLISTS)
+        return {"protocol_whitelist": "file", "format_whitelist": ",".join(formats)}
+
+    def _error(self, what: str) -> InputError:
+        return InputError(f"source {self.path} {what}", cure="copy or convert the video again")
+
+
+def _upright(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
+    # FFmpeg gives the counter-clockwise turn in degrees that puts the frame upright
+    turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,169 @@
+"""From a source and its marked objects to label maps in files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from vosrt.box_prompt import Box
+from vosrt.errors import InputError
+from vosrt.object_prompts import FirstBoxes, FirstTruth, ObjectPrompts, open_mask
+from vosrt.progress import show_progress
+from vosrt.segmenter import Segmenter
+from vosrt.sinks.older_images import OlderImages
+from vosrt.sinks.sink import Sink
+from vosrt.sinks.sink_group import SinkGroup
+from vosrt.sources.open_source import open_source, scheme_of
+from vosrt.sources.source import Source
+from vosrt.stream import Stream
+from vosrt.stream_outputs import StreamOutputs
+from vosrt.stream_summary import StreamRecord, StreamSummary
+
+
+@dataclass(frozen=True)
+class StreamJob:
+    """Segments one source. Everything is checked before the first output is made.
+
+    When a source breaks off, or the job is interrupted, the frames before are written and the files finished.
+
+    Attributes:
+        bundles: bundle folder, or several, whose results are averaged.
+        source: address of the source, as `open_source` takes it.
+        mask: indexed PNG with the objects of the first frame, or a folder of PNGs named like the frames on
+            which their objects join; None when boxes are given or the source knows its truth.
+        boxes: around the objects of the first frame, which get the ids 1, 2, …; instead of a mask.
+        video: overlay video to write, or None.
+        masks: folder for one indexed PNG per frame, named like the frames, or None.
+        rle: file for one JSON line per frame with run-length encoded masks, or None.
+        cutout: folder for one PNG per frame, transparent where no object is, or None.
+        keep_colour: leave the frames' colours under the transparent pixels.
+        sinks: further takers of frames and results.
+        overwrite: replace outputs that exist.
+        precision: one of the bundle's; None for the bundle's first.
+        device: where to run; None for the segmenter's choice.
+        threads: per graph; None for one per core.
+        scales: sizes of the network's input whose results are averaged; None for the bundle's own.
+        flip: average with mirrored frames.
+        memory_limit: bytes; None for what is there.
+        most_frames: stop after so many; None for all.
+        show_progress: on standard error.
+    """
+
+    bundles: str | Sequence[str]
+    source: str
+    mask: str | None = None
+    boxes: Sequence[Box] = ()
+    video: str | None = None
+    masks: str | None = None
+    rle: str | None = None
+    cutout: str | None = None
+    keep_colour: bool = False
+    sinks: Sequence[Sink] = ()
+    overwrite: bool = False
+    precision: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    scales: Sequence[float] | None = None
+    flip: bool = False
+    memory_limit: int | None = None
+    most_frames: int | None = None
+    show_progress: bool = True
+
+    def run(self) -> StreamSummary:
+        """Run to the end of the source.
+
+        Raises:
+            Error: an input, an output or the bundle cannot be used.
+        """
+        started = time.perf_counter()
+        outputs = self._outputs()
+        outputs.check(source=self.source, mask=self.mask)
+        prompts = self._prompts()
+        record = StreamRecord(started, compared=isinstance(prompts, FirstTruth))
+        older = OlderImages(outputs.folders())
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(self.source))
+            prompts.check_source(source)
+            segmenter = self._segmenter()
+            sinks = stack.enter_context(SinkGroup([older, *outputs.sinks(), *self.sinks]))
+            total = _least(source.length, self.most_frames)
+            progress = stack.enter_context(show_progress(total, shown=self.show_progress))
+            self._segment(source, prompts, segmenter.stream(), sinks, record, progress)
+        for folder, count in older.by_folder().items():
+            print(f"warning: {folder} still holds {count} older PNGs of other frames", file=sys.stderr)
+        return record.summary(
+            precision=segmenter.precision, outputs=outputs, older_masks=sum(older.by_folder().values())
+        )
+
+    def _segment(
+        self,
+        source: Source,
+        prompts: ObjectPrompts,
+        stream: Stream,
+        sinks: SinkGroup,
+        record: StreamRecord,
+        progress: Callable[[int], object],
+    ) -> None:
+        for index, frame in enumerate(islice(source, self.most_frames)):
+            given = prompts.at(index, frame)
+            before = time.perf_counter()
+            result = stream.step(frame.image, timestamp=frame.timestamp, **given)
+            record.add(time.perf_counter() - before, frame, result)
+            if index == 0:  # the first step has checked the frame and what is given on it
+                sinks.open(frame, source.rate)
+            sinks.write(frame, result)
+            if index == 0:
+                record.first_frame_is_written()
+            progress(index + 1)
+        if record.frames != self.most_frames:
+            prompts.check_used()
+
+    def _outputs(self) -> StreamOutputs:
+        return StreamOutputs(
+            video=self.video,
+            masks=self.masks,
+            rle=self.rle,
+            cutout=self.cutout,
+            keep_colour=self.keep_colour,
+            overwrite=self.overwrite,
+        )
+
+    def _prompts(self) -> ObjectPrompts:
+        if self.mask is not None and self.boxes:
+            raise InputError("both a mask and boxes are given", allowed="--mask or --box")
+        if self.mask is not None:
+            return open_mask(self.mask)
+        if self.boxes:
+            return FirstBoxes(self.boxes)
+        if scheme_of(self.source) == "test":
+            return FirstTruth()
+        raise InputError(
+            "no object is given",
+            allowed="--mask PNG or FOLDER, or --box x0,y0,x1,y1",
+            cure="mark the objects of the first frame",
+        )
+
+    def _segmenter(self) -> Segmenter:
+        """The segmenter, told only what the user has set."""
+        options: dict[str, Any] = {
+            "precision": self.precision,
+            "device": self.device,
+            "threads": self.threads,
+            "scales": None if self.scales is None else tuple(self.scales),
+            "flip": self.flip or None,
+            "memory_limit": self.memory_limit,
+        }
+        bundles: Any = self.bundles
+        if not isinstance(bundles, str):
+            bundles = bundles[0] if len(bundles) == 1 else list(bundles)
+        return Segmenter(bundles, **{name: value for name, value in options.items() if value is not None})
+
+
+def _least(*counts: int | None) -> int | None:
+    """The least of the counts that are known; None when none is."""
+    return min((count for count in counts if count is not None), default=None)

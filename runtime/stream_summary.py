@@ -1,0 +1,116 @@
+"""What a stream job did."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from vosrt.region_similarity import RegionSimilarity
+from vosrt.sources.source_frame import SourceFrame
+from vosrt.stream import Result
+from vosrt.stream_outputs import StreamOutputs
+
+_MOST_TIMES = 100_000  # of the last frames, for the spread: a camera may run for ever
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """What a run did; times are in milliseconds per frame and leave out the first, which is not predicted."""
+
+    frames: int
+    objects: int
+    lost_objects: tuple[int, ...]  # ids that were lost on the last frame
+    precision: str
+    seconds: float  # spent in the network
+    startup_seconds: float  # from the job's start until the first frame was written
+    frames_per_second: float
+    median_ms: float
+    p95_ms: float
+    mean_j: float | None  # agreement with a generated source's truth; None elsewhere
+    video: str | None
+    masks: str | None
+    rle: str | None
+    cutout: str | None
+    older_masks: int = 0  # PNGs of other frames that were in the folders before and still are
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """For people."""
+        paths = [path for path in (self.video, self.masks, self.rle, self.cutout) if path]
+        written = f"; wrote {' and '.join(paths)}" if paths else ""
+        speed = f"{self.frames_per_second:.2f} frames per second"
+        spread = f"median {self.median_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
+        start = f"first frame after {self.startup_seconds:.1f} s"
+        lost = f" ({len(self.lost_objects)} lost)" if self.lost_objects else ""
+        counts = f"{self.frames} frames, {self.objects} objects{lost}, {self.precision}"
+        score = "" if self.mean_j is None else f"; mean J {self.mean_j:.3f} against the truth"
+        older = f"; {self.older_masks} older PNGs of other frames remain" if self.older_masks else ""
+        return f"{counts}: {speed} ({spread}), {start}{score}{written}{older}"
+
+
+class StreamRecord:
+    """Collects what the summary says while the job runs, in bounded memory.
+
+    Args:
+        started: when the job started, by `time.perf_counter`.
+        compared: whether frames carry a truth that results are compared with.
+    """
+
+    def __init__(self, started: float, *, compared: bool) -> None:
+        self._started = started
+        self._similarity = RegionSimilarity() if compared else None
+        self._times: deque[float] = deque(maxlen=_MOST_TIMES)
+        self._first_time = 0.0
+        self._predicted_seconds = 0.0
+        self._startup = 0.0
+        self._last: Result | None = None
+        self.frames = 0
+
+    def add(self, seconds: float, frame: SourceFrame, result: Result) -> None:
+        """Take a frame's time in the network, and its result."""
+        self.frames += 1
+        self._last = result
+        if self.frames == 1:
+            self._first_time = seconds
+            return
+        self._times.append(seconds)
+        self._predicted_seconds += seconds
+        if self._similarity is not None and frame.truth is not None:
+            self._similarity.add(result.labels, frame.truth, result.ids)
+
+    def first_frame_is_written(self) -> None:
+        """Take the time until now as the start-up."""
+        self._startup = time.perf_counter() - self._started
+
+    def summary(self, *, precision: str, outputs: StreamOutputs, older_masks: int) -> StreamSummary:
+        """Sum up."""
+        total = self._predicted_seconds or self._first_time
+        times = np.array(self._times or [self._first_time])
+        return StreamSummary(
+            frames=self.frames,
+            objects=len(self._last.ids) if self._last else 0,
+            lost_objects=tuple(self._last.lost) if self._last else (),
+            precision=precision,
+            seconds=round(self._first_time + self._predicted_seconds, 3),
+            startup_seconds=round(self._startup, 3),
+            frames_per_second=round(max(1, self.frames - 1) / total, 3) if total else 0.0,
+            median_ms=round(float(np.median(times)) * 1e3, 1),
+            p95_ms=round(float(np.percentile(times, 95)) * 1e3, 1),
+            mean_j=_rounded(self._similarity.mean) if self._similarity else None,
+            video=outputs.video,
+            masks=outputs.masks,
+            rle=outputs.rle,
+            cutout=outputs.cutout,
+            older_masks=older_masks,
+        )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)

@@ -1,0 +1,61 @@
+"""What the parts of the examination see, and how they are put together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+
+from vosrt.doctor.finding import Finding, State
+from vosrt.doctor.machine import usable_memory
+from vosrt.doctor.packages import PACKAGES
+from vosrt.doctor.report import DoctorReport, examine
+
+
+def finding(state, name="part"):
+    return Finding("group", name, state, "as it is", "mend it so")
+
+
+def test_only_a_broken_part_keeps_it_from_working():
+    assert DoctorReport((finding(State.WORKS), finding(State.ABSENT), finding(State.PROBLEM))).works
+    assert not DoctorReport((finding(State.WORKS), finding(State.BROKEN))).works
+
+
+def test_cures_of_problems_follow_the_table():
+    lines = list(DoctorReport((finding(State.PROBLEM, "one"), finding(State.BROKEN, "three"))).lines())
+    assert lines[:3] == ["group", "  one    problem  as it is", "  three  broken   as it is"]
+    assert "problem: one: as it is" in lines
+    assert lines.count("  to mend it: mend it so") == 2
+
+
+def test_check_that_fails_itself_is_a_problem_and_the_others_go_on():
+    def broken_findings():
+        raise RuntimeError("unforeseen")
+
+    report = examine([broken_findings, lambda: [finding(State.WORKS)]])
+    assert [found.state for found in report.findings] == [State.PROBLEM, State.WORKS]
+    assert "broken" in report.findings[0].name
+    assert "unforeseen" in report.findings[0].detail
+
+
+def test_every_dependency_is_looked_at():
+    names = {name for package in PACKAGES for name in package.names} | {"onnxruntime", "onnxruntime-gpu"}
+    required = importlib.metadata.requires("vosrt") or []
+    wanted = {
+        re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in required if "dev" not in line.partition(";")[2]
+    }
+    assert {"numpy", "av", "torch"} <= wanted
+    assert wanted <= names
+
+
+def test_memory_is_what_the_tightest_limit_leaves(tmp_path):
+    assert usable_memory(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    8000 kB\n")
+    assert usable_memory(tmp_path) == 8000 * 1024
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("1000000\n")
+    assert usable_memory(tmp_path) == 8000 * 1024
+    (group / "memory.max").write_text("3000000\n")
+    assert usable_memory(tmp_path) == 2_000_000

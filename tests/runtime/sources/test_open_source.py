@@ -1,0 +1,109 @@
+"""Addresses of sources."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from tests.runtime.clips import read_error, write_images, write_video
+from vosrt.errors import InputError
+from vosrt.sources.image_folder import ImageFolder
+from vosrt.sources.open_source import is_camera_number, open_source, scheme_of
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.sources.video_file import VideoFile
+from vosrt.sources.webcam import Webcam
+
+
+def test_paths_are_videos_or_folders_of_images(tmp_path):
+    write_images(tmp_path, "0.png")
+    with open_source(tmp_path) as folder, open_source(str(write_video(tmp_path / "clip.mp4"))) as video:
+        assert isinstance(folder, ImageFolder)
+        assert isinstance(video, VideoFile)
+        assert (folder.is_live, video.is_live) == (False, False)
+
+
+def test_folder_whose_name_is_a_number_is_given_with_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "00005", "0.png")
+    write_images(tmp_path / "7", "0.png")
+    assert isinstance(open_source("00005"), ImageFolder)
+    assert isinstance(open_source("./7"), ImageFolder)
+
+
+def test_numbers_and_device_files_are_cameras(tmp_path):
+    assert [is_camera_number(text) for text in ("0", "12", "00", "123", "-1", "a")] == [
+        True,
+        True,
+        *[False] * 4,
+    ]
+    path = write_video(tmp_path / "device.mp4")
+    with open_source(f"v4l2://{path}") as camera:
+        assert isinstance(camera, Webcam)
+        assert camera.device == str(path)
+
+
+@pytest.mark.parametrize(
+    ("address", "settings"),
+    [
+        ("test://", PatternSettings()),
+        ("test://96x128", PatternSettings(96, 128)),
+        ("TEST://?objects=3", PatternSettings(objects=3)),
+        (
+            "test://64x80?objects=5&frames=7&fps=29.97&seed=11",
+            PatternSettings(64, 80, 5, 7, Fraction(2997, 100), 11),
+        ),
+        ("test://?fps=30000/1001", PatternSettings(rate=Fraction(30000, 1001))),
+    ],
+)
+def test_pattern_takes_its_settings_from_the_address(address, settings):
+    source = open_source(address)
+    assert isinstance(source, TestPattern)
+    assert source.settings == settings
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("test://480", "size: got '480'; allowed: HEIGHTxWIDTH from 16 to 8192"),
+        ("test://4x4", "size: got '4x4'"),
+        ("test://9000x9000", "size: got '9000x9000'"),
+        ("test://?objects=0", "objects: got '0'; allowed: 1 to 254"),
+        ("test://?objects=300", "objects: got '300'"),
+        ("test://?frames=", "frames: got ''"),
+        ("test://?fps=0", "fps: got '0'; allowed: frames per second up to 1000"),
+        ("test://?fps=1/0", "fps: got '1/0'"),
+        ("test://?seed=-1", "seed: got '-1'"),
+        ("test://?colour=red", "unknown setting: got 'colour'; allowed: objects, frames, fps, seed"),
+    ],
+)
+def test_unusable_setting_of_a_pattern_is_named(address, message):
+    with pytest.raises(InputError) as caught:
+        open_source(address)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http", "https", "csi"])
+def test_forms_that_are_not_supported_yet_are_told_so(scheme):
+    with pytest.raises(InputError, match=f"{scheme}:// is not supported yet; allowed: a video file"):
+        open_source(f"{scheme}://0")
+
+
+def test_unknown_form_names_the_allowed_ones():
+    with pytest.raises(InputError, match=r"unknown form ftp://; allowed: a video file, .*v4l2://.*test://"):
+        open_source("ftp://camera")
+
+
+def test_scheme_is_told_from_a_path_with_a_colon():
+    assert [scheme_of(text) for text in ("a:b.mp4", "V4L2:///dev/video0", "clip.mp4", "://x")] == [
+        None,
+        "v4l2",
+        None,
+        None,
+    ]
+
+
+def test_source_that_is_not_there_is_an_error(tmp_path):
+    error = read_error(tmp_path / "none.mp4")
+    assert error.what == f"source {tmp_path / 'none.mp4'} is not there"
+    assert "a video file or a folder of images" in error.cure

@@ -1,0 +1,138 @@
+"""Video files as a source."""
+
+from __future__ import annotations
+
+import struct
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.runtime.clips import (
+    CLOSE,
+    differences,
+    picture,
+    read_error,
+    write_images,
+    write_plain_mp4,
+    write_video,
+)
+from vosrt.errors import InputError
+from vosrt.sources.open_source import open_source
+from vosrt.sources.video_file import VideoFile
+
+
+def test_written_video_is_read_back_in_order_with_its_colours(tmp_path):
+    path = write_video(tmp_path / "video.mp4")
+    with open_source(path) as source:
+        assert isinstance(source, VideoFile)
+        frames = list(source)
+    assert len(frames) == 12
+    for index, frame in enumerate(frames):
+        assert frame.image.dtype == np.uint8
+        assert frame.image.flags.c_contiguous
+        assert differences(frame.image, picture(index)).max() <= CLOSE
+    assert [frame.name for frame in frames[:2]] == ["00000", "00001"]
+    np.testing.assert_allclose([frame.timestamp for frame in frames], np.arange(12) / 25, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_cut_off_video_gives_its_frames_and_then_an_error(tmp_path, share):
+    whole = write_plain_mp4(tmp_path / "whole.mp4")
+    assert len(list(VideoFile(whole))) == 30
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: int(len(data) * share)])
+    count = 0
+    source = VideoFile(cut)
+    with pytest.raises(InputError) as caught:  # noqa: PT012 - frames come before the error
+        for _ in source:
+            count += 1
+    assert f"is damaged or cut off after {count} frames" in caught.value.what
+    assert count < 30
+    assert count > 0 or share < 0.9  # how many are lost depends on the decoder's threads
+    assert "copy or convert the video again" in caught.value.cure
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
+def test_file_that_is_no_video_is_an_error(tmp_path, content):
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    error = read_error(path)
+    assert error.what.startswith(f"source {path} is not a readable video (")
+    assert "copy or convert" in error.cure
+
+
+def test_half_of_an_index_is_an_error(tmp_path):
+    data = write_plain_mp4(tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[:200])
+    assert str(tmp_path / "cut.mp4") in read_error(tmp_path / "cut.mp4").what
+
+
+def test_file_with_sound_only_is_an_error(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+        sound.rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    assert "holds no video, only sound or data" in read_error(path).what
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 3), (180, 2), (270, 1)])
+def test_video_of_a_turned_phone_is_read_upright(tmp_path, degrees, turns):
+    # The file says by how much its frames are to be turned clockwise: x' = a x + c y, y' = b x + d y.
+    a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
+    path = write_plain_mp4(tmp_path / "turned.mp4", count=3)
+    lying = [frame.image for frame in VideoFile(path)]
+    one = 1 << 16
+    matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    identity = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    data = path.read_bytes()
+    start = data.index(identity, data.index(b"tkhd"))
+    path.write_bytes(data[:start] + matrix + data[start + len(matrix) :])
+    for frame, image in zip(VideoFile(path), lying, strict=True):
+        assert np.array_equal(frame.image, np.rot90(image, turns))
+
+
+@pytest.mark.parametrize("kind", ["folder", "video"])
+def test_frames_of_different_sizes_are_an_error_that_names_both(tmp_path, kind):
+    if kind == "folder":
+        path = tmp_path
+        write_images(path, "00000.png", "00001.png")
+        cv2.imwrite(str(path / "00002.png"), np.zeros((24, 30, 3), np.uint8))
+        sizes, name = ("24x30", "24x32"), "00002"
+    else:  # two streams in one: the size changes where the second one starts
+        path = tmp_path / "both.ts"
+        for index, width in enumerate((64, 80)):
+            with av.open(str(tmp_path / f"{index}.ts"), "w") as container:
+                stream = container.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+                stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
+                for i in range(5):
+                    image = av.VideoFrame.from_ndarray(picture(i, 48, width), format="bgr24")
+                    container.mux(stream.encode(image))
+                container.mux(stream.encode())
+        path.write_bytes((tmp_path / "0.ts").read_bytes() + (tmp_path / "1.ts").read_bytes())
+        sizes, name = ("48x80", "48x64"), "0000"
+    error = read_error(path)
+    assert f"size of frame {name}" in error.what
+    assert error.value == sizes[0]
+    assert error.allowed.startswith(f"{sizes[1]}, the size of frame 00000")
+    assert "resize the frames" in error.cure
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile video.mp4\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nvideo.ts\n#EXT-X-ENDLIST\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/v.ts\n"),
+    ],
+)
+def test_playlist_is_refused(tmp_path, name, text):
+    write_video(tmp_path / "video.mp4", 3)
+    write_video(tmp_path / "video.ts", 3)
+    (tmp_path / name).write_text(text)
+    assert "is not a readable video (a playlist, or" in read_error(tmp_path / name).what

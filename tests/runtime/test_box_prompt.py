@@ -1,0 +1,137 @@
+"""Masks from boxes, on generated scenes whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vosrt.box_prompt import checked_box, mask_from_box, masks_from_boxes
+from vosrt.errors import InputError
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+
+
+def box_around(mask, margin=0):
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    height, width = mask.shape
+    x0, y0 = max(0, columns[0] - margin), max(0, rows[0] - margin)
+    return (
+        int(x0),
+        int(y0),
+        int(min(width, columns[-1] + 1 + margin)),
+        int(min(height, rows[-1] + 1 + margin)),
+    )
+
+
+def overlap(one, other):
+    return (one & other).sum() / (one | other).sum()
+
+
+def ellipse_scene(height=240, width=320):
+    """A textured ellipse over a textured ground, and its mask."""
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[:height, :width]
+    mask = ((y - 110) / 60) ** 2 + ((x - 150) / 90) ** 2 < 1
+    frame = random.normal((70, 110, 80), 18, (height, width, 3)) + 15 * np.sin(x / 9)[..., None]
+    frame[mask] = random.normal((60, 60, 190), 18, (mask.sum(), 3)) + 15 * np.sin(y / 7)[mask][:, None]
+    return np.clip(frame, 0, 255).astype(np.uint8), mask
+
+
+@pytest.mark.parametrize("margin", [0, 8])
+def test_distinct_ellipse_is_found(margin):
+    frame, truth = ellipse_scene()
+    before = frame.copy()
+    mask = mask_from_box(frame, box_around(truth, margin))
+    assert (mask.shape, mask.dtype) == (truth.shape, np.bool_)
+    assert overlap(mask, truth) > 0.9
+    assert np.array_equal(frame, before)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_objects_of_the_pattern_are_found(seed):
+    frame = TestPattern(PatternSettings(objects=3, seed=seed)).frame(0)
+    for object_id in (1, 2, 3):
+        truth = frame.truth == object_id
+        assert overlap(mask_from_box(frame.image, box_around(truth, 5)), truth) > 0.8
+
+
+def test_large_object_is_found_in_a_smaller_picture_of_it():
+    frame, truth = ellipse_scene()
+    frame, truth = (np.repeat(np.repeat(array, 5, axis=0), 5, axis=1) for array in (frame, truth))
+    assert overlap(mask_from_box(frame, box_around(truth, 20)), truth) > 0.9
+
+
+def test_same_box_gives_the_same_mask_whatever_came_before():
+    frame, truth = ellipse_scene()
+    first = mask_from_box(frame, box_around(truth))
+    mask_from_box(frame, (5, 5, 60, 60))
+    assert np.array_equal(mask_from_box(frame, box_around(truth)), first)
+
+
+@pytest.mark.parametrize(
+    "box", [(10, 10, 30, 50), (0, 0, 64, 64), (60, 60, 64, 64), (3, 5, 4, 9), (8, 8, 10, 10)]
+)
+def test_where_nothing_stands_out_the_inner_ellipse_is_the_object(box):
+    x0, y0, x1, y1 = box
+    mask = mask_from_box(np.full((64, 64, 3), 77, np.uint8), box)
+    inside = mask[y0:y1, x0:x1]
+    assert mask.sum() == inside.sum() > 0
+    assert inside.mean() == pytest.approx(np.pi / 4, abs=0.25)
+    assert inside[(y1 - y0) // 2, (x1 - x0) // 2]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (-1, 0, 10, 10),
+        (0, 0, 65, 10),
+        (0, 0, 10, 49),
+        (70, 50, 90, 60),
+        (10, 10, 10, 20),
+        (20, 10, 10, 20),
+        (10, 20, 20, 10),
+        (1.0, 2, 10, 10),
+        ("1", 2, 10, 10),
+        (1, 2, 10),
+        (1, 2, 10, 10, 10),
+        None,
+        7,
+    ],
+)
+def test_box_that_is_none_is_refused(box):
+    with pytest.raises(InputError) as caught:
+        mask_from_box(np.zeros((48, 64, 3), np.uint8), box)
+    assert caught.value.what == "box"
+    assert "0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 48" in caught.value.allowed
+    assert "left, upper, right and lower edge" in caught.value.cure
+
+
+def test_box_of_three_pixels_is_too_small():
+    with pytest.raises(InputError, match=r"box: got \(5, 5, 8, 6\); allowed: at least 4 pixels"):
+        mask_from_box(np.zeros((48, 64, 3), np.uint8), (5, 5, 8, 6))
+
+
+def test_numbers_of_numpy_are_whole_numbers():
+    assert checked_box(np.array([1, 2, 30, 40], np.int64), size=(48, 64)) == (1, 2, 30, 40)
+
+
+def test_smaller_boxes_lie_on_top_in_any_order():
+    frame = np.full((64, 64, 3), 77, np.uint8)
+    boxes = {4: (20, 20, 40, 40), 9: (4, 4, 60, 60)}
+    for given in (boxes, dict(reversed(boxes.items()))):
+        labels = masks_from_boxes(frame, given)
+        assert labels.dtype == np.uint8
+        assert labels[30, 30] == 4
+        assert labels[30, 10] == 9
+        assert labels[0, 0] == 0
+
+
+def test_hidden_object_is_an_error():
+    frame = np.full((64, 64, 3), 77, np.uint8)
+    with pytest.raises(InputError, match="box of object 1 is hidden by others"):
+        masks_from_boxes(frame, {1: (20, 20, 40, 40), 2: (20, 20, 40, 40)})
+
+
+@pytest.mark.parametrize("object_id", [0, 255, -3])
+def test_id_that_no_object_can_have_is_refused(object_id):
+    with pytest.raises(InputError, match=r"object id of a box: got .*allowed: 1 to 254"):
+        masks_from_boxes(np.zeros((48, 64, 3), np.uint8), {object_id: (1, 1, 9, 9)})
