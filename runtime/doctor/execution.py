@@ -21,7 +21,7 @@ _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 def execution_findings() -> Iterator[Finding]:
     """Look at ONNX Runtime and try every execution provider it was built with."""
-    from vosrt.onnxruntime_executor import import_onnxruntime
+    from vosrt.import_onnxruntime import import_onnxruntime
 
     versions = [f"{name} {version}" for name in _PACKAGES if (version := installed_version(name))]
     try:

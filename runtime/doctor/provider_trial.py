@@ -43,7 +43,7 @@ def _run(provider: str) -> Trial:
     import numpy as np
 
     from vosrt.doctor.self_test import SELF_TEST_GRAPH, self_test_image, self_test_result
-    from vosrt.onnxruntime_executor import import_onnxruntime
+    from vosrt.import_onnxruntime import import_onnxruntime
 
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
