@@ -1,7 +1,8 @@
-"""Resident memory of this process, in MiB, as Linux counts it."""
+"""Resident memory of this process, in MiB, as Linux counts it; NaN on other systems."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
@@ -24,5 +25,6 @@ def resident_memory() -> float:
 
 
 def _field(name: str) -> float:
-    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) / 1024
+    lines = _STATUS.read_text().splitlines() if _STATUS.exists() else []
+    values = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")]
+    return values[0] if values else math.nan
