@@ -1,4 +1,7 @@
-"""The whole way in one command: export a small network, render a clip, stream it, say where to look."""
+"""`vosrt demo`: the whole way in one command. Exports a small network once, streams a clip, says where it is.
+
+The weights are stand-ins: this proves the plumbing, not the masks.
+"""
 
 from __future__ import annotations
 
@@ -7,51 +10,104 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vosrt.cli import main as run_vosrt
-from vosrt.errors import Error
-from vosrt.export.parity_clip import make_clip
-from vosrt.export.to_onnx import main as run_export
-from vosrt.label_map import write_label_map
-from vosrt.video_writer import VideoWriter
+from vosrt.bundle import Bundle
+from vosrt.errors import BundleError, Error, InputError
+from vosrt.manifest import read_manifest
 
-FRAMES, HEIGHT, WIDTH, OBJECTS = 24, 240, 426, 2
+FRAMES, HEIGHT, WIDTH, OBJECTS, RATE = 24, 240, 426, 2, 12
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m vosrt.benchmarks.demo", description=__doc__)
-    parser.add_argument(
-        "--output", default="out/demo", metavar="DIR", help="folder for everything (out/demo)"
-    )
-    output = Path(parser.parse_args(argv).output)
+    """Run the demonstration; returns the exit status: 0, or 2 for a mistake of the user's."""
+    arguments = _parser().parse_args(argv)
     try:
-        clip, mask = render_clip(output)
+        return run(Path(arguments.output), arguments.source, arguments.mask)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def run(output: Path, source: str | None = None, mask: str | None = None) -> int:
+    """Export if there is no bundle yet, stream, and say where to look.
+
+    Args:
+        output: folder for everything; made when it is not there.
+        source: video file or folder of images; None for a rendered clip.
+        mask: label map of the source's first frame.
+
+    Raises:
+        Error: an input or the folder cannot be used.
+    """
+    from vosrt.cli import main as run_vosrt
+
+    if (source is None) != (mask is None):
+        raise InputError("--source and --mask belong together", cure="give both, or none for a rendered clip")
+    _make_folder(output)
     bundle = output / "bundle"
-    export = ["--model", "cfbi-lite", "--stand-in", "--output", str(bundle), "--overwrite"]
-    stream = [str(bundle), "--source", str(clip), "--mask", str(mask), "--overwrite"]
-    outputs = ["--out", str(output / "overlay.mp4"), "--masks", str(output / "masks")]
-    for run, arguments in ((run_export, export), (run_vosrt, ["stream", *stream, *outputs])):
-        status = run(arguments)
-        if status:
-            return status
-    print(f"look at {output / 'overlay.mp4'} and {output / 'masks'}")
-    print("The weights are stand-ins: this shows that export and runtime work, not how good masks are.")
-    return 0
+    status = _provide_bundle(bundle)
+    if status:
+        return status
+    if source is None or mask is None:
+        source, mask = render_clip(output)
+    overlay, masks = output / "overlay.mp4", output / "masks"
+    outputs = ["--out", str(overlay), "--masks", str(masks), "--overwrite"]
+    status = run_vosrt(["stream", str(bundle), "--source", source, "--mask", mask, *outputs])
+    if status == 0:
+        print(f"look at {overlay} and {masks}")
+        if read_manifest(bundle).source.stand_in:
+            print("The weights are stand-ins: this proves the plumbing, not the masks.")
+    return status
 
 
-def render_clip(output: Path) -> tuple[Path, Path]:
-    """Write a clip of drifting ellipses and the mask of its first frame."""
-    output.mkdir(parents=True, exist_ok=True)
+def render_clip(output: Path) -> tuple[str, str]:
+    """Write a clip of drifting ellipses and the mask of its first frame; returns both paths."""
+    from vosrt.export.parity_clip import make_clip
+    from vosrt.label_map import write_label_map
+    from vosrt.video_writer import VideoWriter
+
     frames, masks = make_clip(FRAMES, HEIGHT, WIDTH, OBJECTS, seed=4)
     clip, mask = output / "clip.mp4", output / "first_mask.png"
-    with VideoWriter(clip, rate=12) as writer:
+    with VideoWriter(clip, rate=RATE) as writer:
         for frame in frames:
             writer.write(frame)
     write_label_map(mask, masks[0])
-    return clip, mask
+    return str(clip), str(mask)
+
+
+def _provide_bundle(folder: Path) -> int:
+    """Use the bundle of an earlier demonstration, or export one; returns the exit status."""
+    try:
+        Bundle.open(folder)
+    except BundleError:
+        from vosrt.export.to_onnx import main as export
+
+        print(f"exporting cfbi-lite with stand-in weights to {folder}", flush=True)
+        return export(["--model", "cfbi-lite", "--stand-in", "--output", str(folder), "--overwrite"])
+    print(f"the bundle in {folder} is used again; remove the folder to export anew", flush=True)
+    return 0
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"folder {output} cannot be made ({error.strerror})", cure="choose another --output"
+        ) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vosrt demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--output", default="out/demo", metavar="DIR", help="folder for everything (out/demo)"
+    )
+    parser.add_argument(
+        "--source", metavar="PATH", help="video or folder of images instead of a rendered clip"
+    )
+    parser.add_argument("--mask", metavar="PNG", help="mask of the source's first frame")
+    return parser
 
 
 if __name__ == "__main__":

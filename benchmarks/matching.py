@@ -14,8 +14,9 @@ import json
 import multiprocessing
 import os
 import platform
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from vosrt.benchmarks.option_values import frame_size
+from vosrt.benchmarks.process_memory import peak_memory, reset_peak_memory
+from vosrt.benchmarks.required_packages import require_packages
+from vosrt.errors import MissingDependencyError
 from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
 
 WINDOWS = (12, 2, 4, 6, 8, 10)  # CFBI's, on the halved grid
@@ -155,19 +160,6 @@ def serve(job: Job, connection: Connection) -> None:
         connection.send((time.perf_counter() - start, result, peak_memory() - before))
 
 
-def reset_peak_memory() -> float:
-    """Make the present resident size the peak and return it, in MiB."""
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    return peak_memory()
-
-
-def peak_memory() -> float:
-    """Largest resident size of this process since the last reset, in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = (line for line in lines if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) / 1024
-
-
 def measure(
     operator: str, grid: tuple[int, int], *, objects: int, threads: int, repetitions: int, warm_up: int
 ) -> list[Measurement]:
@@ -230,25 +222,22 @@ def report(measurements: list[Measurement]) -> str:
     return "\n".join(rows)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()) or min(int(height), int(width)) < 64:
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}; allowed: HEIGHTxWIDTH in pixels, each 64 or more, as 480x854"
-        )
-    return int(height), int(width)
-
-
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vosrt.benchmarks.matching", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--size", type=parse_size, default=(480, 854), help="frame size, HEIGHTxWIDTH")
+    parser.add_argument("--size", type=frame_size, default=(480, 854), help="frame size, HEIGHTxWIDTH")
     parser.add_argument("--objects", type=int, default=1, help="objects besides the background")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of every variant")
     parser.add_argument("--repetitions", type=int, default=9, help="timed calls of every variant")
     parser.add_argument("--warm-up", type=int, default=2, help="calls before them")
     parser.add_argument("--json", type=Path, help="also write every measurement to this file")
     options = parser.parse_args(arguments)
+    try:
+        require_packages("comparing matching operators")
+    except MissingDependencyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
     h, w = network_grid(*options.size)
     print(
@@ -273,7 +262,8 @@ def main(arguments: list[str] | None = None) -> None:
         measurements += measured
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in measurements], indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -205,7 +205,7 @@ def make_manifest(
         "input": {"color": network_input.color, "resize": dict(network_input.resize)},
         "frame_size": None if settings.frame is None else list(settings.frame),
         "objects": settings.objects,
-        "options": network.options(),
+        "options": network.options() | (network.recipe.to_json() if network.recipe else {}),
         "graphs": graphs,
         "state": _state_with_sizes(network, settings),
         "parity": {},

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     _require_packages()
     from vosrt.export.bundle_writer import ExportSettings, export_bundle
     from vosrt.manifest import Checkpoint
-    from vosrt.models import build_network, load_checkpoint, load_stand_in_weights
+    from vosrt.models import build_network, load_checkpoint, load_stand_in_weights, stand_in_source
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     network = build_network(arguments.model, arguments.backbone, **options)
     if arguments.stand_in is not None:
         load_stand_in_weights(network, arguments.stand_in)
-        source = Checkpoint(f"stand-in weights, salt {arguments.stand_in}", "0" * 64, True)
+        source = Checkpoint(stand_in_source(arguments.stand_in), "0" * 64, True)
     else:
         file = load_checkpoint(network, arguments.checkpoint)
         source = Checkpoint(file.name, file.sha256, False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from vosrt.errors import Error
 from vosrt.models.cfbi import BACKBONES, Cfbi
 from vosrt.models.cfbi_lite import CfbiLite
 from vosrt.models.cfbi_plus import CfbiPlus
-from vosrt.models.network import VosNetwork
+from vosrt.models.network import NetworkRecipe, VosNetwork
 
 # model name -> (backbones, the first is the default; constructor given a backbone and options)
 MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
@@ -18,6 +18,7 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "cfbi_plus": (("resnet101",), lambda backbone, **options: CfbiPlus(**options)),
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
 }
+CONSTRUCTOR_OPTIONS = ("global_atrous", "minimum_pixels", "max_long_edge", "scale")
 
 
 def build_network(model: str, backbone: str | None = None, **options: Any) -> VosNetwork:
@@ -26,7 +27,7 @@ def build_network(model: str, backbone: str | None = None, **options: Any) -> Vo
     Args:
         model: one of `MODELS`.
         backbone: one of the model's; the first when left out.
-        options: settings of the constructor (`global_atrous`, `minimum_pixels`, `max_long_edge`, `scale`).
+        options: settings of the constructor, of `CONSTRUCTOR_OPTIONS`.
 
     Raises:
         Error: model or backbone is not known.
@@ -37,4 +38,29 @@ def build_network(model: str, backbone: str | None = None, **options: Any) -> Vo
     backbone = backbones[0] if backbone is None else backbone
     if backbone not in backbones:
         raise Error(f"--backbone of {model}", value=backbone, allowed=", ".join(backbones))
-    return construct(backbone, **options).eval()
+    network = construct(backbone, **options).eval()
+    network.recipe = NetworkRecipe(model, backbone, options)
+    return network
+
+
+def rebuild_network(options: Mapping[str, Any]) -> VosNetwork:
+    """The network of an exported bundle, with the initial weights of its layers.
+
+    Args:
+        options: the manifest's.
+
+    Raises:
+        Error: they do not say how the network was built, or this version builds another one.
+    """
+    cure = "export the bundle again with this version"
+    if not {"model", "backbone"} <= options.keys():
+        raise Error("the bundle's options name no model and backbone", cure=cure)
+    known = {name: options[name] for name in CONSTRUCTOR_OPTIONS if name in options}
+    network = build_network(options["model"], options["backbone"], **known)
+    built = network.options()
+    changed = sorted(name for name in built if built[name] != options.get(name))
+    if changed:
+        raise Error(
+            f"{network.name} has other options here than in the bundle: {', '.join(changed)}", cure=cure
+        )
+    return network

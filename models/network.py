@@ -45,6 +45,19 @@ class NetworkInput:
     resize: Mapping[str, Any] = field(default_factory=lambda: {"rule": "native"})
 
 
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """How a network was built: enough to build it again, weights aside."""
+
+    model: str
+    backbone: str
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the constructor, those that were given
+
+    def to_json(self) -> dict[str, Any]:
+        """For the manifest's `options`."""
+        return {"model": self.model, "backbone": self.backbone, **self.options}
+
+
 class VosNetwork(nn.Module, ABC):
     """A video-object-segmentation network split into graph roles.
 
@@ -54,6 +67,7 @@ class VosNetwork(nn.Module, ABC):
 
     family: str
     name: str
+    recipe: NetworkRecipe | None = None  # set by `build_network`
 
     @abstractmethod
     def graphs(self) -> dict[str, GraphSpec]:

@@ -21,6 +21,7 @@ from vosrt.models.network import VosNetwork
 from vosrt.models.published_keys import published_name
 
 DEFAULT_SALT = "f"
+_SOURCE = "stand-in weights, salt "
 Rule = Callable[[np.ndarray], np.ndarray]
 
 
@@ -86,3 +87,13 @@ def stand_in_state(network: VosNetwork, salt: str = DEFAULT_SALT) -> dict[str, t
 def load_stand_in_weights(network: VosNetwork, salt: str = DEFAULT_SALT) -> None:
     """Give `network` its stand-in weights."""
     network.load_state_dict(stand_in_state(network, salt))
+
+
+def stand_in_source(salt: str) -> str:
+    """What a manifest's `source.file` says about stand-in weights."""
+    return f"{_SOURCE}{salt}"
+
+
+def salt_of_source(file: str) -> str | None:
+    """The salt that `stand_in_source` wrote; None for any other text."""
+    return file.removeprefix(_SOURCE) if file.startswith(_SOURCE) else None

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from vosrt.errors import Error
-from vosrt.models import build_network, load_stand_in_weights
+from vosrt.models import (
+    build_network,
+    load_stand_in_weights,
+    rebuild_network,
+    salt_of_source,
+    stand_in_source,
+)
 from vosrt.models.cfbi import ELCP_SKIPPED_BLOCK
 
 
@@ -85,3 +91,36 @@ def test_lite_has_about_1_75_million_parameters():
 def test_unknown_networks_are_named(model, backbone, allowed):
     with pytest.raises(Error, match=allowed):
         build_network(model, backbone)
+
+
+@pytest.mark.parametrize(
+    ("model", "backbone", "options"),
+    [
+        ("cfbi", "mobilenetv2", {"global_atrous": 2, "minimum_pixels": 20}),
+        ("cfbi_plus", "resnet101", {"global_atrous": 2, "scale": 1.3}),
+        ("elcp", "mobilenetv2", {"max_long_edge": 800.0}),
+        ("cfbi-lite", None, {}),
+    ],
+)
+def test_a_network_is_built_again_from_what_its_bundle_records(model, backbone, options):
+    network = build_network(model, backbone, **options)
+    again = rebuild_network(network.options() | network.recipe.to_json())
+    assert again.name == network.name
+    assert again.options() == network.options()
+    assert {name: tensor.shape for name, tensor in again.state_dict().items()} == {
+        name: tensor.shape for name, tensor in network.state_dict().items()
+    }
+
+
+def test_options_that_build_no_network_or_another_one_are_refused():
+    network = build_network("cfbi-lite")
+    with pytest.raises(Error, match="name no model and backbone; export the bundle again"):
+        rebuild_network(network.options())
+    changed = network.options() | network.recipe.to_json() | {"windows": [9]}
+    with pytest.raises(Error, match="has other options here than in the bundle: windows"):
+        rebuild_network(changed)
+
+
+def test_the_salt_is_read_from_where_it_is_recorded():
+    assert salt_of_source(stand_in_source("g, h")) == "g, h"
+    assert salt_of_source("resnet101_cfbi.pth") is None

@@ -1,0 +1,161 @@
+"""`vosrt bench`: speed, memory and labels of bundles, beside PyTorch in the same run.
+
+Every variant (bundle, executor, precision, number of objects) runs in a process of its own, and the variants
+take turns, so that a slow moment of the machine hits all of them. Timed is `Stream.step`, from a frame in
+memory to its label map; reading and writing video are not part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vosrt.benchmarks.bench_plan import BenchPlan
+from vosrt.benchmarks.bench_run import BenchRun
+from vosrt.benchmarks.environment import environment, summary
+from vosrt.benchmarks.measurement import Measurement, baselines
+from vosrt.benchmarks.measurement_table import print_table, stage_lines
+from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
+from vosrt.benchmarks.variant import EXECUTORS, ONNXRUNTIME
+from vosrt.errors import Error, InputError
+from vosrt.executor import MOST_THREADS
+
+_PROGRESS_INTERVAL = 2.0  # seconds between lines
+NO_BUNDLE = InputError(
+    "no bundle given, and no default one ships yet",
+    cure="make one:  vosrt export --model cfbi-lite --stand-in --output bundles/lite  and then  "
+    "vosrt bench bundles/lite",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    # A request to end unwinds like Ctrl-C, so that no measured process is left.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(arguments)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare as the parsed command line says.
+
+    Raises:
+        Error: with what is wrong and how to mend it.
+    """
+    if not arguments.bundles:
+        raise NO_BUNDLE
+    if arguments.json is not None:
+        _check_file(arguments.json)
+    plan = BenchPlan.of(arguments)
+    facts = environment(plan.threads)
+    print(f"{plan.summary()}\n{summary(facts)}", flush=True)
+    measurements = BenchRun(plan.variants, plan.clips, plan.turns, _Progress()).run()
+    print_table(measurements)
+    print("\n".join(stage_lines(measurements)))
+    if arguments.json is not None:
+        _write(arguments.json, document(plan, measurements, facts))
+    return 0
+
+
+def document(plan: BenchPlan, measurements: Sequence[Measurement], facts: dict[str, Any]) -> dict[str, Any]:
+    """What `--json` writes."""
+    base = baselines(measurements)
+    runs = [
+        one.to_json(base[one.variant.scene], size=plan.size, warm_up=plan.turns.warm_up)
+        for one in measurements
+    ]
+    return {"runs": runs, "environment": facts}
+
+
+class _Progress:
+    """Now and then a line on standard error."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PROGRESS_INTERVAL
+            print(text, file=sys.stderr, flush=True)
+
+
+def _check_file(file: Path) -> None:
+    if file.is_dir() or not file.parent.is_dir():
+        raise InputError("--json", value=str(file), allowed="a file in a folder that exists")
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    try:
+        file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {file} cannot be written ({error.strerror})") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vosrt bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="folders that `vosrt export` wrote")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to this file")
+    clip = parser.add_argument_group("frames (generated ones unless --source is given)")
+    clip.add_argument("--size", type=frame_size, metavar="HxW", help="of generated frames (480x854)")
+    clip.add_argument("--source", metavar="PATH", help="video file or folder of images")
+    clip.add_argument("--mask", metavar="PNG", help="mask of the source's first frame")
+    clip.add_argument(
+        "--objects", type=whole_numbers(1, 254), metavar="N[,N]", help="how many, in turn (1; all of --mask)"
+    )
+    clip.add_argument(
+        "--frames", type=whole_number(1, 100_000), default=20, metavar="F", help="timed frames (20)"
+    )
+    clip.add_argument(
+        "--warm-up", type=whole_number(0, 1000), default=2, metavar="N", help="frames before them (2)"
+    )
+    clip.add_argument(
+        "--rounds", type=whole_number(1, 100_000), default=10, metavar="N", help="turns of each variant (10)"
+    )
+    variants = parser.add_argument_group("variants")
+    variants.add_argument(
+        "--executors",
+        type=names_of(EXECUTORS),
+        default=(ONNXRUNTIME,),
+        metavar="LIST",
+        help="onnxruntime, torch (with this project's operators), torch-published (as published); the last "
+        "of these that is given is the baseline (onnxruntime)",
+    )
+    variants.add_argument(
+        "--precision",
+        type=lambda text: tuple(dict.fromkeys(text.split(","))),
+        default=(),
+        metavar="LIST",
+        help="of the bundles' graphs (the first there is)",
+    )
+    variants.add_argument(
+        "--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="of every executor (one per core)"
+    )
+    variants.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="weights of a bundle, for PyTorch; its hash must be the bundle's; may be repeated",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

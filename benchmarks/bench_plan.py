@@ -1,0 +1,133 @@
+"""What a command line of `vosrt bench` asks for, checked before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
+from vosrt.benchmarks.bench_run import Scene, Turns
+from vosrt.benchmarks.environment import default_threads
+from vosrt.benchmarks.required_packages import require_packages
+from vosrt.benchmarks.variant import BASELINE_ORDER, ONNXRUNTIME, Variant
+from vosrt.bundle import Bundle
+from vosrt.errors import InputError
+from vosrt.manifest import Manifest, sha256_of_file
+
+DEFAULT_SIZE = (480, 854)
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """Variants in the order in which they take turns, each scene's baseline first, and what they see."""
+
+    variants: tuple[Variant, ...]
+    clips: Mapping[Scene, BenchClip]
+    turns: Turns
+    size: tuple[int, int]
+    threads: int
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> BenchPlan:
+        """Read bundles, clip and checkpoints.
+
+        Raises:
+            Error: a bundle, an option or their combination cannot be measured.
+        """
+        executors = [name for name in BASELINE_ORDER if name in arguments.executors]
+        if set(executors) - {ONNXRUNTIME}:
+            require_packages("the PyTorch baseline")
+        bundles = {name: Bundle.open(name) for name in dict.fromkeys(arguments.bundles)}
+        manifests = {name: bundle.manifest for name, bundle in bundles.items()}
+        turns = Turns(arguments.warm_up, arguments.frames, arguments.rounds)
+        clips = _clips(arguments, list(manifests.values()), turns.length)
+        threads = arguments.threads or default_threads()
+        titles = _titles(list(bundles))
+        variants: list[Variant] = []
+        for name, bundle in bundles.items():
+            checkpoint = _checkpoint(bundle.manifest, arguments.checkpoint, executors)
+            precisions = arguments.precision or bundle.precisions[:1]
+            for precision in precisions:
+                bundle.graph_path("encode", precision=precision)  # says which there are
+            variants += [
+                Variant(name, titles[name], executor, precision, objects, threads, checkpoint)
+                for objects in clips
+                for executor in executors
+                for precision in (precisions if executor == ONNXRUNTIME else ("float32",))
+            ]
+        size = next(iter(clips.values())).mask.shape
+        scenes = {variant.scene: clips[variant.objects] for variant in variants}
+        return cls(tuple(variants), scenes, turns, (size[0], size[1]), threads)
+
+    def summary(self) -> str:
+        """What is timed, for people."""
+        height, width = self.size
+        return (
+            f"{len(self.variants)} variants, frames of {height}x{width}: "
+            f"{self.turns.frames} timed frames after {self.turns.warm_up} warm-up frames, "
+            f"in {len(self.turns.round_frames())} rounds.\n"
+            "Timed: Stream.step, from a frame in memory to its label map. Peak: of the whole process, "
+            "start to end."
+        )
+
+
+def _clips(arguments: argparse.Namespace, manifests: Sequence[Manifest], length: int) -> dict[int, BenchClip]:
+    """The clip by number of objects, all of one size that every bundle takes."""
+    if (arguments.source is None) != (arguments.mask is None):
+        raise InputError(
+            "--source and --mask belong together", cure="give both, or none for generated frames"
+        )
+    if arguments.source is None:
+        fixed = [manifest.frame_size for manifest in manifests if manifest.frame_size]
+        size = arguments.size or (fixed[0] if fixed else DEFAULT_SIZE)
+        counts = arguments.objects or (1,)
+        _check_fit(manifests, size, counts)
+        return {count: generated_clip(size, count, frames=length) for count in counts}
+    if arguments.size is not None:
+        raise InputError("--size is of generated frames", cure="leave it out beside --source")
+    clip = read_clip(arguments.source, arguments.mask, frames=length)
+    chosen = [with_objects(clip, count) for count in arguments.objects or (None,)]
+    clips = {count_objects(one): one for one in chosen}
+    height, width = clip.mask.shape
+    _check_fit(manifests, (height, width), tuple(clips))
+    return clips
+
+
+def _check_fit(manifests: Sequence[Manifest], size: tuple[int, int], counts: Sequence[int]) -> None:
+    for manifest in manifests:
+        manifest.input.resize.network_size(*size)  # refuses what is too small or too large
+        fixed = manifest.frame_size
+        if fixed is not None and fixed != size:
+            raise InputError(
+                f"bundle {manifest.name} takes frames of {fixed[0]}x{fixed[1]} only",
+                value=f"{size[0]}x{size[1]}",
+                cure="choose that size, or export without --frame",
+            )
+        if manifest.objects is not None and max(counts) > manifest.objects:
+            raise InputError(
+                "--objects", value=max(counts), allowed=f"at most {manifest.objects}, as {manifest.name}"
+            )
+
+
+def _checkpoint(manifest: Manifest, files: Sequence[str], executors: Sequence[str]) -> str | None:
+    """The given file that holds the bundle's weights, where PyTorch needs one."""
+    if manifest.source.stand_in or set(executors) <= {ONNXRUNTIME}:
+        return None
+    for file in files:
+        if not Path(file).is_file():
+            raise InputError(f"no checkpoint at {file}", cure="give the path of a .pth or .safetensors file")
+        if sha256_of_file(file) == manifest.source.sha256:
+            return file
+    raise InputError(
+        f"PyTorch needs the weights of {manifest.name}",
+        allowed=f"--checkpoint with the file {manifest.source.file}, sha256 {manifest.source.sha256}",
+    )
+
+
+def _titles(folders: Sequence[str]) -> dict[str, str]:
+    """The folders' own names, or their paths where two names are alike."""
+    names = {folder: Path(folder).resolve().name for folder in folders}
+    unique = len(set(names.values())) == len(names)
+    return names if unique else {folder: folder for folder in folders}

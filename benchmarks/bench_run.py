@@ -1,0 +1,149 @@
+"""Runs variants against each other: every one in its process, all of them taking turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.benchmarks.bench_clip import BenchClip
+from vosrt.benchmarks.measurement import Measurement
+from vosrt.benchmarks.variant import Variant
+from vosrt.benchmarks.variant_process import VariantProcess
+from vosrt.benchmarks.variant_server import Step
+
+MOST_FED_FRAMES = 4
+
+Progress = Callable[[str], None]
+Scene = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Which frames are timed when: frame 0 takes the mask, the warm-up follows, then the rounds."""
+
+    warm_up: int
+    frames: int
+    rounds: int
+
+    @property
+    def length(self) -> int:
+        """Frames of the whole clip."""
+        return 1 + self.warm_up + self.frames
+
+    def warm_up_frames(self) -> range:
+        """Predicted, but not timed."""
+        return range(1, 1 + self.warm_up)
+
+    def round_frames(self) -> list[list[int]]:
+        """The timed frames of every round."""
+        timed = np.arange(1 + self.warm_up, self.length)
+        return [part.tolist() for part in np.array_split(timed, min(self.rounds, self.frames))]
+
+    def fed_frames(self) -> list[int]:
+        """Frames predicted once more from the baseline's labels of the frame before, evenly spread."""
+        count = min(MOST_FED_FRAMES, self.frames)
+        return np.unique(np.linspace(1 + self.warm_up, self.length - 1, count).astype(int)).tolist()
+
+
+@dataclass
+class BenchRun:
+    """One comparison. In each turn the baseline of a scene goes first, so that the others find its labels.
+
+    Attributes:
+        variants: scene by scene, each scene's baseline first.
+        clips: what the variants of a scene see.
+        turns: order of the frames.
+        progress: told what happens, in words.
+    """
+
+    variants: Sequence[Variant]
+    clips: Mapping[Scene, BenchClip]
+    turns: Turns
+    progress: Progress
+    _measurements: dict[Variant, Measurement] = field(default_factory=dict, init=False)
+    _labels: dict[tuple[Scene, int], NDArray[np.uint8]] = field(default_factory=dict, init=False)
+
+    def run(self) -> list[Measurement]:
+        """Measure all variants.
+
+        Raises:
+            Error: a variant cannot run; then no process is left.
+        """
+        with ExitStack() as stack:
+            processes = [self._start(variant, stack) for variant in self.variants]
+            self._warm_up(processes)
+            parts = self.turns.round_frames()
+            for number, part in enumerate(parts, start=1):
+                for process in processes:
+                    self.progress(f"round {number} of {len(parts)}: {process.variant.name}")
+                    self._time(process, part)
+            for process in processes:
+                self._measurements[process.variant].memory = process.call("memory")
+            if len(processes) > len(self.clips):  # some scene has more than one variant
+                self._feed(processes)
+        return [self._measurements[variant] for variant in self.variants]
+
+    def _start(self, variant: Variant, stack: ExitStack) -> VariantProcess:
+        self.progress(f"starting {variant.name}")
+        process = stack.enter_context(VariantProcess(variant))
+        is_first = all(variant.scene != started.scene for started in self._measurements)
+        measurement = Measurement(variant, process.startup, is_baseline=is_first)
+        self._measurements[variant] = measurement
+        clip = self.clips[variant.scene]
+        measurement.first_mask_ms = process.call("step", clip.frame(0), clip.mask).milliseconds
+        return process
+
+    def _warm_up(self, processes: Sequence[VariantProcess]) -> None:
+        for process in processes:
+            self.progress(f"warming up {process.variant.name}")
+            for index in self.turns.warm_up_frames():
+                self._step(process, index)
+
+    def _time(self, process: VariantProcess, frames: Sequence[int]) -> None:
+        """Time some frames of a variant and compare their labels with the baseline's."""
+        measurement = self._measurements[process.variant]
+        for index in frames:
+            step = self._step(process, index)
+            measurement.add(step)
+            if not measurement.is_baseline:
+                measurement.free.append(_agreement(step, self._labels[process.variant.scene, index]))
+
+    def _step(self, process: VariantProcess, index: int) -> Step:
+        step: Step = process.call("step", self.clips[process.variant.scene].frame(index), None)
+        if self._measurements[process.variant].is_baseline:
+            self._remember(process.variant.scene, index, step.labels)
+        return step
+
+    def _remember(self, scene: Scene, index: int, labels: NDArray[np.uint8]) -> None:
+        """Keep the baseline's labels for this round and for the frames that are fed later."""
+        part = next((part for part in self.turns.round_frames() if index in part), [])
+        needed = {frame - 1 for frame in self.turns.fed_frames()} | set(part)
+        for key in [key for key in self._labels if key[0] == scene and key[1] not in needed]:
+            del self._labels[key]
+        self._labels[scene, index] = labels
+
+    def _feed(self, processes: Sequence[VariantProcess]) -> None:
+        """Predict single frames anew, each from the frame before it with the baseline's labels as mask."""
+        expected: dict[tuple[Scene, int], Step] = {}
+        for process in processes:
+            self.progress(f"comparing single frames: {process.variant.name}")
+            scene, measurement = process.variant.scene, self._measurements[process.variant]
+            for index in self.turns.fed_frames():
+                mask = self._labels.get((scene, index - 1), self.clips[scene].mask)
+                if not mask.any():  # the baseline has lost every object
+                    continue
+                process.call("reset")
+                process.call("step", self.clips[scene].frame(index - 1), mask)
+                step = process.call("step", self.clips[scene].frame(index), None)
+                if measurement.is_baseline:
+                    expected[scene, index] = step
+                else:
+                    measurement.fed.append(_agreement(step, expected[scene, index].labels))
+
+
+def _agreement(step: Step, expected: NDArray[np.uint8]) -> float:
+    return float((step.labels == expected).mean())

@@ -1,0 +1,133 @@
+"""What was measured of one variant, and its relation to the baseline's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vosrt.benchmarks.variant import Variant
+from vosrt.benchmarks.variant_server import Memory, Startup, Step
+
+MB_PER_MIB = 1.048576
+_UNKNOWN = Memory(math.nan, math.nan)
+
+
+@dataclass
+class Measurement:
+    """Timed frames of a variant; warm-up frames are not among them.
+
+    Attributes:
+        first_mask_ms: the step that took the mask, encode and reference.
+        frames: wall time of every timed step, in milliseconds.
+        stages: graph role to milliseconds, one value per frame on which it ran.
+        free: share of labels equal to the baseline's, per timed frame, both running freely.
+        fed: the same for single steps: both start anew from the frame before and the baseline's labels there.
+        is_baseline: whether others are compared with this one.
+    """
+
+    variant: Variant
+    startup: Startup
+    first_mask_ms: float = math.nan
+    frames: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+    free: list[float] = field(default_factory=list)
+    fed: list[float] = field(default_factory=list)
+    memory: Memory = _UNKNOWN
+    is_baseline: bool = False
+
+    def add(self, step: Step) -> None:
+        """Take a timed frame into account."""
+        self.frames.append(step.milliseconds)
+        for role, milliseconds in step.stages.items():
+            self.stages.setdefault(role, []).append(milliseconds)
+
+    @property
+    def latency(self) -> dict[str, float]:
+        """Statistics of a frame's wall time, in milliseconds."""
+        return latency_of(self.frames)
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of the timed frames, one after another."""
+        return 1e3 / self.latency["mean"]
+
+    @property
+    def peak_mb(self) -> float:
+        """Largest resident size of the process, in 10^6 bytes."""
+        return self.memory.peak * MB_PER_MIB
+
+    @property
+    def peak_above_opening_mb(self) -> float:
+        """The peak above what the process held before it opened bundle or network."""
+        return (self.memory.peak - self.memory.before_opening) * MB_PER_MIB
+
+    def to_json(self, baseline: Measurement, *, size: tuple[int, int], warm_up: int) -> dict[str, Any]:
+        """For machines; see the README for the meaning of every field."""
+        variant, alone = self.variant, baseline is self
+        return {
+            "bundle": variant.title,
+            "executor": variant.executor,
+            "device": variant.device,
+            "precision": variant.precision,
+            "size": list(size),
+            "objects": variant.objects,
+            "threads": variant.threads,
+            "fps": rounded(self.frames_per_second),
+            "latency_ms": {name: rounded(value) for name, value in self.latency.items()},
+            "stages": {role: rounded(float(np.median(times))) for role, times in self.stages.items()},
+            "peak_rss_mb": rounded(self.peak_mb),
+            "peak_rss_above_opening_mb": rounded(self.peak_above_opening_mb),
+            "startup_s": {
+                "import": rounded(self.startup.imports),
+                "open": rounded(self.startup.opening),
+                "first_mask": rounded(self.first_mask_ms / 1e3),
+            },
+            "frames": len(self.frames),
+            "warm_up": warm_up,
+            "baseline": None if alone else baseline.variant.name,
+            "ratio_to_baseline": None if alone else self.ratios(baseline),
+            "equal_labels": None if alone else self.equal_labels(),
+        }
+
+    def ratios(self, baseline: Measurement) -> dict[str, float | None]:
+        """How many times as fast as the baseline by median latency, and shares of its memory."""
+        return {
+            "speed": rounded(baseline.latency["p50"] / self.latency["p50"]),
+            "peak_rss": rounded(self.peak_mb / baseline.peak_mb),
+            "peak_rss_above_opening": rounded(self.peak_above_opening_mb / baseline.peak_above_opening_mb),
+        }
+
+    def equal_labels(self) -> dict[str, float | int | None]:
+        """Agreement with the baseline."""
+        return {
+            "free_mean": _share(self.free, np.mean),
+            "free_worst": _share(self.free, np.min),
+            "fed_mean": _share(self.fed, np.mean),
+            "fed_worst": _share(self.fed, np.min),
+            "fed_frames": len(self.fed),
+        }
+
+
+def latency_of(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Percentiles (linear between the nearest ranks), mean and extremes."""
+    times = np.asarray(milliseconds, np.float64)
+    found = {f"p{percent}": float(np.percentile(times, percent)) for percent in (50, 95, 99)}
+    return found | {"mean": float(times.mean()), "min": float(times.min()), "max": float(times.max())}
+
+
+def rounded(value: float) -> float | None:
+    """Four significant digits; None for what is not known."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def baselines(measurements: Sequence[Measurement]) -> Mapping[tuple[str, int], Measurement]:
+    """The baseline of every scene."""
+    return {one.variant.scene: one for one in measurements if one.is_baseline}
+
+
+def _share(shares: Sequence[float], combine: Any) -> float | None:
+    return round(float(combine(shares)), 6) if shares else None

@@ -1,0 +1,47 @@
+"""One way to run one bundle, as `vosrt bench` compares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ONNXRUNTIME, TORCH, TORCH_PUBLISHED = "onnxruntime", "torch", "torch-published"
+EXECUTORS = (ONNXRUNTIME, TORCH, TORCH_PUBLISHED)
+BASELINE_ORDER = (TORCH_PUBLISHED, TORCH, ONNXRUNTIME)  # the first of them that runs is the baseline
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A bundle, an executor and a number of objects; each runs in a process of its own.
+
+    Variants of one `scene` do the same work on the same frames, so their speed, memory and labels compare.
+
+    Attributes:
+        bundle: the folder.
+        title: the bundle's name in reports.
+        executor: one of `EXECUTORS`.
+        precision: of the graphs; PyTorch runs in float32.
+        objects: besides the background.
+        threads: of the executor.
+        checkpoint: file with the weights, for PyTorch where they are no stand-ins.
+        device: where it runs.
+    """
+
+    bundle: str
+    title: str
+    executor: str
+    precision: str
+    objects: int
+    threads: int
+    checkpoint: str | None = None
+    device: str = "cpu"
+
+    @property
+    def scene(self) -> tuple[str, int]:
+        """What the variants to compare have in common."""
+        return (self.bundle, self.objects)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
+        return f"{self.title}, {self.executor} {self.precision}, {objects}"

@@ -1,0 +1,91 @@
+"""The measuring side's handle on a variant's process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from types import TracebackType
+from typing import Any
+
+from vosrt.benchmarks.variant import Variant
+from vosrt.benchmarks.variant_server import Startup, serve
+from vosrt.errors import Error
+
+_PATIENCE = 5.0  # seconds that an idle process gets to end by itself
+
+
+class BenchmarkError(Error):
+    """A measured process did not survive."""
+
+
+class VariantProcess:
+    """A started process; leaving the context ends it, whatever it is doing.
+
+    Raises:
+        Error: the variant cannot run.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(variant, theirs), daemon=True)
+        # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()  # so that a process that dies ends the wait for its answer
+        try:
+            self.startup: Startup = self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> VariantProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._connection.close()
+            self._process.join(_PATIENCE)
+        self.close()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Let the process call a method of its `VariantServer` and return what that returns.
+
+        Raises:
+            Error: the method raised it, or the process died.
+        """
+        try:
+            self._connection.send((method, arguments))
+        except BrokenPipeError:
+            raise self._death() from None
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process now."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.join()
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            raise self._death() from None
+        if isinstance(answer, Error):
+            raise answer
+        return answer
+
+    def _death(self) -> BenchmarkError:
+        self._process.join(_PATIENCE)
+        code = self._process.exitcode
+        killed = code is not None and code < 0
+        return BenchmarkError(
+            f"the process of {self.variant.name} ended with status {code}",
+            cure="free memory, or compare fewer variants at once" if killed else "see its message above",
+        )

@@ -1,0 +1,111 @@
+"""The measured side of a benchmark: one variant in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.benchmarks.process_memory import peak_memory, resident_memory
+from vosrt.benchmarks.variant import ONNXRUNTIME, Variant
+from vosrt.errors import Error
+
+if TYPE_CHECKING:
+    from vosrt.stream import Stream
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Seconds until a variant could take its first frame."""
+
+    imports: float  # the executor's packages, after Python and NumPy
+    opening: float  # bundle verified and loaded, or network built and weights loaded
+
+
+@dataclass(frozen=True)
+class Step:
+    """One frame: wall time of `Stream.step`, times by graph role, and what came out."""
+
+    milliseconds: float
+    stages: Mapping[str, float]
+    labels: NDArray[np.uint8]  # [H, W]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of the process, in MiB; NaN where the system does not tell."""
+
+    before_opening: float  # resident, with the executor's packages imported
+    peak: float  # largest resident size since the process started
+
+
+class VariantServer:
+    """A stream of one variant; every public method answers one request of the measuring process."""
+
+    def __init__(self, variant: Variant) -> None:
+        started = time.perf_counter()
+        _import_packages(variant)
+        imported = time.perf_counter()
+        self._before_opening = resident_memory()
+        self._stream = _open_stream(variant)
+        self.startup = Startup(imported - started, time.perf_counter() - imported)
+
+    def step(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Step:
+        """Segment the next frame."""
+        started = time.perf_counter()
+        result = self._stream.step(frame, mask)
+        milliseconds = (time.perf_counter() - started) * 1e3
+        stages = {role: value for role, value in result.timings.items() if role != "total"}
+        return Step(milliseconds, stages, result.labels)
+
+    def reset(self) -> None:
+        """Forget all frames and objects."""
+        self._stream.reset()
+
+    def memory(self) -> Memory:
+        """What the process has taken so far."""
+        return Memory(self._before_opening, peak_memory())
+
+
+def serve(variant: Variant, connection: Connection) -> None:
+    """Body of the process: answer requests until the other end closes.
+
+    A request is a method's name and its arguments; the answer is what the method returns. The first answer,
+    to no request, is the start-up. A mistake of the user's is an answer too.
+    """
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the measuring process has gone
+        try:
+            server = VariantServer(variant)
+            connection.send(server.startup)
+            while True:
+                method, arguments = connection.recv()
+                connection.send(getattr(server, method)(*arguments))
+        except Error as error:
+            connection.send(error)
+
+
+def _import_packages(variant: Variant) -> None:
+    if variant.executor == ONNXRUNTIME:
+        import vosrt.segmenter
+
+        with contextlib.suppress(ImportError):  # opening says what to install
+            import onnxruntime  # noqa: F401
+    else:
+        import vosrt.benchmarks.torch_stream  # noqa: F401
+
+
+def _open_stream(variant: Variant) -> Stream:
+    if variant.executor == ONNXRUNTIME:
+        from vosrt.segmenter import Segmenter
+
+        options: dict[str, Any] = {"precision": variant.precision, "threads": variant.threads}
+        return Segmenter(variant.bundle, **options).stream()
+    from vosrt.benchmarks.torch_stream import open_torch_stream
+
+    return open_torch_stream(variant)

@@ -1,0 +1,248 @@
+"""`vosrt bench` end to end, in real processes: what it reports, what it refuses, what it leaves behind."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt.benchmarks import bench
+
+pytestmark = pytest.mark.xdist_group("demo")  # one export
+
+RUN_FIELDS = {
+    "bundle": str,
+    "executor": str,
+    "device": str,
+    "precision": str,
+    "size": list,
+    "objects": int,
+    "threads": int,
+    "fps": float,
+    "latency_ms": dict,
+    "stages": dict,
+    "peak_rss_mb": float,
+    "peak_rss_above_opening_mb": float,
+    "startup_s": dict,
+    "frames": int,
+    "warm_up": int,
+    "baseline": str | None,
+    "ratio_to_baseline": dict | None,
+    "equal_labels": dict | None,
+}
+ENVIRONMENT = {
+    "cpu",
+    "cores",
+    "logical_cores",
+    "memory_gb",
+    "os",
+    "python",
+    "vosrt",
+    "threads",
+    "load_average",
+}
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return str(write_colour_bundle(tmp_path_factory.mktemp("toy") / "colour"))
+
+
+def run_bench(tmp_path, *arguments):
+    """The document that a successful run writes."""
+    file = tmp_path / "bench.json"
+    small = ["--size", "64x97", "--frames", "3", "--warm-up", "1", "--rounds", "2", "--threads", "1"]
+    assert bench.main([*small, "--json", str(file), *arguments]) == 0
+    return json.loads(file.read_text())
+
+
+def error_of(capsys, *arguments):
+    assert bench.main([*arguments]) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error.splitlines()[-1]
+
+
+def processes_of_group(group):
+    """Whether any process of a process group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def check_run(run):
+    assert run.keys() == RUN_FIELDS.keys()
+    for name, kind in RUN_FIELDS.items():
+        assert isinstance(run[name], kind), name
+    latency = run["latency_ms"]
+    assert latency.keys() == {"p50", "p95", "p99", "mean", "min", "max"}
+    assert 0 < latency["min"] <= latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
+    assert math.isclose(run["fps"], 1e3 / latency["mean"], rel_tol=1e-2)
+    assert {"encode", "segment"} <= run["stages"].keys()
+    assert run["startup_s"].keys() == {"import", "open", "first_mask"}
+    assert min(run["startup_s"].values()) >= 0
+    assert 0 <= run["peak_rss_above_opening_mb"] < run["peak_rss_mb"]
+
+
+def test_a_run_reports_every_field_and_prints_a_table(tmp_path, capsys, toy):
+    document = run_bench(tmp_path, toy, "--objects", "1,2")
+    assert document.keys() == {"runs", "environment"}
+    assert document["environment"].keys() >= ENVIRONMENT | {"onnxruntime", "numpy"}
+    assert [run["objects"] for run in document["runs"]] == [1, 2]
+    for run in document["runs"]:
+        check_run(run)
+        assert (run["bundle"], run["executor"]) == ("colour", "onnxruntime")
+        assert (run["size"], run["frames"], run["warm_up"], run["threads"]) == ([64, 97], 3, 1, 1)
+        assert run["baseline"] is run["ratio_to_baseline"] is run["equal_labels"] is None
+    out = capsys.readouterr().out
+    assert "3 timed frames after 1 warm-up frames, in 2 rounds" in out
+    assert "p50 ms" in out
+    assert out.count("baseline") == 2
+    assert "load average" in out
+
+
+def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, demo_folder):
+    document = run_bench(
+        tmp_path, str(demo_folder / "bundle"), "--executors", "onnxruntime,torch,torch-published"
+    )
+    runs = {run["executor"]: run for run in document["runs"]}
+    assert list(runs) == ["torch-published", "torch", "onnxruntime"]
+    assert runs["torch-published"]["baseline"] is None
+    for name in ("torch", "onnxruntime"):
+        check_run(runs[name])
+        assert runs[name]["baseline"] == "bundle, torch-published float32, 1 object"
+        assert runs[name]["ratio_to_baseline"].keys() == {"speed", "peak_rss", "peak_rss_above_opening"}
+        equal = runs[name]["equal_labels"]
+        assert equal["fed_frames"] == 3
+        assert 0.999 < equal["fed_worst"] <= equal["fed_mean"] <= 1
+        assert 0.99 < equal["free_worst"] <= equal["free_mean"] <= 1
+    assert "torch" in document["environment"]
+    assert " x" in capsys.readouterr().out
+
+
+def test_a_video_and_its_mask_are_measured(tmp_path, demo_folder):
+    file = tmp_path / "bench.json"
+    source = ["--source", str(demo_folder / "clip.mp4"), "--mask", str(demo_folder / "first_mask.png")]
+    line = [str(demo_folder / "bundle"), *source, "--frames", "2", "--warm-up", "0", "--json", str(file)]
+    assert bench.main(line) == 0
+    (run,) = json.loads(file.read_text())["runs"]
+    assert (run["size"], run["objects"], run["frames"]) == ([240, 426], 2, 2)
+
+
+def test_two_folders_of_one_name_are_told_apart(tmp_path):
+    folders = [str(write_colour_bundle(tmp_path / name / "same")) for name in ("one", "two")]
+    document = run_bench(tmp_path, *folders)
+    assert [run["bundle"] for run in document["runs"]] == folders
+
+
+def test_without_a_bundle_it_says_how_to_make_one(capsys):
+    error = error_of(capsys)
+    assert "no default one ships yet" in error
+    assert "vosrt export --model cfbi-lite --stand-in" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--precision", "float16"], "precision: got 'float16'; allowed: float32"),
+        (["--source", "clip.mp4"], "--source and --mask belong together"),
+        (["--source", "clip.mp4", "--mask", "mask.png"], "mask.png is not there"),
+        (["--json", "no/such/folder/file.json"], "--json: got 'no/such/folder/file.json'"),
+        (["--size", "64x64", "--objects", "200"], "--objects: got 200; choose fewer"),
+    ],
+)
+def test_mistakes_are_explained(capsys, toy, arguments, message):
+    assert message in error_of(capsys, toy, *arguments)
+
+
+def test_a_clip_that_does_not_fit_is_explained(capsys, toy, demo_folder):
+    source = ["--source", str(demo_folder / "clip.mp4"), "--mask", str(demo_folder / "first_mask.png")]
+    assert "holds 24 frames, and 103 are needed" in error_of(capsys, toy, *source, "--frames", "100")
+    assert "at most 2, as --mask holds" in error_of(capsys, toy, *source, "--objects", "3")
+    assert "--size is of generated frames" in error_of(capsys, toy, *source, "--size", "64x64")
+
+
+def test_limits_of_a_fixed_bundle_are_explained(tmp_path, capsys):
+    folder = str(write_colour_bundle(tmp_path / "fixed", objects=2, frame_size=(64, 80)))
+    assert "takes frames of 64x80 only: got '96x96'" in error_of(capsys, folder, "--size", "96x96")
+    assert "--objects: got 3; allowed: at most 2" in error_of(capsys, folder, "--objects", "1,3")
+    assert run_bench(tmp_path, folder, "--size", "64x80", "--objects", "2")["runs"][0]["size"] == [64, 80]
+
+
+@pytest.mark.parametrize("option", [["--executors", "tensorflow"], ["--size", "large"], ["--objects", "0"]])
+def test_values_that_are_not_known_are_refused(capsys, option):
+    with pytest.raises(SystemExit) as stop:
+        bench.main(["bundle", *option])
+    assert stop.value.code == 2
+    assert "allowed" in capsys.readouterr().err
+
+
+def test_a_bundle_that_does_not_say_how_it_was_built_has_no_torch_baseline(capsys, toy):
+    error = error_of(capsys, toy, "--size", "64x64", "--executors", "onnxruntime,torch")
+    assert "the bundle's options name no model and backbone" in error
+
+
+def test_weights_must_be_those_of_the_bundle(tmp_path, capsys, demo_folder):
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    for file in (demo_folder / "bundle").iterdir():
+        (trained / file.name).write_bytes(file.read_bytes())
+    document = json.loads((trained / "bundle.json").read_text())
+    document["source"] = {"file": "weights.pth", "sha256": "ab" * 32, "stand_in": False}
+    (trained / "bundle.json").write_text(json.dumps(document))
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"other weights")
+    for checkpoints in ([], ["--checkpoint", str(other)]):
+        error = error_of(capsys, str(trained), "--executors", "torch", *checkpoints)
+        assert "PyTorch needs the weights of cfbi-lite" in error
+        assert f"weights.pth, sha256 {'ab' * 32}" in error
+    error = error_of(
+        capsys, str(trained), "--executors", "torch", "--checkpoint", str(tmp_path / "absent.pth")
+    )
+    assert "no checkpoint at" in error
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_no_process(tmp_path, toy, stop):
+    command = [sys.executable, "-m", "vosrt.benchmarks.bench", toy, "--frames", "100000", "--size", "64x64"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for line in process.stderr:
+            if line.startswith("round"):
+                break
+        if stop == signal.SIGINT:
+            os.killpg(process.pid, stop)  # as a terminal does
+        else:
+            process.send_signal(stop)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == (130 if stop == signal.SIGINT else 143)
+    assert "Traceback" not in error
+    deadline = time.monotonic() + 10  # the helper process of the interpreter ends by itself
+    while processes_of_group(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not processes_of_group(process.pid)
+
+
+def test_a_run_needs_no_torch(tmp_path, toy):
+    bar = "import sys\nfor name in ('torch', 'onnx', 'onnxscript'): sys.modules[name] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(bar)  # reaches the measured process too
+    command = [sys.executable, "-m", "vosrt.benchmarks.bench", toy, "--size", "64x64", "--frames", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def run(*arguments):
+        line = [*command, *arguments]
+        return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    result = run()
+    assert result.returncode == 0, result.stderr
+    result = run("--executors", "torch")
+    assert result.returncode == 2
+    assert "the PyTorch baseline needs torch, onnx, onnxscript; run  pip install" in result.stderr

@@ -1,0 +1,82 @@
+"""Order of the turns, the clip, statistics, and processes that die."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt.benchmarks.bench_clip import BenchClip, generated_clip
+from vosrt.benchmarks.bench_run import MOST_FED_FRAMES, Turns
+from vosrt.benchmarks.measurement import Measurement, latency_of, rounded
+from vosrt.benchmarks.variant import Variant
+from vosrt.benchmarks.variant_process import BenchmarkError, VariantProcess
+from vosrt.benchmarks.variant_server import Memory, Startup, Step
+from vosrt.errors import InputError
+
+
+def variant_of(bundle, executor="onnxruntime"):
+    return Variant(str(bundle), "title", executor, "float32", objects=1, threads=1)
+
+
+@pytest.mark.parametrize(("warm_up", "frames", "rounds"), [(0, 1, 1), (2, 7, 3), (1, 3, 10), (3, 20, 20)])
+def test_every_timed_frame_comes_once_and_in_order(warm_up, frames, rounds):
+    turns = Turns(warm_up, frames, rounds)
+    parts = turns.round_frames()
+    assert [0, *turns.warm_up_frames(), *(index for part in parts for index in part)] == list(
+        range(turns.length)
+    )
+    assert len(parts) == min(rounds, frames)
+    fed = turns.fed_frames()
+    assert len(fed) == min(MOST_FED_FRAMES, frames)
+    assert set(fed) <= set(range(1 + warm_up, turns.length))
+
+
+def test_a_clip_is_played_to_and_fro():
+    frames = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1)
+    clip = BenchClip(frames, np.zeros((1, 1), np.uint8))
+    assert [int(clip.frame(index).item()) for index in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert BenchClip(frames[:1], clip.mask).frame(5).item() == 0
+
+
+def test_every_object_of_a_generated_clip_is_visible():
+    for objects in (1, 3, 6):
+        clip = generated_clip((96, 128), objects, frames=2)
+        assert np.unique(clip.mask).tolist() == list(range(objects + 1))
+        assert clip.frames.shape == (2, 96, 128, 3)
+
+
+def test_statistics_are_those_of_the_timed_frames():
+    latency = latency_of([4.0, 1.0, 3.0, 2.0])
+    assert latency == pytest.approx(
+        {"p50": 2.5, "p95": 3.85, "p99": 3.97, "mean": 2.5, "min": 1.0, "max": 4.0}
+    )
+    assert rounded(123456.0) == 123500.0
+    assert rounded(float("nan")) is None
+
+
+def test_ratios_say_how_many_times_as_fast_and_which_share_of_the_memory():
+    labels = np.zeros((2, 2), np.uint8)
+    slow = Measurement(variant_of("bundle"), Startup(0, 0), memory=Memory(100, 500), is_baseline=True)
+    fast = Measurement(variant_of("bundle"), Startup(0, 0), memory=Memory(50, 150), free=[1.0, 0.5])
+    slow.add(Step(100.0, {"encode": 30.0}, labels))
+    fast.add(Step(20.0, {"encode": 10.0}, labels))
+    assert fast.ratios(slow) == {"speed": 5.0, "peak_rss": 0.3, "peak_rss_above_opening": 0.25}
+    equal = fast.equal_labels()
+    assert (equal["free_mean"], equal["free_worst"], equal["fed_mean"]) == (0.75, 0.5, None)
+
+
+def test_a_process_that_is_killed_is_an_error_that_names_it(tmp_path):
+    bundle = write_colour_bundle(tmp_path / "colour")
+    with VariantProcess(variant_of(bundle)) as process:
+        (child,) = multiprocessing.active_children()
+        child.kill()
+        with pytest.raises(BenchmarkError, match=r"of title, .* ended with status -9; free memory"):
+            process.call("memory")
+    assert multiprocessing.active_children() == []
+
+
+def test_a_variant_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path):
+    with pytest.raises(InputError):
+        VariantProcess(Variant(str(write_colour_bundle(tmp_path / "a")), "a", "onnxruntime", "float32", 1, 0))
+    assert multiprocessing.active_children() == []

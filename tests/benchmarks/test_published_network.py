@@ -1,0 +1,57 @@
+"""The baseline computes the same network: another formulation, not another result."""
+
+import numpy as np
+import pytest
+import torch
+
+from vosrt.benchmarks.published_network import PublishedExecutor
+from vosrt.export.parity_clip import make_clip
+from vosrt.export.torch_executor import TorchExecutor
+from vosrt.models import build_network, load_stand_in_weights, matching_maps
+
+SIZE, NETWORK_SIZE = (90, 131), (97, 129)
+
+
+def run_roles(executor, frames, mask):
+    """Outputs of encode and segment for the second frame, with the mask on the first."""
+    network = executor.network
+    values = {"step.labels": mask.astype(np.int32), "rows": np.arange(3, dtype=np.int32)}
+    values["size"] = np.array(NETWORK_SIZE)
+
+    def run(role):
+        inputs = {name: values[spec.source] for name, spec in network.graphs()[role].inputs.items()}
+        outputs = executor.run(role, inputs | {"size": values["size"]})
+        values.update({f"{role}.{name}": output for name, output in outputs.items()})
+        return outputs
+
+    values["frame"] = frames[:1]
+    run("encode")
+    run("reference")
+    for entry, state in network.state().items():
+        for name, tensor in state["tensors"].items():
+            values[f"state.{entry}.{name}"] = values[tensor["from"]]
+    values["frame"] = frames[1:]
+    return run("encode") | run("segment")
+
+
+@pytest.mark.parametrize("model", ["cfbi", "cfbi_plus", "cfbi-lite"])
+def test_the_published_formulation_gives_the_same_probabilities(model):
+    network = build_network(model, "mobilenetv2" if model == "cfbi" else None)
+    load_stand_in_weights(network)
+    frames, masks = make_clip(2, *SIZE, 2)
+    expected = run_roles(TorchExecutor(network), frames, masks[0])
+    found = run_roles(PublishedExecutor(network), frames, masks[0])
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        tolerance = 2e-3 if name == "probabilities" else 1e-3
+        torch.testing.assert_close(
+            torch.from_numpy(found[name]), torch.from_numpy(value), atol=tolerance, rtol=1e-3
+        )
+
+
+def test_the_models_are_as_before_after_a_published_run():
+    own = matching_maps.global_matching
+    executor = PublishedExecutor(build_network("cfbi-lite"))
+    with pytest.raises(KeyError):
+        executor.run("segment", {})
+    assert matching_maps.global_matching is own
