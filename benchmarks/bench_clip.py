@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from vosrt.errors import InputError
 from vosrt.export.parity_clip import make_clip
 from vosrt.label_map import read_label_map
+from vosrt.sources.open_source import open_source
 from vosrt.user_input import VOID
-from vosrt.video_reader import open_source
 
 DISTINCT_FRAMES = 16  # of a generated clip; its objects would drift out of more
 _SEEDS = range(64)

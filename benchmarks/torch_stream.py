@@ -54,4 +54,4 @@ def _stream(manifest: Manifest, network: VosNetwork, executor: str) -> Stream:
     """The one place where a stream is put on a PyTorch executor."""
     frame = manifest.frame_size
     size = manifest.input.resize.network_size(*frame) if frame else None
-    return Stream(manifest, _EXECUTORS[executor](network, network_size=size))
+    return Stream.of_bundle(manifest, _EXECUTORS[executor](network, network_size=size))

@@ -155,7 +155,6 @@ def test_without_a_bundle_it_says_how_to_make_one(capsys):
         (["--source", "clip.mp4"], "--source and --mask belong together"),
         (["--source", "clip.mp4", "--mask", "mask.png"], "mask.png is not there"),
         (["--json", "no/such/folder/file.json"], "--json: got 'no/such/folder/file.json'"),
-        (["--size", "64x64", "--objects", "200"], "--objects: got 200; choose fewer"),
     ],
 )
 def test_mistakes_are_explained(capsys, toy, arguments, message):
