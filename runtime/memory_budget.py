@@ -12,13 +12,14 @@ from vosrt.errors import InputError
 from vosrt.manifest_graph import Graph
 
 ROW_DIMENSIONS = ("rows", "objects")
-MOST_BYTES = 2 << 30  # more at a time gains no speed
+MOST_BYTES = 1 << 30  # more at a time gains no speed
+OVERHEAD = 3  # ONNX Runtime's arena grows to about so many times what the values of a graph need
 _SHARE = 4  # of the memory that is free now
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def default_limit() -> int:
-    """Bytes that a frame's graphs may take: a quarter of what is free, and at most 2 GiB."""
+    """Bytes that a frame's graphs may take: a quarter of what is free, and at most 1 GiB."""
     free = available_memory()
     return MOST_BYTES if free is None else min(MOST_BYTES, free // _SHARE)
 
@@ -88,7 +89,7 @@ def row_parts(
                 cure="give fewer objects or smaller frames, or raise memory_limit (--memory-limit)",
             )
         if splits and graph.memory.row:
-            fitting = (limit / pixels - graph.memory.fixed) / graph.memory.row
+            fitting = (limit / pixels / OVERHEAD - graph.memory.fixed) / graph.memory.row
             largest = max(1, min(rows, int(fitting)))
     count = -(-rows // largest)
     edges = [rows * index // count for index in range(count + 1)]
@@ -96,8 +97,10 @@ def row_parts(
 
 
 def estimate(graph: Graph, rows: int, pixels: int) -> float:
-    """Bytes that a graph needs while it runs; 0 where the manifest does not tell."""
-    return 0.0 if graph.memory is None else pixels * (graph.memory.fixed + rows * graph.memory.row)
+    """Bytes that a graph takes while it runs; 0 where the manifest does not tell."""
+    if graph.memory is None:
+        return 0.0
+    return OVERHEAD * pixels * (graph.memory.fixed + rows * graph.memory.row)
 
 
 def can_split(graphs: Mapping[str, Graph]) -> bool:

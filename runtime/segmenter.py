@@ -33,7 +33,7 @@ class Segmenter:
         device: "cpu", or "auto" for the fastest there is.
         threads: threads per graph; None means one per physical core.
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
-            objects are computed in parts that fit. None for a quarter of what is free, at most 2 GiB.
+            objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB.
         lost: when an object counts as lost.
         profile: a folder for the executor's profiles; None for no profile.
 

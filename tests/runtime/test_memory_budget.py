@@ -30,13 +30,13 @@ def parts(memory: dict[str, float] | None, rows: int, limit: int, **options) -> 
 
 
 def test_rows_that_fit_are_computed_at_once():
-    assert parts({"fixed": 10, "row": 100}, 3, 310_000) == [(0, 3)]
+    assert parts({"fixed": 10, "row": 100}, 3, 930_000) == [(0, 3)]
 
 
 def test_rows_that_do_not_fit_are_computed_in_equal_parts():
-    assert parts({"fixed": 10, "row": 100}, 45, 1_610_000) == [(0, 15), (15, 30), (30, 45)]
-    assert parts({"fixed": 10, "row": 100}, 7, 310_000) == [(0, 2), (2, 4), (4, 7)]
-    assert parts({"fixed": 0, "row": 100}, 3, 100_000) == [(0, 1), (1, 2), (2, 3)]
+    assert parts({"fixed": 10, "row": 100}, 45, 4_830_000) == [(0, 15), (15, 30), (30, 45)]
+    assert parts({"fixed": 10, "row": 100}, 7, 930_000) == [(0, 2), (2, 4), (4, 7)]
+    assert parts({"fixed": 0, "row": 100}, 3, 300_000) == [(0, 1), (1, 2), (2, 3)]
 
 
 def test_unknown_memory_is_taken_at_once():
@@ -45,7 +45,7 @@ def test_unknown_memory_is_taken_at_once():
 
 @pytest.mark.parametrize("options", [{}, {"finish": False}, {"declared": 45}])
 def test_too_little_for_what_cannot_be_split_is_an_error_before_anything_is_taken(options):
-    limit = 90_000 if not options else 1_000_000
+    limit = 270_000 if not options else 3_000_000
     with pytest.raises(InputError, match="44 objects on 1000 pixels need about") as caught:
         parts({"fixed": 0, "row": 100}, 45, limit, **options)
     assert "--memory-limit" in caught.value.cure
@@ -79,4 +79,4 @@ def test_other_texts_are_refused(text):
 def test_default_limit_is_a_share_of_what_is_free():
     free = available_memory()
     assert free is None or free > 1 << 20
-    assert 0 < default_limit() <= 2 << 30
+    assert 0 < default_limit() <= 1 << 30
