@@ -212,7 +212,6 @@ class ReferenceBank:
 
 
 def _dropped(slots: tuple[ReferenceSlot, ...], place: int) -> str:
-    return (
-        f"the reference bank is full ({len(slots)} frames): frame {slots[place].frame_index} is dropped, "
-        f"its objects {sorted(slots[place].given)} have others"
-    )
+    slot = slots[place]
+    why = f"its objects {sorted(slot.given)} have others" if slot.given else "its objects are removed"
+    return f"the reference bank is full ({len(slots)} frames): frame {slot.frame_index} is dropped, {why}"
