@@ -31,7 +31,8 @@ from vosrt.benchmarks.published_matching import (
     published_global_matching,
     published_local_matching,
 )
-from vosrt.executor import Value
+from vosrt.device import Array
+from vosrt.executor import Take
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.models import cfbi_lite, cfbi_plus, deeplab, ensembler, matching_maps, matching_network
 from vosrt.models.instance_vectors import EPSILON, row_masks
@@ -44,10 +45,10 @@ class PublishedExecutor(TorchExecutor):
     While a role runs, functions of the model modules are exchanged: one thread at a time.
     """
 
-    def run(self, role: str, inputs: Mapping[str, Value]) -> dict[str, Value]:
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run one role on named inputs; see `vosrt.executor.Executor`."""
         with _exchanged(_FUNCTIONS):
-            return super().run(role, inputs)
+            return super().run(role, inputs, take)
 
 
 def published_instance_vectors(
