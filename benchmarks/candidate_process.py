@@ -30,12 +30,13 @@ class CandidateProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(candidate, theirs), daemon=True)
-        # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it. What is
+        # ignored stays so in a new process (a blocked signal would not: its resource tracker unblocks it).
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.signal(signal.SIGINT, before)
         theirs.close()  # so that a process that dies ends the wait for its answer
         try:
             self.startup: Startup = self._answer()
