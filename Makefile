@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-full lint install clean
 
-demo: install  ## export a small network, stream a rendered clip, say where to look
-	$(BIN)/python -m vosrt.benchmarks.demo --output out/demo
+demo: install  ## export a small network, stream a generated scene, say where to look
+	$(BIN)/vosrt demo --output out/demo
 
 test: lint  ## style, types and tests: at most ten minutes on two cores
 	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup

@@ -1,8 +1,8 @@
 """`vosrt bench`: speed, memory and labels of bundles, beside PyTorch in the same run.
 
-Every variant (bundle, executor, precision, number of objects) runs in a process of its own, and the variants
-take turns, so that a slow moment of the machine hits all of them. Timed is `Stream.step`, from a frame in
-memory to its label map; reading and writing video are not part of it.
+Every candidate (bundle, executor, precision, number of objects) runs in a process of its own, and they take
+turns, so that a slow moment of the machine hits all of them. Timed is `Stream.step`, from a frame in memory
+to its label map; reading and writing video are not part of it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 from vosrt.benchmarks.bench_plan import BenchPlan
 from vosrt.benchmarks.bench_run import BenchRun
+from vosrt.benchmarks.candidate import EXECUTORS, ONNXRUNTIME
 from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.measurement import Measurement, baselines
 from vosrt.benchmarks.measurement_table import print_table, stage_lines
 from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
-from vosrt.benchmarks.variant import EXECUTORS, ONNXRUNTIME
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = BenchPlan.of(arguments)
     facts = environment(plan.threads)
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
-    measurements = BenchRun(plan.variants, plan.clips, plan.turns, _Progress()).run()
+    measurements = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress()).run()
     print_table(measurements)
     print("\n".join(stage_lines(measurements)))
     if arguments.json is not None:
@@ -76,7 +76,7 @@ def document(plan: BenchPlan, measurements: Sequence[Measurement], facts: dict[s
     """What `--json` writes."""
     base = baselines(measurements)
     runs = [
-        one.to_json(base[one.variant.scene], size=plan.size, warm_up=plan.turns.warm_up)
+        one.to_json(base[one.candidate.scene], size=plan.size, warm_up=plan.turns.warm_up)
         for one in measurements
     ]
     return {"runs": runs, "environment": facts}
@@ -126,10 +126,14 @@ def _parser() -> argparse.ArgumentParser:
         "--warm-up", type=whole_number(0, 1000), default=2, metavar="N", help="frames before them (2)"
     )
     clip.add_argument(
-        "--rounds", type=whole_number(1, 100_000), default=10, metavar="N", help="turns of each variant (10)"
+        "--rounds",
+        type=whole_number(1, 100_000),
+        default=10,
+        metavar="N",
+        help="turns of each candidate (10)",
     )
-    variants = parser.add_argument_group("variants")
-    variants.add_argument(
+    candidates = parser.add_argument_group("candidates")
+    candidates.add_argument(
         "--executors",
         type=names_of(EXECUTORS),
         default=(ONNXRUNTIME,),
@@ -137,17 +141,17 @@ def _parser() -> argparse.ArgumentParser:
         help="onnxruntime, torch (with this project's operators), torch-published (as published); the last "
         "of these that is given is the baseline (onnxruntime)",
     )
-    variants.add_argument(
+    candidates.add_argument(
         "--precision",
         type=lambda text: tuple(dict.fromkeys(text.split(","))),
         default=(),
         metavar="LIST",
         help="of the bundles' graphs (the first there is)",
     )
-    variants.add_argument(
+    candidates.add_argument(
         "--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="of every executor (one per core)"
     )
-    variants.add_argument(
+    candidates.add_argument(
         "--checkpoint",
         action="append",
         default=[],

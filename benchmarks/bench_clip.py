@@ -1,4 +1,4 @@
-"""The frames that every variant of a benchmark sees."""
+"""The frames that every candidate of a benchmark sees."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
-from vosrt.export.parity_clip import make_clip
 from vosrt.label_map import read_label_map
 from vosrt.sources.open_source import open_source
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.user_input import VOID
 
-DISTINCT_FRAMES = 16  # of a generated clip; its objects would drift out of more
-_SEEDS = range(64)
+DISTINCT_FRAMES = 32  # of a generated clip; in more of them objects would leave the frame
 
 
 @dataclass(frozen=True)
@@ -33,24 +32,18 @@ class BenchClip:
 
 
 def generated_clip(size: tuple[int, int], objects: int, *, frames: int) -> BenchClip:
-    """A clip of drifting ellipses, all of them visible in its first frame.
+    """The runtime's test pattern, all of its objects in view on the first frame.
 
     Args:
         size: height and width.
-        objects: how many ellipses.
+        objects: how many.
         frames: how many will be asked for; beyond `DISTINCT_FRAMES` they repeat.
-
-    Raises:
-        InputError: so many objects do not fit into a frame of this size.
     """
-    for seed in _SEEDS:
-        _, first = make_clip(1, *size, objects, seed=seed)
-        if len(np.unique(first)) == objects + 1:
-            clip, masks = make_clip(min(frames, DISTINCT_FRAMES), *size, objects, seed=seed)
-            return BenchClip(clip, masks[0])
-    raise InputError(
-        "--objects", value=objects, cure=f"choose fewer: they hide each other in a {size[0]}x{size[1]} frame"
-    )
+    height, width = size
+    settings = PatternSettings(height, width, objects, frames=min(frames, DISTINCT_FRAMES))
+    pattern = list(TestPattern(settings))
+    assert pattern[0].truth is not None
+    return BenchClip(np.stack([frame.image for frame in pattern]), pattern[0].truth)
 
 
 def read_clip(source: str, mask: str, *, frames: int) -> BenchClip:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
 from vosrt.benchmarks.bench_run import Scene, Turns
+from vosrt.benchmarks.candidate import BASELINE_ORDER, ONNXRUNTIME, Candidate
 from vosrt.benchmarks.environment import default_threads
 from vosrt.benchmarks.required_packages import require_packages
-from vosrt.benchmarks.variant import BASELINE_ORDER, ONNXRUNTIME, Variant
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
 from vosrt.manifest import Manifest, sha256_of_file
@@ -21,9 +21,9 @@ DEFAULT_SIZE = (480, 854)
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Variants in the order in which they take turns, each scene's baseline first, and what they see."""
+    """Candidates in the order in which they take turns, each scene's baseline first, and what they see."""
 
-    variants: tuple[Variant, ...]
+    candidates: tuple[Candidate, ...]
     clips: Mapping[Scene, BenchClip]
     turns: Turns
     size: tuple[int, int]
@@ -45,27 +45,27 @@ class BenchPlan:
         clips = _clips(arguments, list(manifests.values()), turns.length)
         threads = arguments.threads or default_threads()
         titles = _titles(list(bundles))
-        variants: list[Variant] = []
+        candidates: list[Candidate] = []
         for name, bundle in bundles.items():
             checkpoint = _checkpoint(bundle.manifest, arguments.checkpoint, executors)
             precisions = arguments.precision or bundle.precisions[:1]
             for precision in precisions:
                 bundle.graph_path("encode", precision=precision)  # says which there are
-            variants += [
-                Variant(name, titles[name], executor, precision, objects, threads, checkpoint)
+            candidates += [
+                Candidate(name, titles[name], executor, precision, objects, threads, checkpoint)
                 for objects in clips
                 for executor in executors
                 for precision in (precisions if executor == ONNXRUNTIME else ("float32",))
             ]
         size = next(iter(clips.values())).mask.shape
-        scenes = {variant.scene: clips[variant.objects] for variant in variants}
-        return cls(tuple(variants), scenes, turns, (size[0], size[1]), threads)
+        scenes = {candidate.scene: clips[candidate.objects] for candidate in candidates}
+        return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads)
 
     def summary(self) -> str:
         """What is timed, for people."""
         height, width = self.size
         return (
-            f"{len(self.variants)} variants, frames of {height}x{width}: "
+            f"{len(self.candidates)} candidates, frames of {height}x{width}: "
             f"{self.turns.frames} timed frames after {self.turns.warm_up} warm-up frames, "
             f"in {len(self.turns.round_frames())} rounds.\n"
             "Timed: Stream.step, from a frame in memory to its label map. Peak: of the whole process, "

@@ -1,4 +1,4 @@
-"""Runs variants against each other: every one in its process, all of them taking turns."""
+"""Runs candidates against each other: every one in its process, all of them taking turns."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.benchmarks.bench_clip import BenchClip
+from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate_process import CandidateProcess
+from vosrt.benchmarks.candidate_server import Step
 from vosrt.benchmarks.measurement import Measurement
-from vosrt.benchmarks.variant import Variant
-from vosrt.benchmarks.variant_process import VariantProcess
-from vosrt.benchmarks.variant_server import Step
 
 MOST_FED_FRAMES = 4
 
@@ -54,68 +54,68 @@ class BenchRun:
     """One comparison. In each turn the baseline of a scene goes first, so that the others find its labels.
 
     Attributes:
-        variants: scene by scene, each scene's baseline first.
-        clips: what the variants of a scene see.
+        candidates: scene by scene, each scene's baseline first.
+        clips: what the candidates of a scene see.
         turns: order of the frames.
         progress: told what happens, in words.
     """
 
-    variants: Sequence[Variant]
+    candidates: Sequence[Candidate]
     clips: Mapping[Scene, BenchClip]
     turns: Turns
     progress: Progress
-    _measurements: dict[Variant, Measurement] = field(default_factory=dict, init=False)
+    _measurements: dict[Candidate, Measurement] = field(default_factory=dict, init=False)
     _labels: dict[tuple[Scene, int], NDArray[np.uint8]] = field(default_factory=dict, init=False)
 
     def run(self) -> list[Measurement]:
-        """Measure all variants.
+        """Measure all candidates.
 
         Raises:
-            Error: a variant cannot run; then no process is left.
+            Error: a candidate cannot run; then no process is left.
         """
         with ExitStack() as stack:
-            processes = [self._start(variant, stack) for variant in self.variants]
+            processes = [self._start(candidate, stack) for candidate in self.candidates]
             self._warm_up(processes)
             parts = self.turns.round_frames()
             for number, part in enumerate(parts, start=1):
                 for process in processes:
-                    self.progress(f"round {number} of {len(parts)}: {process.variant.name}")
+                    self.progress(f"round {number} of {len(parts)}: {process.candidate.name}")
                     self._time(process, part)
             for process in processes:
-                self._measurements[process.variant].memory = process.call("memory")
-            if len(processes) > len(self.clips):  # some scene has more than one variant
+                self._measurements[process.candidate].memory = process.call("memory")
+            if len(processes) > len(self.clips):  # some scene has more than one candidate
                 self._feed(processes)
-        return [self._measurements[variant] for variant in self.variants]
+        return [self._measurements[candidate] for candidate in self.candidates]
 
-    def _start(self, variant: Variant, stack: ExitStack) -> VariantProcess:
-        self.progress(f"starting {variant.name}")
-        process = stack.enter_context(VariantProcess(variant))
-        is_first = all(variant.scene != started.scene for started in self._measurements)
-        measurement = Measurement(variant, process.startup, is_baseline=is_first)
-        self._measurements[variant] = measurement
-        clip = self.clips[variant.scene]
+    def _start(self, candidate: Candidate, stack: ExitStack) -> CandidateProcess:
+        self.progress(f"starting {candidate.name}")
+        process = stack.enter_context(CandidateProcess(candidate))
+        is_first = all(candidate.scene != started.scene for started in self._measurements)
+        measurement = Measurement(candidate, process.startup, is_baseline=is_first)
+        self._measurements[candidate] = measurement
+        clip = self.clips[candidate.scene]
         measurement.first_mask_ms = process.call("step", clip.frame(0), clip.mask).milliseconds
         return process
 
-    def _warm_up(self, processes: Sequence[VariantProcess]) -> None:
+    def _warm_up(self, processes: Sequence[CandidateProcess]) -> None:
         for process in processes:
-            self.progress(f"warming up {process.variant.name}")
+            self.progress(f"warming up {process.candidate.name}")
             for index in self.turns.warm_up_frames():
                 self._step(process, index)
 
-    def _time(self, process: VariantProcess, frames: Sequence[int]) -> None:
-        """Time some frames of a variant and compare their labels with the baseline's."""
-        measurement = self._measurements[process.variant]
+    def _time(self, process: CandidateProcess, frames: Sequence[int]) -> None:
+        """Time some frames of a candidate and compare their labels with the baseline's."""
+        measurement = self._measurements[process.candidate]
         for index in frames:
             step = self._step(process, index)
             measurement.add(step)
             if not measurement.is_baseline:
-                measurement.free.append(_agreement(step, self._labels[process.variant.scene, index]))
+                measurement.free.append(_agreement(step, self._labels[process.candidate.scene, index]))
 
-    def _step(self, process: VariantProcess, index: int) -> Step:
-        step: Step = process.call("step", self.clips[process.variant.scene].frame(index), None)
-        if self._measurements[process.variant].is_baseline:
-            self._remember(process.variant.scene, index, step.labels)
+    def _step(self, process: CandidateProcess, index: int) -> Step:
+        step: Step = process.call("step", self.clips[process.candidate.scene].frame(index), None)
+        if self._measurements[process.candidate].is_baseline:
+            self._remember(process.candidate.scene, index, step.labels)
         return step
 
     def _remember(self, scene: Scene, index: int, labels: NDArray[np.uint8]) -> None:
@@ -126,12 +126,12 @@ class BenchRun:
             del self._labels[key]
         self._labels[scene, index] = labels
 
-    def _feed(self, processes: Sequence[VariantProcess]) -> None:
+    def _feed(self, processes: Sequence[CandidateProcess]) -> None:
         """Predict single frames anew, each from the frame before it with the baseline's labels as mask."""
         expected: dict[tuple[Scene, int], Step] = {}
         for process in processes:
-            self.progress(f"comparing single frames: {process.variant.name}")
-            scene, measurement = process.variant.scene, self._measurements[process.variant]
+            self.progress(f"comparing single frames: {process.candidate.name}")
+            scene, measurement = process.candidate.scene, self._measurements[process.candidate]
             for index in self.turns.fed_frames():
                 mask = self._labels.get((scene, index - 1), self.clips[scene].mask)
                 if not mask.any():  # the baseline has lost every object

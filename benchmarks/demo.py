@@ -14,7 +14,7 @@ from vosrt.bundle import Bundle
 from vosrt.errors import BundleError, Error, InputError
 from vosrt.manifest import read_manifest
 
-FRAMES, HEIGHT, WIDTH, OBJECTS, RATE = 24, 240, 426, 2, 12
+PATTERN = "test://240x426?objects=2&frames=48&fps=24"  # a generated scene that knows its objects
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def run(output: Path, source: str | None = None, mask: str | None = None) -> int
 
     Args:
         output: folder for everything; made when it is not there.
-        source: video file or folder of images; None for a rendered clip.
+        source: video file or folder of images; None for a generated scene.
         mask: label map of the source's first frame.
 
     Raises:
@@ -41,37 +41,23 @@ def run(output: Path, source: str | None = None, mask: str | None = None) -> int
     from vosrt.cli import main as run_vosrt
 
     if (source is None) != (mask is None):
-        raise InputError("--source and --mask belong together", cure="give both, or none for a rendered clip")
+        raise InputError(
+            "--source and --mask belong together", cure="give both, or none for a generated scene"
+        )
     _make_folder(output)
     bundle = output / "bundle"
     status = _provide_bundle(bundle)
     if status:
         return status
-    if source is None or mask is None:
-        source, mask = render_clip(output)
+    clip = ["--source", PATTERN] if source is None or mask is None else ["--source", source, "--mask", mask]
     overlay, masks = output / "overlay.mp4", output / "masks"
     outputs = ["--out", str(overlay), "--masks", str(masks), "--overwrite"]
-    status = run_vosrt(["stream", str(bundle), "--source", source, "--mask", mask, *outputs])
+    status = run_vosrt(["stream", str(bundle), *clip, *outputs])
     if status == 0:
         print(f"look at {overlay} and {masks}")
         if read_manifest(bundle).source.stand_in:
             print("The weights are stand-ins: this proves the plumbing, not the masks.")
     return status
-
-
-def render_clip(output: Path) -> tuple[str, str]:
-    """Write a clip of drifting ellipses and the mask of its first frame; returns both paths."""
-    from vosrt.export.parity_clip import make_clip
-    from vosrt.label_map import write_label_map
-    from vosrt.video_writer import VideoWriter
-
-    frames, masks = make_clip(FRAMES, HEIGHT, WIDTH, OBJECTS, seed=4)
-    clip, mask = output / "clip.mp4", output / "first_mask.png"
-    with VideoWriter(clip, rate=RATE) as writer:
-        for frame in frames:
-            writer.write(frame)
-    write_label_map(mask, masks[0])
-    return str(clip), str(mask)
 
 
 def _provide_bundle(folder: Path) -> int:
@@ -104,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", default="out/demo", metavar="DIR", help="folder for everything (out/demo)"
     )
     parser.add_argument(
-        "--source", metavar="PATH", help="video or folder of images instead of a rendered clip"
+        "--source", metavar="PATH", help="video or folder of images instead of a generated scene"
     )
     parser.add_argument("--mask", metavar="PNG", help="mask of the source's first frame")
     return parser

@@ -1,4 +1,4 @@
-"""What was measured of one variant, and its relation to the baseline's."""
+"""What was measured of one candidate, and its relation to the baseline's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vosrt.benchmarks.variant import Variant
-from vosrt.benchmarks.variant_server import Memory, Startup, Step
+from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate_server import Memory, Startup, Step
 
 MB_PER_MIB = 1.048576
 _UNKNOWN = Memory(math.nan, math.nan)
@@ -18,7 +18,7 @@ _UNKNOWN = Memory(math.nan, math.nan)
 
 @dataclass
 class Measurement:
-    """Timed frames of a variant; warm-up frames are not among them.
+    """Timed frames of a candidate; warm-up frames are not among them.
 
     Attributes:
         first_mask_ms: the step that took the mask, encode and reference.
@@ -29,7 +29,7 @@ class Measurement:
         is_baseline: whether others are compared with this one.
     """
 
-    variant: Variant
+    candidate: Candidate
     startup: Startup
     first_mask_ms: float = math.nan
     frames: list[float] = field(default_factory=list)
@@ -67,15 +67,15 @@ class Measurement:
 
     def to_json(self, baseline: Measurement, *, size: tuple[int, int], warm_up: int) -> dict[str, Any]:
         """For machines; see the README for the meaning of every field."""
-        variant, alone = self.variant, baseline is self
+        candidate, alone = self.candidate, baseline is self
         return {
-            "bundle": variant.title,
-            "executor": variant.executor,
-            "device": variant.device,
-            "precision": variant.precision,
+            "bundle": candidate.title,
+            "executor": candidate.executor,
+            "device": candidate.device,
+            "precision": candidate.precision,
             "size": list(size),
-            "objects": variant.objects,
-            "threads": variant.threads,
+            "objects": candidate.objects,
+            "threads": candidate.threads,
             "fps": rounded(self.frames_per_second),
             "latency_ms": {name: rounded(value) for name, value in self.latency.items()},
             "stages": {role: rounded(float(np.median(times))) for role, times in self.stages.items()},
@@ -88,7 +88,7 @@ class Measurement:
             },
             "frames": len(self.frames),
             "warm_up": warm_up,
-            "baseline": None if alone else baseline.variant.name,
+            "baseline": None if alone else baseline.candidate.name,
             "ratio_to_baseline": None if alone else self.ratios(baseline),
             "equal_labels": None if alone else self.equal_labels(),
         }
@@ -126,7 +126,7 @@ def rounded(value: float) -> float | None:
 
 def baselines(measurements: Sequence[Measurement]) -> Mapping[tuple[str, int], Measurement]:
     """The baseline of every scene."""
-    return {one.variant.scene: one for one in measurements if one.is_baseline}
+    return {one.candidate.scene: one for one in measurements if one.is_baseline}
 
 
 def _share(shares: Sequence[float], combine: Any) -> float | None:

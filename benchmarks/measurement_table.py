@@ -27,7 +27,7 @@ _TEXT_COLUMNS = 3  # the first ones, aligned to the left
 def rows_of(measurements: Sequence[Measurement]) -> list[list[str]]:
     """One row of cells per measurement, in the order of `HEADINGS`."""
     base = baselines(measurements)
-    return [_row(one, base[one.variant.scene]) for one in measurements]
+    return [_row(one, base[one.candidate.scene]) for one in measurements]
 
 
 def print_table(measurements: Sequence[Measurement]) -> None:
@@ -53,13 +53,13 @@ def stage_lines(measurements: Sequence[Measurement]) -> list[str]:
             f"first mask {one.first_mask_ms:.0f} ms",
             f"{one.peak_above_opening_mb:.0f} MB above opening",
         ]
-        lines.append(f"{one.variant.name}: {', '.join(parts)}")
+        lines.append(f"{one.candidate.name}: {', '.join(parts)}")
     return lines
 
 
 def _row(one: Measurement, baseline: Measurement) -> list[str]:
-    variant, latency = one.variant, one.latency
-    cells = [variant.title, str(variant.objects), f"{variant.executor} {variant.precision}"]
+    candidate, latency = one.candidate, one.latency
+    cells = [candidate.title, str(candidate.objects), f"{candidate.executor} {candidate.precision}"]
     cells += [_milliseconds(latency[name]) for name in ("p50", "p95", "p99")]
     cells.append(f"{one.frames_per_second:.3g}")
     alone = one is baseline

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from vosrt.benchmarks.candidate import TORCH, TORCH_PUBLISHED, Candidate
 from vosrt.benchmarks.published_network import PublishedExecutor
-from vosrt.benchmarks.variant import TORCH, TORCH_PUBLISHED, Variant
 from vosrt.errors import InputError
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest, read_manifest
@@ -21,29 +21,29 @@ from vosrt.stream import Stream
 _EXECUTORS = {TORCH: TorchExecutor, TORCH_PUBLISHED: PublishedExecutor}
 
 
-def open_torch_stream(variant: Variant) -> Stream:
+def open_torch_stream(candidate: Candidate) -> Stream:
     """Build the network that the bundle was exported from and start a stream on it.
 
     Raises:
         Error: the bundle does not say how it was made, or the checkpoint does not fit.
     """
-    manifest = read_manifest(variant.bundle)
-    torch.set_num_threads(variant.threads)
+    manifest = read_manifest(candidate.bundle)
+    torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
-    _load_weights(network, manifest, variant)
-    return _stream(manifest, network, variant.executor)
+    _load_weights(network, manifest, candidate)
+    return _stream(manifest, network, candidate.executor)
 
 
-def _load_weights(network: VosNetwork, manifest: Manifest, variant: Variant) -> None:
+def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate) -> None:
     if not manifest.source.stand_in:
-        if variant.checkpoint is None:
+        if candidate.checkpoint is None:
             raise InputError("--checkpoint", allowed=f"the file {manifest.source.file}")
-        load_checkpoint(network, variant.checkpoint)
+        load_checkpoint(network, candidate.checkpoint)
         return
     salt = salt_of_source(manifest.source.file)
     if salt is None:
         raise InputError(
-            f"bundle {variant.bundle}: source.file does not say the salt of the stand-in weights",
+            f"bundle {candidate.bundle}: source.file does not say the salt of the stand-in weights",
             value=manifest.source.file,
             cure="export the bundle again with this version",
         )

@@ -25,4 +25,5 @@ def make_clip(
     """
     settings = PatternSettings(height=height, width=width, objects=objects, frames=frames, seed=seed)
     made = list(TestPattern(settings))
-    return np.stack([frame.image for frame in made]), np.stack([frame.truth for frame in made])
+    masks = [frame.truth for frame in made if frame.truth is not None]  # a pattern always has it
+    return np.stack([frame.image for frame in made]), np.stack(masks)

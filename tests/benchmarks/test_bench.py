@@ -127,13 +127,11 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
     assert " x" in capsys.readouterr().out
 
 
-def test_a_video_and_its_mask_are_measured(tmp_path, demo_folder):
+def test_own_frames_and_their_mask_are_measured(tmp_path, toy, clip):
     file = tmp_path / "bench.json"
-    source = ["--source", str(demo_folder / "clip.mp4"), "--mask", str(demo_folder / "first_mask.png")]
-    line = [str(demo_folder / "bundle"), *source, "--frames", "2", "--warm-up", "0", "--json", str(file)]
-    assert bench.main(line) == 0
+    assert bench.main([toy, *clip, "--frames", "2", "--warm-up", "0", "--json", str(file)]) == 0
     (run,) = json.loads(file.read_text())["runs"]
-    assert (run["size"], run["objects"], run["frames"]) == ([240, 426], 2, 2)
+    assert (run["size"], run["objects"], run["frames"]) == ([96, 128], 2, 2)
 
 
 def test_two_folders_of_one_name_are_told_apart(tmp_path):
@@ -161,11 +159,11 @@ def test_mistakes_are_explained(capsys, toy, arguments, message):
     assert message in error_of(capsys, toy, *arguments)
 
 
-def test_a_clip_that_does_not_fit_is_explained(capsys, toy, demo_folder):
-    source = ["--source", str(demo_folder / "clip.mp4"), "--mask", str(demo_folder / "first_mask.png")]
-    assert "holds 24 frames, and 103 are needed" in error_of(capsys, toy, *source, "--frames", "100")
-    assert "at most 2, as --mask holds" in error_of(capsys, toy, *source, "--objects", "3")
-    assert "--size is of generated frames" in error_of(capsys, toy, *source, "--size", "64x64")
+def test_a_clip_that_does_not_fit_is_explained(capsys, toy, clip):
+    assert "holds 6 frames, and 103 are needed" in error_of(capsys, toy, *clip, "--frames", "100")
+    few = [toy, *clip, "--frames", "3"]
+    assert "at most 2, as --mask holds" in error_of(capsys, *few, "--objects", "3")
+    assert "--size is of generated frames" in error_of(capsys, *few, "--size", "64x64")
 
 
 def test_limits_of_a_fixed_bundle_are_explained(tmp_path, capsys):

@@ -8,15 +8,15 @@ import pytest
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks.bench_clip import BenchClip, generated_clip
 from vosrt.benchmarks.bench_run import MOST_FED_FRAMES, Turns
+from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate_process import BenchmarkError, CandidateProcess
+from vosrt.benchmarks.candidate_server import Memory, Startup, Step
 from vosrt.benchmarks.measurement import Measurement, latency_of, rounded
-from vosrt.benchmarks.variant import Variant
-from vosrt.benchmarks.variant_process import BenchmarkError, VariantProcess
-from vosrt.benchmarks.variant_server import Memory, Startup, Step
 from vosrt.errors import InputError
 
 
-def variant_of(bundle, executor="onnxruntime"):
-    return Variant(str(bundle), "title", executor, "float32", objects=1, threads=1)
+def candidate_of(bundle, executor="onnxruntime"):
+    return Candidate(str(bundle), "title", executor, "float32", objects=1, threads=1)
 
 
 @pytest.mark.parametrize(("warm_up", "frames", "rounds"), [(0, 1, 1), (2, 7, 3), (1, 3, 10), (3, 20, 20)])
@@ -57,8 +57,8 @@ def test_statistics_are_those_of_the_timed_frames():
 
 def test_ratios_say_how_many_times_as_fast_and_which_share_of_the_memory():
     labels = np.zeros((2, 2), np.uint8)
-    slow = Measurement(variant_of("bundle"), Startup(0, 0), memory=Memory(100, 500), is_baseline=True)
-    fast = Measurement(variant_of("bundle"), Startup(0, 0), memory=Memory(50, 150), free=[1.0, 0.5])
+    slow = Measurement(candidate_of("bundle"), Startup(0, 0), memory=Memory(100, 500), is_baseline=True)
+    fast = Measurement(candidate_of("bundle"), Startup(0, 0), memory=Memory(50, 150), free=[1.0, 0.5])
     slow.add(Step(100.0, {"encode": 30.0}, labels))
     fast.add(Step(20.0, {"encode": 10.0}, labels))
     assert fast.ratios(slow) == {"speed": 5.0, "peak_rss": 0.3, "peak_rss_above_opening": 0.25}
@@ -68,7 +68,7 @@ def test_ratios_say_how_many_times_as_fast_and_which_share_of_the_memory():
 
 def test_a_process_that_is_killed_is_an_error_that_names_it(tmp_path):
     bundle = write_colour_bundle(tmp_path / "colour")
-    with VariantProcess(variant_of(bundle)) as process:
+    with CandidateProcess(candidate_of(bundle)) as process:
         (child,) = multiprocessing.active_children()
         child.kill()
         with pytest.raises(BenchmarkError, match=r"of title, .* ended with status -9; free memory"):
@@ -76,7 +76,9 @@ def test_a_process_that_is_killed_is_an_error_that_names_it(tmp_path):
     assert multiprocessing.active_children() == []
 
 
-def test_a_variant_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path):
+def test_a_candidate_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path):
     with pytest.raises(InputError):
-        VariantProcess(Variant(str(write_colour_bundle(tmp_path / "a")), "a", "onnxruntime", "float32", 1, 0))
+        CandidateProcess(
+            Candidate(str(write_colour_bundle(tmp_path / "a")), "a", "onnxruntime", "float32", 1, 0)
+        )
     assert multiprocessing.active_children() == []

@@ -10,10 +10,10 @@ BASELINE_ORDER = (TORCH_PUBLISHED, TORCH, ONNXRUNTIME)  # the first of them that
 
 
 @dataclass(frozen=True)
-class Variant:
+class Candidate:
     """A bundle, an executor and a number of objects; each runs in a process of its own.
 
-    Variants of one `scene` do the same work on the same frames, so their speed, memory and labels compare.
+    Candidates of one `scene` do the same work on the same frames, so their speed, memory and labels compare.
 
     Attributes:
         bundle: the folder.
@@ -37,7 +37,7 @@ class Variant:
 
     @property
     def scene(self) -> tuple[str, int]:
-        """What the variants to compare have in common."""
+        """What the candidates to compare have in common."""
         return (self.bundle, self.objects)
 
     @property

@@ -1,4 +1,4 @@
-"""The measuring side's handle on a variant's process."""
+"""The measuring side's handle on a candidate's process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import signal
 from types import TracebackType
 from typing import Any
 
-from vosrt.benchmarks.variant import Variant
-from vosrt.benchmarks.variant_server import Startup, serve
+from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate_server import Startup, serve
 from vosrt.errors import Error
 
 _PATIENCE = 5.0  # seconds that an idle process gets to end by itself
@@ -18,20 +18,20 @@ class BenchmarkError(Error):
     """A measured process did not survive."""
 
 
-class VariantProcess:
+class CandidateProcess:
     """A started process; leaving the context ends it, whatever it is doing.
 
     Raises:
-        Error: the variant cannot run.
+        Error: the candidate cannot run.
     """
 
-    def __init__(self, variant: Variant) -> None:
-        self.variant = variant
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(variant, theirs), daemon=True)
-        # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it. What is ignored
-        # stays ignored in a new process (a blocked signal would not: its resource tracker unblocks it).
+        self._process = context.Process(target=serve, args=(candidate, theirs), daemon=True)
+        # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it. What is
+        # ignored stays so in a new process (a blocked signal would not: its resource tracker unblocks it).
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._process.start()
@@ -44,7 +44,7 @@ class VariantProcess:
             self.close()
             raise
 
-    def __enter__(self) -> VariantProcess:
+    def __enter__(self) -> CandidateProcess:
         return self
 
     def __exit__(
@@ -56,7 +56,7 @@ class VariantProcess:
         self.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Let the process call a method of its `VariantServer` and return what that returns.
+        """Let the process call a method of its `CandidateServer` and return what that returns.
 
         Raises:
             Error: the method raised it, or the process died.
@@ -87,6 +87,6 @@ class VariantProcess:
         code = self._process.exitcode
         killed = code is not None and code < 0
         return BenchmarkError(
-            f"the process of {self.variant.name} ended with status {code}",
-            cure="free memory, or compare fewer variants at once" if killed else "see its message above",
+            f"the process of {self.candidate.name} ended with status {code}",
+            cure="free memory, or compare fewer candidates at once" if killed else "see its message above",
         )

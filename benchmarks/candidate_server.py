@@ -1,4 +1,4 @@
-"""The measured side of a benchmark: one variant in a process of its own."""
+"""The measured side of a benchmark: one candidate in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.benchmarks.candidate import ONNXRUNTIME, Candidate
 from vosrt.benchmarks.process_memory import peak_memory, resident_memory
-from vosrt.benchmarks.variant import ONNXRUNTIME, Variant
 from vosrt.errors import Error
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Startup:
-    """Seconds until a variant could take its first frame."""
+    """Seconds until a candidate could take its first frame."""
 
     imports: float  # the executor's packages, after Python and NumPy
     opening: float  # bundle verified and loaded, or network built and weights loaded
@@ -45,15 +45,15 @@ class Memory:
     peak: float  # largest resident size since the process started
 
 
-class VariantServer:
-    """A stream of one variant; every public method answers one request of the measuring process."""
+class CandidateServer:
+    """A stream of one candidate; every public method answers one request of the measuring process."""
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, candidate: Candidate) -> None:
         started = time.perf_counter()
-        _import_packages(variant)
+        _import_packages(candidate)
         imported = time.perf_counter()
         self._before_opening = resident_memory()
-        self._stream = _open_stream(variant)
+        self._stream = _open_stream(candidate)
         self.startup = Startup(imported - started, time.perf_counter() - imported)
 
     def step(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Step:
@@ -73,7 +73,7 @@ class VariantServer:
         return Memory(self._before_opening, peak_memory())
 
 
-def serve(variant: Variant, connection: Connection) -> None:
+def serve(candidate: Candidate, connection: Connection) -> None:
     """Body of the process: answer requests until the other end closes.
 
     A request is a method's name and its arguments; the answer is what the method returns. The first answer,
@@ -81,7 +81,7 @@ def serve(variant: Variant, connection: Connection) -> None:
     """
     with contextlib.suppress(EOFError, BrokenPipeError):  # the measuring process has gone
         try:
-            server = VariantServer(variant)
+            server = CandidateServer(candidate)
             connection.send(server.startup)
             while True:
                 method, arguments = connection.recv()
@@ -90,8 +90,8 @@ def serve(variant: Variant, connection: Connection) -> None:
             connection.send(error)
 
 
-def _import_packages(variant: Variant) -> None:
-    if variant.executor == ONNXRUNTIME:
+def _import_packages(candidate: Candidate) -> None:
+    if candidate.executor == ONNXRUNTIME:
         import vosrt.segmenter
 
         with contextlib.suppress(ImportError):  # opening says what to install
@@ -100,12 +100,12 @@ def _import_packages(variant: Variant) -> None:
         import vosrt.benchmarks.torch_stream  # noqa: F401
 
 
-def _open_stream(variant: Variant) -> Stream:
-    if variant.executor == ONNXRUNTIME:
+def _open_stream(candidate: Candidate) -> Stream:
+    if candidate.executor == ONNXRUNTIME:
         from vosrt.segmenter import Segmenter
 
-        options: dict[str, Any] = {"precision": variant.precision, "threads": variant.threads}
-        return Segmenter(variant.bundle, **options).stream()
+        options: dict[str, Any] = {"precision": candidate.precision, "threads": candidate.threads}
+        return Segmenter(candidate.bundle, **options).stream()
     from vosrt.benchmarks.torch_stream import open_torch_stream
 
-    return open_torch_stream(variant)
+    return open_torch_stream(candidate)
