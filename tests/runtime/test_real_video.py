@@ -1,7 +1,7 @@
 """Exported networks on real video: objects that join and leave, and a stream that goes on elsewhere.
 
-The clips are not part of the project; without them these tests are left out. Weights are stand-ins, so masks mean
-nothing here: what is checked is that ids, rows and state are handled as on generated scenes.
+The clips are not part of the project; without them these tests are left out. Weights are stand-ins, so masks
+mean nothing here: what is checked is that ids, rows and state are handled as on generated scenes.
 """
 
 from __future__ import annotations
