@@ -46,7 +46,7 @@ def open_source(address: str | os.PathLike[str]) -> Source:
         return Webcam(text.partition("://")[2])
     if scheme in _LATER:
         raise InputError(
-            f"source {text}: {scheme}:// is not supported yet",
+            f"source {scheme}://… is not supported yet",  # the address may hold a password
             allowed=FORMS,
             cure="record it to a file first",
         )

@@ -85,7 +85,7 @@ def test_unusable_setting_of_a_pattern_is_named(address, message):
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "https", "csi"])
 def test_forms_that_are_not_supported_yet_are_told_so(scheme):
-    with pytest.raises(InputError, match=f"{scheme}:// is not supported yet; allowed: a video file"):
+    with pytest.raises(InputError, match=f"{scheme}://… is not supported yet; allowed: a video file"):
         open_source(f"{scheme}://0")
 
 
