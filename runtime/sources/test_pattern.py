@@ -127,7 +127,7 @@ def _placed_objects(random: np.random.Generator, settings: PatternSettings) -> l
     """Objects in the cells of a grid, so that all are seen on the first frame."""
     height, width, count = settings.height, settings.width, settings.objects
     columns = math.ceil(math.sqrt(count * width / height))
-    rows = math.ceil(count / columns)
+    rows = math.ceil(count / max(columns, 1))
     largest = 0.38 * min(height / rows, width / columns)
     hues = (np.arange(count) / count + random.uniform()) % 1
     shapes = []
