@@ -126,8 +126,8 @@ def _overlap(start: int, length: int, limit: int) -> slice:
 def _placed_objects(random: np.random.Generator, settings: PatternSettings) -> list[_Shape]:
     """Objects in the cells of a grid, so that all are seen on the first frame."""
     height, width, count = settings.height, settings.width, settings.objects
-    columns = math.ceil(math.sqrt(count * width / height))
-    rows = math.ceil(count / columns)
+    columns = max(1, math.ceil(math.sqrt(count * width / height)))
+    rows = max(1, math.ceil(count / columns))
     largest = 0.38 * min(height / rows, width / columns)
     hues = (np.arange(count) / count + random.uniform()) % 1
     shapes = []

@@ -79,3 +79,8 @@ def test_objects_differ_from_the_ground():
     ground = frame.image[frame.truth == 0].mean(axis=0)
     for object_id in range(1, 5):
         assert np.abs(frame.image[frame.truth == object_id].mean(axis=0) - ground).max() > 50
+
+
+def test_a_pattern_may_show_no_object():
+    frame = TestPattern(PatternSettings(height=90, width=131, objects=0, frames=1)).frame(0)
+    assert not frame.truth.any()
