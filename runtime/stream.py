@@ -136,10 +136,8 @@ class Stream:
         """
         with self._alone():
             started = time.perf_counter()
-            manifests = [variant.manifest for variant in self._variants]
-            fixed = next((manifest.frame_size for manifest in manifests if manifest.frame_size), None)
             now = self._now
-            image = checked_frame(frame, fixed=fixed, first=now.size)
+            image = checked_frame(frame, fixed=self._fixed_size(), first=now.size)
             prompt = checked_prompt(image, mask, boxes, objects, known=now.ids)
             if probabilities:
                 self._check_has_probabilities()
@@ -286,6 +284,11 @@ class Stream:
         for note in frame_run.notes:
             _log.warning(note)
         return labels, maps, frame_run.timings, frame_run.confidence
+
+    def _fixed_size(self) -> tuple[int, int] | None:
+        """The frame size for which a bundle was exported, if any was."""
+        sizes = (variant.manifest.frame_size for variant in self._variants)
+        return next((size for size in sizes if size is not None), None)
 
     def _sweep(self) -> None:
         self._arithmetic.pool.sweep(array for state in self._now.states for array in state.arrays())
