@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
     measurements = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress()).run()
     print_table(measurements)
-    print("\n".join(stage_lines(measurements)))
+    print("\n".join([*stage_lines(measurements), *plan.remarks()]))
     if arguments.json is not None:
         _write(arguments.json, document(plan, measurements, facts))
     return 0

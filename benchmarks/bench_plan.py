@@ -28,6 +28,7 @@ class BenchPlan:
     turns: Turns
     size: tuple[int, int]
     threads: int
+    stand_ins: tuple[str, ...]  # titles of the bundles whose weights are generated
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> BenchPlan:
@@ -59,7 +60,8 @@ class BenchPlan:
             ]
         size = next(iter(clips.values())).mask.shape
         scenes = {candidate.scene: clips[candidate.objects] for candidate in candidates}
-        return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads)
+        stand_ins = tuple(titles[name] for name, manifest in manifests.items() if manifest.source.stand_in)
+        return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads, stand_ins)
 
     def summary(self) -> str:
         """What is timed, for people."""
@@ -71,6 +73,15 @@ class BenchPlan:
             "Timed: Stream.step, from a frame in memory to its label map. Peak: of the whole process, "
             "start to end."
         )
+
+    def remarks(self) -> list[str]:
+        """What to know when reading the figures."""
+        if len(self.candidates) == len(self.clips) or not self.stand_ins:
+            return []
+        return [
+            f"{', '.join(self.stand_ins)}: stand-in weights. Running freely, an untrained network may drift "
+            "apart from itself after the change of a single bit; single steps tell whether labels are equal."
+        ]
 
 
 def _clips(arguments: argparse.Namespace, manifests: Sequence[Manifest], length: int) -> dict[int, BenchClip]:

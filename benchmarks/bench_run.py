@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from vosrt.benchmarks.candidate_server import Step
 from vosrt.benchmarks.measurement import Measurement
 
 MOST_FED_FRAMES = 4
+LONGEST_TURN = 50  # frames: the baseline's labels of a turn are kept until the others have had theirs
 
 Progress = Callable[[str], None]
 Scene = tuple[str, int]
@@ -39,9 +41,10 @@ class Turns:
         return range(1, 1 + self.warm_up)
 
     def round_frames(self) -> list[list[int]]:
-        """The timed frames of every round."""
+        """The timed frames of every round; more rounds than asked for where turns would be too long."""
         timed = np.arange(1 + self.warm_up, self.length)
-        return [part.tolist() for part in np.array_split(timed, min(self.rounds, self.frames))]
+        count = max(min(self.rounds, self.frames), math.ceil(self.frames / LONGEST_TURN))
+        return [part.tolist() for part in np.array_split(timed, count)]
 
     def fed_frames(self) -> list[int]:
         """Frames predicted once more from the baseline's labels of the frame before, evenly spread."""
@@ -66,6 +69,8 @@ class BenchRun:
     progress: Progress
     _measurements: dict[Candidate, Measurement] = field(default_factory=dict, init=False)
     _labels: dict[tuple[Scene, int], NDArray[np.uint8]] = field(default_factory=dict, init=False)
+    _fed_from: frozenset[int] = field(default=frozenset(), init=False)  # frames before those fed later
+    _kept: frozenset[int] = field(default=frozenset(), init=False)  # frames whose labels are kept for now
 
     def run(self) -> list[Measurement]:
         """Measure all candidates.
@@ -73,14 +78,15 @@ class BenchRun:
         Raises:
             Error: a candidate cannot run; then no process is left.
         """
+        self._kept = self._fed_from = frozenset(frame - 1 for frame in self.turns.fed_frames())
         with ExitStack() as stack:
             processes = [self._start(candidate, stack) for candidate in self.candidates]
             self._warm_up(processes)
             parts = self.turns.round_frames()
             for number, part in enumerate(parts, start=1):
+                self._kept = frozenset(part) | self._fed_from
                 for process in processes:
-                    self.progress(f"round {number} of {len(parts)}: {process.candidate.name}")
-                    self._time(process, part)
+                    self._time(process, part, f"round {number} of {len(parts)}: {process.candidate.name}")
             for process in processes:
                 self._measurements[process.candidate].memory = process.call("memory")
             if len(processes) > len(self.clips):  # some scene has more than one candidate
@@ -103,10 +109,11 @@ class BenchRun:
             for index in self.turns.warm_up_frames():
                 self._step(process, index)
 
-    def _time(self, process: CandidateProcess, frames: Sequence[int]) -> None:
+    def _time(self, process: CandidateProcess, frames: Sequence[int], title: str) -> None:
         """Time some frames of a candidate and compare their labels with the baseline's."""
         measurement = self._measurements[process.candidate]
         for index in frames:
+            self.progress(f"{title}, frame {index - self.turns.warm_up} of {self.turns.frames}")
             step = self._step(process, index)
             measurement.add(step)
             if not measurement.is_baseline:
@@ -120,9 +127,7 @@ class BenchRun:
 
     def _remember(self, scene: Scene, index: int, labels: NDArray[np.uint8]) -> None:
         """Keep the baseline's labels for this round and for the frames that are fed later."""
-        part = next((part for part in self.turns.round_frames() if index in part), [])
-        needed = {frame - 1 for frame in self.turns.fed_frames()} | set(part)
-        for key in [key for key in self._labels if key[0] == scene and key[1] not in needed]:
+        for key in [key for key in self._labels if key[0] == scene and key[1] not in self._kept]:
             del self._labels[key]
         self._labels[scene, index] = labels
 

@@ -124,7 +124,9 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
         assert 0.999 < equal["fed_worst"] <= equal["fed_mean"] <= 1
         assert 0.99 < equal["free_worst"] <= equal["free_mean"] <= 1
     assert "torch" in document["environment"]
-    assert " x" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert " x" in out
+    assert "bundle: stand-in weights." in out
 
 
 def test_own_frames_and_their_mask_are_measured(tmp_path, toy, clip):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks.bench_clip import BenchClip, generated_clip
-from vosrt.benchmarks.bench_run import MOST_FED_FRAMES, Turns
+from vosrt.benchmarks.bench_run import LONGEST_TURN, MOST_FED_FRAMES, Turns
 from vosrt.benchmarks.candidate import Candidate
 from vosrt.benchmarks.candidate_process import BenchmarkError, CandidateProcess
 from vosrt.benchmarks.candidate_server import Memory, Startup, Step
@@ -27,6 +27,7 @@ def test_every_timed_frame_comes_once_and_in_order(warm_up, frames, rounds):
         range(turns.length)
     )
     assert len(parts) == min(rounds, frames)
+    assert max(map(len, Turns(1, 12345, 1).round_frames())) <= LONGEST_TURN
     fed = turns.fed_frames()
     assert len(fed) == min(MOST_FED_FRAMES, frames)
     assert set(fed) <= set(range(1 + warm_up, turns.length))
