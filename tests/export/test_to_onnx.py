@@ -83,7 +83,8 @@ def test_a_stopped_export_leaves_nothing(tmp_path, stop):
     while time.monotonic() < deadline and not list(tmp_path.glob("new/*partial*")):
         time.sleep(0.05)
     process.send_signal(stop)
-    assert process.wait(timeout=60) in (130, 143)
+    # Interrupted in the middle of an import, Python itself ends by the signal; a shell sees 130 either way.
+    assert process.wait(timeout=60) in (130, 143, -signal.SIGINT)
     assert list(tmp_path.iterdir()) == []
 
 
