@@ -65,6 +65,8 @@ class LightTrunk(nn.Module):
         self.lateral4 = nn.Conv2d(middle, fine, 1)
         self.up4 = _conv_batch_norm(fine, fine)
         self.embedding = nn.Conv2d(fine, EMBEDDING_CHANNELS, 1)
+        with torch.no_grad():  # squared distances of about 2 at first: the squash is not saturated
+            self.embedding.weight.mul_(0.5)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding `[B, 32, h4, w4]` and stride-4 features `[B, 32, h4, w4]` of `[B, 3, h, w]`."""

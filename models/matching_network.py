@@ -94,9 +94,13 @@ class MatchingNetwork(VosNetwork):
         Args:
             maps: per scale `[R, maps, h, w]`: matching maps around the previous mask.
             embeddings: per scale `[R, 3C, h, w]`: current, previous inside, previous outside.
-            low: `[1, low_channels, h, w]`.
+            low: `[1, low_channels, h, w]`, or one for every row.
             vectors: `[R, 4C]`.
         """
+
+    def normalized(self, frames: Tensor) -> Tensor:
+        """What `embed` takes: `[..., 3, h, w]` of float frames `[..., h, w, 3]`, 0 to 255."""
+        return ((frames / 255.0 - self.mean) / self.deviation).movedim(-1, -3)
 
     # Graph roles.
     def encode(self, frame: Tensor, canvas: Tensor, *, taps: Taps | None = None) -> tuple[Tensor, ...]:
@@ -111,7 +115,7 @@ class MatchingNetwork(VosNetwork):
             the embedding of every scale `[1, C, h, w]`, then low-level features `[1, low, h, w]`.
         """
         resized = resize_frame(frame.to(torch.float32)[0], canvas.shape[0], canvas.shape[1])
-        image = ((resized / 255.0 - self.mean) / self.deviation).permute(2, 0, 1).unsqueeze(0)
+        image = self.normalized(resized).unsqueeze(0)
         _tap(taps, "image", image)
         embeddings, low = self.embed(image)
         return (*embeddings, low)
@@ -176,14 +180,31 @@ class MatchingNetwork(VosNetwork):
             foreground and background scores `[R, 2, h, w]` at the first scale.
         """
         *per_scale, low, previous_labels, vectors, rows = inputs
-        maps, embeddings = [], []
-        for index in range(len(self.scales)):
-            embedding, previous, at_scale = per_scale[3 * index : 3 * index + 3]
+        embeddings = self.row_embeddings(
+            tuple(per_scale[0::3]), tuple(per_scale[1::3]), previous_labels, rows
+        )
+        return (self.assemble(list(per_scale[2::3]), embeddings, low, vectors),)
+
+    def row_embeddings(
+        self,
+        embeddings: tuple[Tensor, ...],
+        previous: tuple[Tensor, ...],
+        previous_labels: Tensor,
+        rows: Tensor,
+    ) -> list[Tensor]:
+        """Per scale what `assemble` takes of the embeddings, `[R, 3C, h, w]`.
+
+        Args:
+            embeddings: per scale `[1, C, h, w]`.
+            previous: per scale `[1, C, h, w]`.
+            previous_labels: int32 `[H, W]`.
+            rows: int32 `[R]`.
+        """
+        joined = []
+        for embedding, before in zip(embeddings, previous, strict=True):
             small = resize_nearest(previous_labels, embedding.shape[2], embedding.shape[3])
-            mask = row_masks(small, rows).unsqueeze(1)  # [R, 1, h, w]
-            maps.append(at_scale)
-            embeddings.append(_with_previous(embedding, previous, mask))
-        return (self.assemble(maps, embeddings, low, vectors),)
+            joined.append(_with_previous(embedding, before, row_masks(small, rows).unsqueeze(1)))
+        return joined
 
     def finish(
         self, scores: Tensor, previous_labels: Tensor, rows: Tensor, *, taps: Taps | None = None

@@ -79,6 +79,8 @@ class InstanceGate(nn.Module):
     def __init__(self, vector_channels: int, channels: int) -> None:
         super().__init__()
         self.IA = nn.Linear(vector_channels, channels)
+        nn.init.zeros_(self.IA.weight)  # training starts with open gates
+        nn.init.zeros_(self.IA.bias)
 
     def forward(self, maps: Tensor, vectors: Tensor) -> Tensor:
         """Gate `[rows, channels, h, w]` by `[rows, vector_channels]`."""

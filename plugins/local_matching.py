@@ -38,7 +38,7 @@ def local_matching(
 
     Returns:
         `[R, K, h, w]`, at least 0; 5e4 where the window holds no pixel of the row. float32, or float64
-        for a float64 query.
+        for a float64 query. The gradient goes through the nearest pixel alone.
 
     Raises:
         ValueError: the shapes do not fit together, or a window or the dilation is out of range.
@@ -90,6 +90,58 @@ def _compute(
 def _match_phase(query: Tensor, previous: Tensor, labels: Tensor, rows: Tensor, radii: list[int]) -> Tensor:
     """One phase `[C, h, w]` at dilation 1: `[R, K, h, w]`. See the body below for the method."""
     import torch
+
+    if torch.is_grad_enabled() and (query.requires_grad or previous.requires_grad):
+        return _match_phase_with_gradient(query, previous, labels, rows, radii)
+    scores = torch.stack(
+        [best.amin(3) for best, _ in _best_by_window(query, previous, labels, rows, radii, False)]
+    )  # [K, h, R, w]
+    scores = scores.permute(2, 0, 1, 3)  # [R, K, h, w]
+    distances = (scores + query.square().sum(0)).clamp_min(0)
+    return distances.masked_fill(scores >= _BARRED / 2, NO_CANDIDATE)
+
+
+def _match_phase_with_gradient(
+    query: Tensor, previous: Tensor, labels: Tensor, rows: Tensor, radii: list[int]
+) -> Tensor:
+    """The same, computed once more from the nearest pixel of every window."""
+    import torch
+    from torch.nn.functional import pad
+
+    channels, h, w = query.shape
+    radius = max(radii)
+    y = torch.arange(h, device=query.device)[:, None, None]
+    x = torch.arange(w, device=query.device)
+    indices, empty = [], []
+    with torch.no_grad():
+        for reach, (best, rise) in zip(
+            radii, _best_by_window(query, previous, labels, rows, radii, True), strict=True
+        ):
+            score, column = best.min(3)  # [h, R, w]
+            dy = rise.gather(3, column[..., None])[..., 0]
+            indices.append((y + dy) * (w + 2 * radius) + x + column + radius - reach)
+            empty.append(score >= _BARRED / 2)
+    index = torch.stack(indices).permute(2, 0, 1, 3)  # [R, K, h, w], into the padded frame
+    nearest = pad(previous, [radius] * 4).flatten(1).T[index.flatten()]  # [R*K*h*w, C]
+    nearest = nearest.reshape(*index.shape, channels)
+    distances = (query.permute(1, 2, 0) - nearest).square().sum(4)
+    return distances.masked_fill(torch.stack(empty).permute(2, 0, 1, 3), NO_CANDIDATE)
+
+
+def _best_by_window(
+    query: Tensor,
+    previous: Tensor,
+    labels: Tensor,
+    rows: Tensor,
+    radii: list[int],
+    with_rise: bool,
+) -> list[tuple[Tensor, Tensor]]:
+    """Per radius and column offset the least score over the rows within, and the padded row it lies in.
+
+    Returns:
+        for every radius a `[h, R, w, 2a+1]` score and, when asked for, the vertical offset (0 .. 2r).
+    """
+    import torch
     from torch.nn.functional import pad
 
     _, h, w = query.shape
@@ -102,18 +154,20 @@ def _match_phase(query: Tensor, previous: Tensor, labels: Tensor, rows: Tensor, 
     bias = keys.square().sum(1)[:, None].masked_fill(~own, _BARRED)  # [h+2r, R, w+2r]
     bias = bias.unfold(2, side, 1)  # [h+2r, R, w, side], a view
     best = bias.new_full((h, len(rows), w, side), _BARRED)
-    nested = []
+    rise = torch.zeros_like(best, dtype=torch.int64) if with_rise else best
+    nested = {}
     for reach in range(radius + 1):
         for dy in {radius - reach, radius + reach}:
             product = torch.bmm(pixels, keys[dy : dy + h])  # [h, w, w+2r]
             diagonal = product.as_strided((h, w, side), (w * (w + 2 * radius), w + 2 * radius + 1, 1))
-            best = torch.minimum(best, diagonal[:, None] + bias[dy : dy + h])
+            score = diagonal[:, None] + bias[dy : dy + h]
+            if with_rise:
+                rise = torch.where(score < best, dy, rise)
+            best = torch.minimum(best, score)
         if reach in radii:
-            nested.append((reach, best[..., radius - reach : radius + reach + 1].amin(3)))
-    maps = dict(nested)  # radius -> [h, R, w]
-    scores = torch.stack([maps[reach] for reach in radii]).permute(2, 0, 1, 3)  # [R, K, h, w]
-    distances = (scores + query.square().sum(0)).clamp_min(0)
-    return distances.masked_fill(scores >= _BARRED / 2, NO_CANDIDATE)
+            middle = slice(radius - reach, radius + reach + 1)
+            nested[reach] = (best[..., middle], rise[..., middle])
+    return [nested[reach] for reach in radii]
 
 
 # One Scan over the vertical offsets, nearest first. A step multiplies every query row with the key row at

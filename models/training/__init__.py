@@ -1,0 +1,1 @@
+"""Training: footage and generated scenes in, a checkpoint out. Needs torch."""

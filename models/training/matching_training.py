@@ -1,0 +1,134 @@
+"""Sequential training of the matching networks (CFBI, section 4.1).
+
+The network predicts frame after frame, its own hard prediction being the previous mask of the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vosrt.models.ensembler import logits_of_rows
+from vosrt.models.matching_network import MatchingNetwork
+from vosrt.models.resize import resize_linear
+from vosrt.models.training.losses import VOID, bootstrapped_cross_entropy, soft_iou_loss
+from vosrt.models.training.training_clip import TrainingClip
+
+
+@dataclass
+class _Track:
+    """One clip on its way through the network.
+
+    Attributes:
+        rows: int32 `[R]`, 0 and the objects of the reference.
+        bank: per scale `[1, h, w, C]` and its labels int32 `[1, h, w]`, alternating.
+        previous_labels: int32 `[H, W]`.
+        truth: int64 `[T, H, W]`, the row of every pixel or 255.
+    """
+
+    rows: Tensor
+    bank: tuple[Tensor, ...]
+    previous_labels: Tensor
+    truth: Tensor
+
+
+class MatchingTraining:
+    """Losses of a `MatchingNetwork` on clips of one size.
+
+    Args:
+        network: to be trained.
+        soft_iou: weight of the soft intersection over union.
+        bfloat16: whether convolutions compute in bfloat16; matching never does.
+    """
+
+    def __init__(self, network: MatchingNetwork, *, soft_iou: float, bfloat16: bool) -> None:
+        self.network = network
+        self.soft_iou = soft_iou
+        self.bfloat16 = bfloat16
+
+    def loss(self, clips: list[TrainingClip], hardest: float) -> Tensor:
+        """Mean loss over clips and predicted frames, a scalar.
+
+        Args:
+            clips: of one size and length.
+            hardest: share of the pixels that count in the cross-entropy.
+        """
+        device = self.network.mean.device
+        frames = torch.stack([clip.frames for clip in clips]).to(device)
+        embeddings, low = self._embed(frames)
+        tracks = [
+            self._start(clip, [embedding[index] for embedding in embeddings])
+            for index, clip in enumerate(clips)
+        ]
+        total = frames.new_zeros((), dtype=torch.float32)
+        count = frames.shape[1] - 2
+        for time in range(2, frames.shape[1]):
+            scores = self._scores(tracks, embeddings, low, time)
+            for track, of_clip in zip(tracks, scores, strict=True):
+                total = total + self._loss_of_frame(track, of_clip, time, hardest)
+        return total / (count * len(clips))
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+
+    def _embed(self, frames: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Per scale `[B, T, C, h, w]`, and low-level features alike, of uint8 `[B, T, H, W, 3]`."""
+        batch, length = frames.shape[:2]
+        images = self.network.normalized(frames.flatten(0, 1).float())
+        with self._autocast(frames.device):
+            embeddings, low = self.network.embed(images)
+        return [e.float().unflatten(0, (batch, length)) for e in embeddings], low.unflatten(
+            0, (batch, length)
+        )
+
+    def _start(self, clip: TrainingClip, embeddings: list[Tensor]) -> _Track:
+        """The reference state of a clip; `embeddings` are `[T, C, h, w]` per scale."""
+        device = embeddings[0].device
+        labels = clip.labels.to(device).int()
+        ids = torch.unique(labels[0])
+        rows = torch.cat([ids.new_zeros(1), ids[(ids > 0) & (ids < VOID)]]).int()
+        bank = self.network.reference(*(e[:1] for e in embeddings), labels[0], rows)
+        table = torch.zeros(256, dtype=torch.int64, device=device)
+        table[rows.long()] = torch.arange(len(rows), device=device)
+        table[VOID] = VOID
+        return _Track(rows, bank, clip.given.to(device).int(), table[labels.long()])
+
+    def _scores(self, tracks: list[_Track], embeddings: list[Tensor], low: Tensor, time: int) -> list[Tensor]:
+        """Per clip `[R, 2, h, w]`; the rows of all clips go through the ensembler together."""
+        maps: list[list[Tensor]] = [[] for _ in self.network.scales]
+        joined: list[list[Tensor]] = [[] for _ in self.network.scales]
+        vectors, lows = [], []
+        for index, track in enumerate(tracks):
+            current = tuple(e[index, time : time + 1] for e in embeddings)
+            previous = tuple(e[index, time - 1 : time] for e in embeddings)
+            inputs: list[Tensor] = []
+            for scale in range(len(self.network.scales)):
+                inputs += [current[scale], *track.bank[2 * scale : 2 * scale + 2], previous[scale]]
+            *of_scales, of_clip = self.network.match(*inputs, track.previous_labels, track.rows)
+            at_rows = self.network.row_embeddings(current, previous, track.previous_labels, track.rows)
+            for scale in range(len(self.network.scales)):
+                maps[scale].append(of_scales[scale])
+                joined[scale].append(at_rows[scale])
+            vectors.append(of_clip)
+            lows.append(low[index, time : time + 1].expand(len(track.rows), -1, -1, -1))
+        with self._autocast(low.device):
+            scores = self.network.assemble(
+                [torch.cat(of_scale) for of_scale in maps],
+                [torch.cat(of_scale) for of_scale in joined],
+                torch.cat(lows),
+                torch.cat(vectors),
+            )
+        return list(scores.float().split([len(track.rows) for track in tracks]))
+
+    def _loss_of_frame(self, track: _Track, scores: Tensor, time: int, hardest: float) -> Tensor:
+        """Loss of one frame; its prediction becomes the clip's previous labels."""
+        truth = track.truth[time]
+        logits = resize_linear(logits_of_rows(scores, track.rows), *truth.shape)
+        with torch.no_grad():
+            track.previous_labels = track.rows[logits.argmax(0)]
+        loss = bootstrapped_cross_entropy(logits, truth, hardest)
+        if len(track.rows) > 1 and self.soft_iou > 0:
+            loss = loss + self.soft_iou * soft_iou_loss(torch.softmax(logits, 0), truth)
+        return loss

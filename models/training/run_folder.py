@@ -1,0 +1,126 @@
+"""The files of a training run: settings, a checkpoint to go on from, curves, examples, weights."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vosrt.errors import InputError
+from vosrt.models.training.settings import TrainingSettings
+
+CHECKPOINT, SETTINGS, WEIGHTS = "checkpoint.pt", "settings.json", "weights.safetensors"
+STEPS, VALIDATION = "steps.csv", "validation.csv"
+
+
+class RunFolder:
+    """A folder that holds one run; every file is complete at any moment.
+
+    Args:
+        path: of the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._board: Any = None
+
+    def begin(self, settings: TrainingSettings) -> None:
+        """Make the folder, or check that the run in it is this one; once, before the run's processes start.
+
+        Raises:
+            InputError: the folder holds a run with other settings.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        stored = self.path / SETTINGS
+        if stored.exists() and TrainingSettings.from_json(stored.read_text()) != settings:
+            raise InputError(
+                f"{self.path} holds a run with other settings",
+                cure="choose another --output, or the settings of this run to go on with it",
+            )
+        _write_whole(stored, settings.to_json().encode())
+        checkpoint = self.load_checkpoint()
+        self._forget_after(0 if checkpoint is None else int(checkpoint["step"]))
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """What `save_checkpoint` stored last, or None."""
+        path = self.path / CHECKPOINT
+        if not path.exists():
+            return None
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+
+    def save_checkpoint(self, content: Mapping[str, Any]) -> None:
+        """Store everything that the next step depends on."""
+        partial = self.path / f"{CHECKPOINT}.partial"
+        torch.save(dict(content), partial)
+        _publish(partial, self.path / CHECKPOINT)
+
+    def save_weights(self, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
+        """Store weights for export, with notes on where they come from."""
+        partial = self.path / f"{WEIGHTS}.partial"
+        save_file({name: value.contiguous() for name, value in weights.items()}, partial, dict(notes))
+        _publish(partial, self.path / WEIGHTS)
+
+    def log(self, name: str, values: Mapping[str, float]) -> None:
+        """Append a line to a CSV file, and to TensorBoard where that is installed."""
+        path = self.path / name
+        is_new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(values))
+            if is_new:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
+        board = self._open_board()
+        if board is not None:
+            for key, value in values.items():
+                if key != "step":
+                    board.add_scalar(f"{Path(name).stem}/{key}", value, int(values["step"]))
+
+    def save_picture(self, name: str, step: int, picture: Any) -> None:
+        """Store example masks, uint8 `[H, W, 3]` blue, green, red, as PNG and in TensorBoard."""
+        import cv2
+
+        folder = self.path / "examples"
+        folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"{name}_{step:07d}.png"), picture)
+        board = self._open_board()
+        if board is not None:
+            board.add_image(f"examples/{name}", picture[..., ::-1].copy(), step, dataformats="HWC")
+
+    def _open_board(self) -> Any:
+        if self._board is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:  # optional: the CSV files hold the same numbers
+                self._board = False
+            else:
+                self._board = SummaryWriter(str(self.path / "tensorboard"))
+        return self._board or None
+
+    def _forget_after(self, step: int) -> None:
+        """Drop lines that a killed run wrote after its last checkpoint: they will come again."""
+        for name in (STEPS, VALIDATION):
+            path = self.path / name
+            if path.exists():
+                header, *lines = path.read_text().splitlines()
+                whole = [line for line in lines if line.count(",") == header.count(",")]
+                kept = [line for line in whole if int(line.split(",")[0]) <= step]
+                _write_whole(path, ("\n".join([header, *kept]) + "\n").encode())
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    _publish(partial, path)
+
+
+def _publish(partial: Path, path: Path) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)

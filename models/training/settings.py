@@ -1,0 +1,141 @@
+"""Everything that decides a training run's result, as one value that is stored with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from vosrt.errors import InputError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run.
+
+    Attributes:
+        share: of the run's steps.
+        height: of the clips; `16 k + 1`, as the networks want it.
+        width: likewise.
+        predicted: frames that the network predicts from its own masks.
+    """
+
+    share: float
+    height: int
+    width: int
+    predicted: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+# Small crops first are by far the largest lever: most of what is learnt early does not need resolution.
+DEFAULT_STAGES = (
+    Stage(0.45, 129, 225, 2),
+    Stage(0.15, 161, 289, 2),
+    Stage(0.15, 193, 321, 3),
+    Stage(0.15, 193, 321, 4),
+    Stage(0.10, 257, 417, 4),
+)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One run.
+
+    Attributes:
+        model: name of the network.
+        backbone: its trunk; None for the model's first.
+        steps: of the optimiser.
+        batch: clips per step, over all processes.
+        optimizer: `adamw` or `sgd` (momentum 0.9).
+        learning_rate: after warm-up.
+        decay: `cosine`, or `poly` with power 0.9.
+        constant: share of the steps, after warm-up, before the rate falls.
+        warm_up: share of the steps.
+        weight_decay: of weights of two and more dimensions.
+        clip_norm: largest norm of the gradient; 0 for none.
+        ema: of the weights that are kept.
+        hardest: share of the pixels that count in the cross-entropy from `hardest_from` on.
+        hardest_from: share of the steps after which only the hardest pixels count.
+        soft_iou: weight of the soft intersection over union.
+        damaged: share of the clips whose given mask is damaged.
+        frozen_batch_norm: keep the running statistics of batch norms.
+        bfloat16: convolutions in bfloat16 (parameters stay float32).
+        synthetic: share of generated clips beside annotated sequences.
+        seed: of everything that is drawn.
+        stages: sizes over the run.
+    """
+
+    model: str = "cfbi-lite"
+    backbone: str | None = None
+    steps: int = 20000
+    batch: int = 8
+    optimizer: str = "adamw"
+    learning_rate: float = 1.5e-3
+    decay: str = "cosine"
+    constant: float = 0.3
+    warm_up: float = 0.02
+    weight_decay: float = 0.02
+    clip_norm: float = 3.0
+    ema: float = 0.998
+    hardest: float = 0.15
+    hardest_from: float = 0.4
+    soft_iou: float = 0.5
+    damaged: float = 0.5
+    frozen_batch_norm: bool = False
+    bfloat16: bool = True
+    synthetic: float = 0.3
+    seed: int = 0
+    stages: tuple[Stage, ...] = DEFAULT_STAGES
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("optimizer", ("adamw", "sgd")), ("decay", ("cosine", "poly"))):
+            if getattr(self, name) not in allowed:
+                raise InputError(name, value=getattr(self, name), allowed=" or ".join(allowed))
+        for name in ("steps", "batch", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise InputError(name, value=getattr(self, name), allowed="a number above 0")
+        for stage in self.stages:
+            if stage.height % 16 != 1 or stage.width % 16 != 1 or stage.predicted < 1:
+                raise InputError(
+                    "stages", value=stage, allowed="sides of 16 k + 1 and at least one predicted frame"
+                )
+        if not self.stages:
+            raise InputError("stages", value=(), allowed="at least one")
+
+    def stage(self, step: int) -> Stage:
+        """The stage that a step belongs to."""
+        total = sum(stage.share for stage in self.stages)
+        end = 0.0
+        for stage in self.stages:
+            end += stage.share / total * self.steps
+            if step < end:
+                return stage
+        return self.stages[-1]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    @staticmethod
+    def from_json(text: str, **changes: Any) -> TrainingSettings:
+        """Settings from JSON; `changes` replace what it says.
+
+        Raises:
+            InputError: a name or value is not known.
+        """
+        try:
+            content = json.loads(text)
+            stages = content.pop("stages", None)
+            known = {field.name for field in fields(TrainingSettings)}
+            unknown = sorted(set(content) - known)
+            if unknown:
+                raise InputError(f"unknown settings: {', '.join(unknown)}", allowed=", ".join(sorted(known)))
+            if stages is not None:
+                content["stages"] = tuple(Stage(**stage) for stage in stages)
+            return TrainingSettings(**{**content, **changes})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"settings cannot be read ({error})", allowed="what `settings.json` of a run holds"
+            ) from error

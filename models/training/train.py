@@ -1,0 +1,164 @@
+"""`vosrt train`: a checkpoint from annotated sequences, from generated scenes, or from both."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence as Arguments
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import torch
+
+from vosrt.errors import Error, InputError
+from vosrt.models.training.footage import Footage
+from vosrt.models.training.process_group import Rank, run_in_processes
+from vosrt.models.training.real_scenes import RealScenes
+from vosrt.models.training.run_folder import RunFolder
+from vosrt.models.training.sequence_folders import Sequence, check_sequences, find_sequences
+from vosrt.models.training.settings import TrainingSettings
+from vosrt.models.training.synthetic_scenes import Photographs, SyntheticScenes
+from vosrt.models.training.trainer import Rhythm, Trainer
+from vosrt.models.training.training_clip import Scenes, TrainingClips
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every process of a run is told."""
+
+    settings: TrainingSettings
+    training: list[Sequence]
+    held_out: list[Sequence]
+    photographs: str | None
+    output: str
+    rhythm: Rhythm
+    device: str
+    notes: dict[str, str]
+
+
+def main(argv: Arguments[str] | None = None) -> int:
+    """Train; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        task = read_task(arguments)
+        RunFolder(task.output).begin(task.settings)
+        run_in_processes(arguments.processes, partial(train, task))
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    print(f"weights in {Path(task.output) / 'weights.safetensors'}")
+    return 0
+
+
+def train(task: Task, rank: Rank) -> None:
+    """One process of a run."""
+    cv2.setNumThreads(1)
+    sources: list[tuple[Scenes, float]] = []
+    share = task.settings.synthetic
+    if task.training and share < 1:
+        sources.append((RealScenes(Footage(task.training)), 1 - share))
+    if share > 0:
+        photographs = Photographs(task.photographs) if task.photographs else None
+        sources.append((SyntheticScenes(photographs), share))
+    Trainer(
+        task.settings,
+        TrainingClips(task.settings, sources),
+        Footage(task.held_out),
+        RunFolder(task.output),
+        rank,
+        task.rhythm,
+        task.device,
+        task.notes,
+    ).run()
+
+
+def read_task(arguments: argparse.Namespace) -> Task:
+    """The run that a command line asks for; data is checked before anything is trained.
+
+    Raises:
+        InputError: a setting or a file cannot be used.
+    """
+    settings = _read_settings(arguments)
+    if settings.batch % arguments.processes:
+        raise InputError(
+            "--processes", value=arguments.processes, allowed=f"a divisor of the batch of {settings.batch}"
+        )
+    if settings.synthetic < 1 and not arguments.data:
+        raise InputError("no --data", cure="give folders of annotated sequences, or --synthetic 1")
+    sequences = [sequence for folder in arguments.data for sequence in find_sequences(folder)]
+    held_names = set(arguments.hold_out)
+    unknown = sorted(held_names - {sequence.name for sequence in sequences})
+    if unknown:
+        raise InputError("--hold-out", value=", ".join(unknown), allowed="names of sequences of --data")
+    check_sequences(sequences)
+    training = [sequence for sequence in sequences if sequence.name not in held_names]
+    held_out = [sequence for sequence in sequences if sequence.name in held_names]
+    rhythm = Rhythm(
+        validate=arguments.validate_every, workers=arguments.workers, stop_after=arguments.stop_after
+    )
+    notes = {
+        "model": settings.model,
+        "trained_on": arguments.data_notice or ("generated scenes" if settings.synthetic >= 1 else ""),
+        "settings": settings.to_json(),
+    }
+    return Task(
+        settings, training, held_out, arguments.photographs, arguments.output, rhythm, arguments.device, notes
+    )
+
+
+def _read_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    settings = TrainingSettings()
+    if arguments.recipe is not None:
+        path = Path(arguments.recipe)
+        path = path if path.suffix == ".json" else RECIPES / f"{arguments.recipe}.json"
+        if not path.is_file():
+            known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.json")))
+            raise InputError("--recipe", value=arguments.recipe, allowed=f"{known}, or a settings.json")
+        settings = TrainingSettings.from_json(path.read_text())
+    names = ("model", "backbone", "steps", "batch", "seed", "synthetic", "learning_rate", "optimizer")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return replace(settings, **given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vosrt train", description=__doc__)
+    add = parser.add_argument
+    add("--data", action="append", default=[], metavar="DIR", help="annotated sequences; may be repeated")
+    add("--output", required=True, metavar="DIR", help="folder of the run; an existing run goes on")
+    add("--recipe", metavar="NAME", help="settings that come with vosrt, or a settings.json of another run")
+    add("--model", help="network to train (cfbi-lite)")
+    add("--backbone", help="its trunk")
+    add("--steps", type=int, help="steps of the optimiser")
+    add("--batch", type=int, help="clips per step, over all processes")
+    add("--learning-rate", type=float)
+    add("--optimizer", help="adamw or sgd")
+    add("--synthetic", type=float, metavar="SHARE", help="of generated clips, 0 to 1")
+    add("--photographs", metavar="DIR", help="images as textures of generated clips")
+    add("--seed", type=int)
+    add(
+        "--hold-out",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        metavar="NAME,NAME",
+        help="sequences to validate on, which are not trained on",
+    )
+    add("--processes", type=int, default=1, help="that share every batch (1)")
+    add("--workers", type=int, default=0, help="that draw clips, for each process (0: it draws its own)")
+    add("--validate-every", type=int, default=1000, metavar="STEPS")
+    add("--stop-after", type=int, metavar="STEP", help="end early; the same command without it goes on")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--data-notice", metavar="TEXT", help="credit and terms of the data, stored with the weights")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
