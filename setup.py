@@ -42,6 +42,7 @@ setup(
         "vosrt": ["py.typed", "arithmetic_graphs/*.onnx"],
         "vosrt.doctor": ["self_test.onnx"],
         "vosrt.models": ["key_listings/*.json"],
+        "vosrt.models.training": ["recipes/*.json"],
     },
     install_requires=[
         "numpy>=1.24",  # arrays

@@ -13,8 +13,8 @@ MAX_DISTANCE = 30  # frames between the reference and the frame after it
 def draw_offsets(rng: np.random.Generator, predicted: int, length: int) -> tuple[np.ndarray, int]:
     """Frames of a clip: the reference, the previous frame, and those to be predicted.
 
-    Time runs backwards in half of the clips. In 30 % the reference is the previous frame, otherwise it lies up
-    to `MAX_DISTANCE` frames away on either side.
+    Time runs backwards in half of the clips. In 30 % the reference is the previous frame, otherwise it lies
+    up to `MAX_DISTANCE` frames away on either side.
 
     Args:
         rng: decides.

@@ -30,7 +30,7 @@ def _matching(network: VosNetwork, settings: TrainingSettings) -> FamilyTraining
     return MatchingTraining(network, soft_iou=settings.soft_iou, bfloat16=settings.bfloat16)
 
 
-FAMILIES: dict[type[VosNetwork], Maker] = {MatchingNetwork: _matching}
+FAMILIES: tuple[tuple[type, Maker], ...] = ((MatchingNetwork, _matching),)
 
 
 def training_of(network: VosNetwork, settings: TrainingSettings) -> FamilyTraining:
@@ -39,7 +39,7 @@ def training_of(network: VosNetwork, settings: TrainingSettings) -> FamilyTraini
     Raises:
         InputError: the family has none.
     """
-    for kind, make in FAMILIES.items():
+    for kind, make in FAMILIES:
         if isinstance(network, kind):
             return make(network, settings)
     raise InputError("model", value=network.name, allowed="a network of a family that can be trained")

@@ -49,11 +49,11 @@ class Footage:
         return decoded
 
     def _read(self, paths: FramePaths) -> Frame:
-        image = cv2.imread(str(paths.frame), cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imread(str(paths.frame), cv2.IMREAD_COLOR), np.uint8)
         labels = read_label_map(paths.mask)
         height, width = labels.shape
-        if height > self.max_height:
-            size = (round(width * self.max_height / height), self.max_height)
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-        return image, labels
+        if height <= self.max_height:
+            return image, labels
+        size = (round(width * self.max_height / height), self.max_height)
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small), np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))

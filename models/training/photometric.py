@@ -83,4 +83,4 @@ def _blur(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _compress(frame: np.ndarray, quality: int) -> np.ndarray:
     _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

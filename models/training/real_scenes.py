@@ -27,8 +27,11 @@ class RealScenes:
         self.footage = footage
 
     def draw(self, rng: np.random.Generator, size: Size, predicted: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames uint8 `[2 + predicted, H, W, 3]` and labels uint8 `[2 + predicted, H, W]`: the reference, the
-        previous frame and those to be predicted. Labels are 1 to 3, or 255 for no statement."""
+        """Frames uint8 `[2 + predicted, H, W, 3]` and labels uint8 `[2 + predicted, H, W]`.
+
+        The first is the reference, then come the previous frame and those to be predicted. Labels are 1 to 3,
+        or 255 for no statement.
+        """
         chosen = int(rng.integers(len(self.footage)))
         offsets, start = draw_offsets(rng, predicted, len(self.footage.sequences[chosen]))
         images, labels = self._background(rng, chosen, start + offsets, offsets, size)
@@ -73,7 +76,8 @@ class RealScenes:
         for label, layer in zip(_free_labels(kept), marked, strict=False):
             layer.label = label
         others = [self._paste(rng, chosen, offsets, size) for _ in range(int(rng.integers(0, 3)))]
-        under, over = [], []
+        under: list[Layer] = []
+        over: list[Layer] = []
         for layer in (*marked, *(other for other in others if other is not None)):
             (under if one_in(rng, 0.35) else over).append(layer)
         if one_in(rng, 0.12):

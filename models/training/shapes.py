@@ -1,9 +1,10 @@
-"""Outlines that move: blobs, polygons, articulated figures and thin things, as polygons in unit coordinates."""
+"""Outlines that move, in unit coordinates: blobs, polygons, articulated figures and thin things."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -122,7 +123,7 @@ class Thin(Shape):
             ends = 0.9 * np.stack([np.cos(angles), np.sin(angles)], 1)
             return [_circle((0, 0), 1.0), *(_capsule(-end, end, self.thickness / 2) for end in ends)]
         bent = self.points + np.array([[0, wave.at(time)] for wave in self.waves])
-        return [_capsule(a, b, self.thickness) for a, b in zip(bent, bent[1:], strict=False)]
+        return [_capsule(a, b, self.thickness) for a, b in pairwise(bent)]
 
     def holes(self, time: float) -> Polygons:
         return [_circle((0, 0), 1.0 - 2 * self.thickness)] if self.is_wheel else []

@@ -88,7 +88,8 @@ def _coordinates(rng: np.random.Generator, height: int, width: int) -> tuple[np.
 
 
 def _bend(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    return rng.uniform(0, 8) * (_noise(rng, height, width) - 0.5) if one_in(rng, 0.6) else np.float32(0)
+    strength = rng.uniform(0, 8) if one_in(rng, 0.6) else 0.0
+    return strength * (_noise(rng, height, width) - 0.5)
 
 
 def _normalised(field: np.ndarray) -> Field:

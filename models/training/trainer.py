@@ -163,7 +163,8 @@ class Trainer:
         LOGGER.warning("step %d: the gradient is no finite number; left out", self.step)
         if self._broken >= MAX_BROKEN_STEPS:
             raise Error(
-                f"training broke down at step {self.step}: {MAX_BROKEN_STEPS} gradients in a row are no numbers",
+                f"training broke down at step {self.step}: {MAX_BROKEN_STEPS} gradients in a row "
+                "are no finite numbers",
                 cure="go on from the last checkpoint with a lower learning_rate, or with bfloat16 off",
             )
 

@@ -48,9 +48,8 @@ def _validate_sequence(network: VosNetwork, footage: Footage, index: int) -> Hel
     sequence = footage.sequences[index]
     count = min(FRAMES, len(sequence))
     frames = [footage.frame(index, time) for time in range(count)]
-    images = [cv2.resize(image, SIZE[::-1], interpolation=cv2.INTER_CUBIC) for image, _ in frames]
-    truth = [cv2.resize(labels, SIZE[::-1], interpolation=cv2.INTER_NEAREST) for _, labels in frames]
-    truth = [np.where(labels == 255, 0, labels) for labels in truth]
+    images = [_resized(image, cv2.INTER_CUBIC) for image, _ in frames]
+    truth = [_resized(np.where(labels == 255, 0, labels), cv2.INTER_NEAREST) for _, labels in frames]
     predicted = predict(network, images, truth[0])
     ids = np.setdiff1d(np.unique(truth[0]), (0,))
     similarity = RegionSimilarity()
@@ -97,3 +96,7 @@ def predict(network: VosNetwork, images: list[np.ndarray], labels: np.ndarray) -
             results.append(current.cpu().numpy().astype(np.uint8))
         previous = tuple(embeddings)
     return results
+
+
+def _resized(image: np.ndarray, interpolation: int) -> np.ndarray:
+    return np.asarray(cv2.resize(image, SIZE[::-1], interpolation=interpolation), np.uint8)

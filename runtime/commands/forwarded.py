@@ -28,8 +28,15 @@ def _demo(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _train(arguments: Sequence[str]) -> int:
+    from vosrt.models.training.train import main
+
+    return main(arguments)
+
+
 FORWARDED: Mapping[str, tuple[Program, str]] = {
     "export": (_export, "turn a checkpoint into a bundle"),
+    "train": (_train, "train a network on annotated sequences or generated scenes"),
     "bench": (_bench, "measure speed and accuracy"),
     "demo": (_demo, "export a small network, stream a clip, say where to look"),
 }
