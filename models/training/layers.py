@@ -14,7 +14,7 @@ class Layer:
     """A cut-out in every frame of a clip.
 
     Attributes:
-        images: uint8 `[T, H, W, 3]`.
+        images: uint8 `[T, H, W, 3]`; anything where the opacity is 0.
         opacity: float32 `[T, H, W]`, 0 to 1.
         label: what its pixels are; 0 for what nobody marked.
     """
@@ -40,7 +40,7 @@ def compose(background: np.ndarray, layers: list[Layer]) -> tuple[np.ndarray, np
     for layer in layers:
         for time in range(len(frames)):
             opacity = layer.opacity[time]
-            box = _box(opacity)
+            box = visible_box(opacity)
             if box is None:
                 continue
             part = opacity[box][..., None]
@@ -50,8 +50,8 @@ def compose(background: np.ndarray, layers: list[Layer]) -> tuple[np.ndarray, np
     return np.clip(np.rint(frames), 0, 255).astype(np.uint8), labels
 
 
-def _box(opacity: np.ndarray) -> tuple[slice, slice] | None:
-    """The rows and columns that are not fully transparent."""
+def visible_box(opacity: np.ndarray) -> tuple[slice, slice] | None:
+    """The rows and columns of `[H, W]` that are not fully transparent; None when all are."""
     rows = np.flatnonzero(opacity.any(1))
     if len(rows) == 0:
         return None

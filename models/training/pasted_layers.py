@@ -7,7 +7,7 @@ import numpy as np
 
 from vosrt.models.training.clip_times import bounced
 from vosrt.models.training.footage import Footage
-from vosrt.models.training.layers import Layer
+from vosrt.models.training.layers import Layer, visible_box
 from vosrt.models.training.motion import Motion, similarity
 from vosrt.models.training.randomness import log_uniform, one_in
 
@@ -21,6 +21,18 @@ def warp_image(image: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
     return cv2.warpAffine(
         image, matrix[:2], size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
+
+
+def warp_visible(image: np.ndarray, matrix: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Image through an affine matrix `[3, 3]`, uint8 `[H, W, 3]`; zero beyond the visible box of `[H, W]`."""
+    warped = np.zeros((*opacity.shape, 3), np.uint8)
+    box = visible_box(opacity)
+    if box is not None:
+        rows, columns = box
+        shift = similarity(1.0, 0.0, (columns.start, rows.start), (0.0, 0.0))
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        warped[box] = warp_image(image, shift @ matrix, size)
+    return warped
 
 
 def warp_labels(labels: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
@@ -92,7 +104,7 @@ def _placed(
     for time, index in enumerate(indices):
         image, labels = footage.frame(sequence, int(index))
         matrix = motion.matrix(float(offsets[time]), target) @ place
-        images[time] = warp_image(image, matrix, size)
         mask = (labels == label).astype(np.uint8)
         opacity[time] = soften(cv2.warpAffine(mask, matrix[:2], size[::-1], flags=cv2.INTER_NEAREST))
+        images[time] = warp_visible(image, matrix, opacity[time])
     return Layer(images, opacity)

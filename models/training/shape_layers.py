@@ -9,13 +9,13 @@ import numpy as np
 
 from vosrt.models.training.layers import Layer
 from vosrt.models.training.motion import Motion, similarity
-from vosrt.models.training.pasted_layers import Size, warp_image
+from vosrt.models.training.pasted_layers import Size, warp_visible
 from vosrt.models.training.randomness import log_uniform, one_in
 from vosrt.models.training.shapes import Posts, Shape, draw_shape, rasterise
-from vosrt.models.training.textures import texture
 
 Texture = Callable[[np.random.Generator, int, int], np.ndarray]  # height, width -> uint8 [h, w, 3]
-TEXTURE_SIDE = 192
+TEXTURE_SIDE = 128
+_Y, _X = (np.mgrid[:TEXTURE_SIDE, :TEXTURE_SIDE].astype(np.float32) * 2 - TEXTURE_SIDE) / TEXTURE_SIDE
 
 
 class ShapeDrawing:
@@ -33,14 +33,14 @@ class ShapeDrawing:
         rng: np.random.Generator,
         size: Size,
         *,
-        make_texture: Texture = texture,
+        make_texture: Texture,
         shape: Shape | None = None,
     ) -> None:
         self.shape = draw_shape(rng) if shape is None else shape
         self.image = make_texture(rng, TEXTURE_SIDE, TEXTURE_SIDE)
-        self.second = make_texture(rng, TEXTURE_SIDE, TEXTURE_SIDE) if one_in(rng, 0.4) else None
+        self.second = make_texture(rng, TEXTURE_SIDE, TEXTURE_SIDE) if one_in(rng, 0.55) else None
         self.band = (rng.uniform(0, 2 * np.pi), rng.uniform(-0.4, 0.4))
-        self.radius = log_uniform(rng, 0.07, 0.33) * np.sqrt(size[0] * size[1])
+        self.radius = log_uniform(rng, 0.09, 0.4) * np.sqrt(size[0] * size[1])
         self.is_shaded = one_in(rng, 0.5)
         self.light = rng.uniform(0, 2 * np.pi)
 
@@ -74,21 +74,20 @@ class ShapeDrawing:
         opacity = np.empty((len(offsets), *size), np.float32)
         for time, offset in enumerate(offsets):
             matrix = motion.matrix(float(offset), pivot) @ place
-            images[time] = warp_image(painted, matrix @ to_unit, size)
             opacity[time] = rasterise(self.shape, float(offset), matrix, size)
+            images[time] = warp_visible(painted, matrix @ to_unit, opacity[time])
         return Layer(images, opacity)
 
     def _painted(self) -> np.ndarray:
         """The texture with a band of the second one and with shading, uint8 `[side, side, 3]`."""
-        y, x = (np.mgrid[:TEXTURE_SIDE, :TEXTURE_SIDE] - TEXTURE_SIDE / 2) / (TEXTURE_SIDE / 2)
         image = self.image
         if self.second is not None:
             angle, offset = self.band
-            side = (x * np.cos(angle) + y * np.sin(angle) > offset).astype(np.float32)
+            side = (_X * np.cos(angle) + _Y * np.sin(angle) > offset).astype(np.float32)
             image = cv2.blendLinear(image, self.second, 1 - side, side)
         if self.is_shaded:
-            light = 1 + 0.45 * (x * np.cos(self.light) + y * np.sin(self.light))
-            image = np.clip(image * light[..., None], 0, 255).astype(np.uint8)
+            light = 1 + 0.45 * (_X * np.cos(self.light) + _Y * np.sin(self.light))
+            image = cv2.convertScaleAbs(image * light[..., None])
         return image
 
 

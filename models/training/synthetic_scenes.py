@@ -16,7 +16,7 @@ from vosrt.models.training.randomness import log_uniform, one_in
 from vosrt.models.training.real_scenes import MAX_OBJECTS
 from vosrt.models.training.sequence_folders import IMAGES
 from vosrt.models.training.shape_layers import ShapeDrawing, Texture, draw_posts
-from vosrt.models.training.textures import texture
+from vosrt.models.training.textures import Textures
 
 LENGTH = 64  # frames of an imagined sequence
 
@@ -37,9 +37,10 @@ class Photographs:
             raise InputError(f"no images in {folder}", allowed=", ".join(sorted(IMAGES)))
 
     def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        image = cv2.imread(str(self.paths[rng.integers(len(self.paths))]), cv2.IMREAD_COLOR)
+        path = self.paths[rng.integers(len(self.paths))]
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
-            return texture(rng, height, width)
+            raise InputError(f"{path} is not an image", cure="remove it")
         fit = max(height / image.shape[0], width / image.shape[1])
         matrix = similarity(
             fit * log_uniform(rng, 1, 2.5),
@@ -59,6 +60,7 @@ class SyntheticScenes:
 
     def __init__(self, photographs: Photographs | None = None) -> None:
         self.photographs = photographs
+        self.textures = Textures()
 
     def draw(self, rng: np.random.Generator, size: Size, predicted: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and labels as `RealScenes.draw` gives them."""
@@ -71,7 +73,7 @@ class SyntheticScenes:
         return compose(background, objects)
 
     def _texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        make: Texture = texture
+        make: Texture = self.textures
         if self.photographs is not None and one_in(rng, 0.5):
             make = self.photographs
         return make(rng, height, width)

@@ -7,23 +7,67 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from vosrt.models.training.motion import similarity
 from vosrt.models.training.randomness import log_uniform, one_in
 
 Field = np.ndarray  # float32 [h, w], roughly 0 to 1
 
 
-def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A textured image, uint8 `[height, width, 3]`."""
-    field = _draw_field(rng, height, width)
-    image = _coloured(rng, field)
-    if one_in(rng, 0.45):  # a second texture, in patches or all over
-        other = _coloured(rng, _draw_field(rng, height, width))
-        share = _noise(rng, height, width)
+SIDE = 256  # of a pooled texture
+_GRAIN = np.random.default_rng(0).standard_normal((SIDE, SIDE, 3)).astype(np.float32)
+
+
+class Textures:
+    """Textures by number, each made once: number k is the same in every process.
+
+    A draw turns, enlarges and recolours one of them, which costs a tenth of making it.
+
+    Args:
+        count: of different textures.
+    """
+
+    def __init__(self, count: int = 400) -> None:
+        self.count = count
+        self._made: dict[int, np.ndarray] = {}
+
+    def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """A textured image, uint8 `[height, width, 3]`."""
+        number = int(rng.integers(self.count))
+        if number not in self._made:
+            self._made[number] = make_texture(np.random.default_rng((1, number)))
+        scale = max(height, width) / SIDE * log_uniform(rng, 0.8, 2.5)
+        matrix = similarity(
+            scale,
+            rng.uniform(-np.pi, np.pi),
+            (rng.uniform(0, SIDE), rng.uniform(0, SIDE)),
+            (width / 2, height / 2),
+        )
+        image = cv2.warpAffine(
+            self._made[number], matrix[:2], (width, height), borderMode=cv2.BORDER_REFLECT_101
+        )
+        return _recoloured(rng, image)
+
+
+def make_texture(rng: np.random.Generator) -> np.ndarray:
+    """A texture from nothing, uint8 `[SIDE, SIDE, 3]`."""
+    image = _coloured(rng, _draw_field(rng, SIDE, SIDE))
+    if one_in(rng, 0.5):  # a second texture, in patches or all over
+        other = _coloured(rng, _draw_field(rng, SIDE, SIDE))
+        share = _noise(rng, SIDE, SIDE)
         if one_in(rng, 0.5):
             share = np.clip((share - rng.uniform(0.3, 0.7)) * log_uniform(rng, 4, 60) + 0.5, 0, 1)
         image += share[..., None] * (other - image)
-    image += rng.normal(0, rng.uniform(0, 6), image.shape).astype(np.float32)
+    image *= (1 + 0.5 * (_noise(rng, SIDE, SIDE) - 0.5))[..., None]  # uneven light
+    image += rng.uniform(0, 8) * _GRAIN
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def _recoloured(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Other channels first, another contrast, another tint."""
+    image = image[..., rng.permutation(3)]
+    ramp = np.arange(256, dtype=np.float32)[:, None]
+    table = (ramp - 128) * log_uniform(rng, 0.4, 1.4) + 128 + rng.normal(0, 35) + rng.normal(0, 18, 3)
+    return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[:, None])
 
 
 def _draw_field(rng: np.random.Generator, height: int, width: int) -> Field:
@@ -98,11 +142,15 @@ def _normalised(field: np.ndarray) -> Field:
 
 
 def _coloured(rng: np.random.Generator, field: Field) -> np.ndarray:
-    """Look the field up in a palette of 2 to 5 colours, float32 `[h, w, 3]`."""
+    """Look the field up in a palette of 2 to 5 colours, float32 `[h, w, 3]`.
+
+    Most surfaces vary in brightness far more than in hue, so colours share a tint.
+    """
     count = int(rng.integers(2, 6))
-    base = rng.uniform(0, 255, 3)
-    spread = log_uniform(rng, 12, 140)
-    palette = np.clip(base + rng.normal(0, spread, (count, 3)), 0, 255)
+    tint = rng.normal(0, 1, 3) * 60 * rng.random() ** 2
+    brightness = rng.uniform(20, 235) + rng.normal(0, log_uniform(rng, 12, 90), (count, 1))
+    hue = rng.normal(0, log_uniform(rng, 2, 40), (count, 3))
+    palette = np.clip(brightness + tint + hue, 0, 255)
     steps = np.linspace(0, count - 1, 256)
     table = np.stack([np.interp(steps, np.arange(count), palette[:, c]) for c in range(3)], axis=1)
     return table.astype(np.float32)[np.clip(field * 255, 0, 255).astype(np.uint8)]

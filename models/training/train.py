@@ -103,7 +103,11 @@ def read_task(arguments: argparse.Namespace) -> Task:
     training = [sequence for sequence in sequences if sequence.name not in held_names]
     held_out = [sequence for sequence in sequences if sequence.name in held_names]
     rhythm = Rhythm(
-        validate=arguments.validate_every, workers=arguments.workers, stop_after=arguments.stop_after
+        log=arguments.log_every,
+        save=arguments.save_every,
+        validate=arguments.validate_every,
+        workers=arguments.workers,
+        stop_after=arguments.stop_after,
     )
     notes = {
         "model": settings.model,
@@ -153,7 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--processes", type=int, default=1, help="that share every batch (1)")
     add("--workers", type=int, default=0, help="that draw clips, for each process (0: it draws its own)")
-    add("--validate-every", type=int, default=1000, metavar="STEPS")
+    add("--validate-every", type=int, default=1000, metavar="STEPS", help="steps between validations (1000)")
+    add("--log-every", type=int, default=50, metavar="STEPS", help="steps between lines of the curve (50)")
+    add("--save-every", type=int, default=250, metavar="STEPS", help="steps between checkpoints (250)")
     add("--stop-after", type=int, metavar="STEP", help="end early; the same command without it goes on")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--data-notice", metavar="TEXT", help="credit and terms of the data, stored with the weights")

@@ -1,0 +1,141 @@
+"""Whole runs: they learn, go on after any interruption as if nothing had been, and share batches."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.models.training.annotated_folders import write_sequences  # noqa: E402
+from vosrt.models import build_network, load_checkpoint  # noqa: E402
+from vosrt.models.training.families import training_of  # noqa: E402
+from vosrt.models.training.settings import Stage, TrainingSettings  # noqa: E402
+from vosrt.models.training.synthetic_scenes import SyntheticScenes  # noqa: E402
+from vosrt.models.training.train import main  # noqa: E402
+from vosrt.models.training.training_clip import TrainingClip, TrainingClips  # noqa: E402
+
+STAGES = [{"share": 1.0, "height": 65, "width": 65, "predicted": 1}]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps({"model": "cfbi-lite", "batch": 2, "synthetic": 1.0, "stages": STAGES}))
+    return ["--recipe", str(path), "--log-every", "1", "--validate-every", "100"]
+
+
+def curve(folder: Path) -> list[tuple[str, str, str]]:
+    with (folder / "steps.csv").open() as file:
+        return [(row["step"], row["loss"], row["gradient_norm"]) for row in csv.DictReader(file)]
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "weights.safetensors")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert curve(one) == curve(other)
+    for name, tensor in tensors(one).items():
+        assert tensor.equal(tensors(other)[name]), name
+
+
+def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main([*recipe, "--steps", "6", "--output", str(whole)]) == 0
+    assert main([*recipe, "--steps", "6", "--output", str(parts), "--stop-after", "3"]) == 0
+    assert len(curve(parts)) == 3
+    assert main([*recipe, "--steps", "6", "--output", str(parts)]) == 0
+    assert_same_run(whole, parts)
+
+
+def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
+    options = [*recipe, "--steps", "6", "--processes", "2", "--save-every", "2"]
+    command = [sys.executable, "-m", "vosrt", "train", *options, "--output", str(tmp_path / "killed")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (tmp_path / "killed" / "checkpoint.pt").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert (tmp_path / "killed" / "checkpoint.pt").exists()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=120)
+    undisturbed = [*command[:-1], str(tmp_path / "whole")]
+    subprocess.run(undisturbed, check=True, stderr=subprocess.DEVNULL, timeout=120)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def one_clip(settings: TrainingSettings) -> list[TrainingClip]:
+    return [TrainingClips(settings, [(SyntheticScenes(), 1.0)])[0]]
+
+
+def test_a_network_learns_a_clip():
+    torch.manual_seed(0)
+    settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 2),))
+    network = build_network("cfbi-lite").train()
+    training, clips = training_of(network, settings), one_clip(settings)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+    losses = []
+    for _ in range(12):
+        loss = training.loss(clips, hardest=1.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(("model", "backbone"), [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101")])
+def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
+    settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 1),))
+    network = build_network(model, backbone)
+    training_of(network, settings).loss(one_clip(settings), hardest=0.5).backward()
+    without = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert without == []
+    assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+
+
+def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe):
+    data = write_sequences(tmp_path / "data", ("one", "two"), count=8)
+    options = [*recipe, "--steps", "4", "--synthetic", "0", "--data", str(data), "--hold-out", "two"]
+    assert main([*options, "--validate-every", "2", "--output", str(tmp_path / "run")]) == 0
+    load_checkpoint(build_network("cfbi-lite"), tmp_path / "run" / "weights.safetensors")
+    with (tmp_path / "run" / "validation.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["2", "4"]
+    assert len(list((tmp_path / "run" / "examples").glob("two_*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--synthetic", "0"], "no --data"),
+        (["--processes", "3"], "--processes"),
+        (["--data", "DATA", "--hold-out", "three"], "--hold-out"),
+        (["--recipe", "magic"], "--recipe"),
+        (["--data", "nowhere"], "no annotated sequences"),
+        (["--steps", "0"], "steps"),
+    ],
+)
+def test_mistakes_are_named_before_training(tmp_path, capsys, recipe, options, message):
+    data = write_sequences(tmp_path / "data")
+    options = [str(data) if option == "DATA" else option for option in options]
+    assert main([*recipe, *options, "--output", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_another_run_is_not_touched(tmp_path, capsys, recipe):
+    run = str(tmp_path / "run")
+    assert main([*recipe, "--steps", "2", "--output", run]) == 0
+    before = (tmp_path / "run" / "steps.csv").read_text()
+    assert main([*recipe, "--steps", "3", "--output", run]) == 2
+    assert "holds a run with other settings" in capsys.readouterr().err
+    assert (tmp_path / "run" / "steps.csv").read_text() == before
