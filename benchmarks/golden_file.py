@@ -132,7 +132,7 @@ def read_golden(path: str | Path) -> GoldenContent:
         raise InputError(f"{path} is no complete golden file ({error!r})") from error
     raise InputError(
         f"{path}: layout or model {meta.get('model')!r} is not known",
-        allowed=f"sequences of {', '.join(MODELS)}, or matching cases",
+        allowed=f"sequences of {', '.join(MODELS)}, or matching cases; of J and F the .json file",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Stage -> worst allowed deviation, for the network itself and for its exported graphs.
+# Stage -> worst allowed deviation, for the network itself, for its exported graphs, and for J and F.
 LIMITS = {
     "torch": {
         "image": 1e-4,
@@ -34,6 +34,21 @@ LIMITS = {
         "logits": 2e-3,
         "prob": 1e-3,
     },
+    "metric": dict.fromkeys(
+        (
+            "J",
+            "F",
+            "J&F",
+            "boundary counts",
+            "boundary map",
+            "objects",
+            "mean",
+            "recall",
+            "decay",
+            "official decay",
+        ),
+        1e-9,
+    ),
 }
 MOST_TIES = 1e-3  # share of pixels that may change places at near-ties
 NEAR_TIE = 2e-3  # two probabilities closer than twice the limit may change places
