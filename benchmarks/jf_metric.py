@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def boundary_map(mask: Mask) -> Mask:
     return edge
 
 
-def check_sizes(truth: Mask, *others: Mask | None) -> None:
+def check_sizes(truth: NDArray[Any], *others: NDArray[Any] | None) -> None:
     """Check that masks belong to images of one size.
 
     Raises:
