@@ -57,6 +57,24 @@ def label_map_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         return image.height, image.width
 
 
+def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
+    """Read the colours of a mask image.
+
+    Returns:
+        RGB uint8 `[256, 3]`, with DAVIS' colours where the file's palette ends; None for a grey image.
+
+    Raises:
+        InputError: as `read_label_map`, as far as the head of the file tells.
+    """
+    with _opened(path) as image:
+        colours = image.getpalette("RGB") if image.mode == "P" else None
+    if colours is None:
+        return None
+    palette = davis_palette().reshape(-1)
+    palette[: len(colours)] = colours
+    return palette.reshape(256, 3)
+
+
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """A mask image of a usable mode; errors while it is read become a user's."""

@@ -55,10 +55,33 @@ class ImageFolder(Source):
         import_for("reading images", "cv2")
         first: SourceFrame | None = None
         for count, file in enumerate(self.files):
-            current = SourceFrame(_read_image(file), file.stem, float(count / self.rate))
+            current = SourceFrame(read_image(file), file.stem, float(count / self.rate))
             first = first or current
             check_same_size(self.path, first, current)
             yield current
+
+
+def read_image(file: Path) -> NDArray[np.uint8]:
+    """Read an image file.
+
+    Returns:
+        BGR uint8 `[H, W, 3]`.
+
+    Raises:
+        InputError: it is missing or cannot be decoded.
+    """
+    cv2, cure = import_for("reading images", "cv2"), "copy the image again, or move it away"
+    try:
+        require_regular_file(file)
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise InputError(f"image {file} cannot be read ({error.strerror})", cure=cure) from error
+    except cv2.error as error:
+        raise InputError(f"image {file} cannot be decoded ({error.err or error})", cure=cure) from error
+    if image is None:
+        raise InputError(f"image {file} is damaged or cut off", cure=cure)
+    return image
 
 
 def _stems_of(folder: Path, files: list[Path]) -> list[str]:
@@ -72,18 +95,3 @@ def _stems_of(folder: Path, files: list[Path]) -> list[str]:
             )
         stems[file.stem] = file
     return list(stems)
-
-
-def _read_image(file: Path) -> NDArray[np.uint8]:
-    cv2, cure = import_for("reading images", "cv2"), "copy the image again, or move it away"
-    try:
-        require_regular_file(file)
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except OSError as error:
-        raise InputError(f"image {file} cannot be read ({error.strerror})", cure=cure) from error
-    except cv2.error as error:
-        raise InputError(f"image {file} cannot be decoded ({error.err or error})", cure=cure) from error
-    if image is None:
-        raise InputError(f"image {file} is damaged or cut off", cure=cure)
-    return image
