@@ -1,0 +1,1 @@
+"""What `vosrt eval` does: run clips through streams, score and write results, sum up."""
