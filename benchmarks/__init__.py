@@ -1,1 +1,1 @@
-"""Speed against the PyTorch baseline, golden numbers, matching alone, and the demonstration."""
+"""Speed against the PyTorch baseline, accuracy on data sets, golden numbers, and the demonstration."""

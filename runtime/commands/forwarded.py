@@ -22,6 +22,12 @@ def _bench(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _eval(arguments: Sequence[str]) -> int:
+    from vosrt.benchmarks.eval import main
+
+    return main(arguments)
+
+
 def _demo(arguments: Sequence[str]) -> int:
     from vosrt.benchmarks.demo import main
 
@@ -37,7 +43,8 @@ def _train(arguments: Sequence[str]) -> int:
 FORWARDED: Mapping[str, tuple[Program, str]] = {
     "export": (_export, "turn a checkpoint into a bundle"),
     "train": (_train, "train a network on annotated sequences or generated scenes"),
-    "bench": (_bench, "measure speed and accuracy"),
+    "bench": (_bench, "measure speed beside PyTorch"),
+    "eval": (_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips"),
     "demo": (_demo, "export a small network, stream a clip, say where to look"),
 }
 

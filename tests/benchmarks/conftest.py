@@ -3,6 +3,8 @@
 import pytest
 from PIL import Image
 
+from tests.benchmarks import dataset_trees as trees
+from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks import demo
 from vosrt.label_map import write_label_map
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
@@ -25,3 +27,19 @@ def clip(tmp_path_factory):
         Image.fromarray(frame.image[..., ::-1]).save(folder / "frames" / f"{frame.name}.png")
     write_label_map(folder / "mask.png", pattern.frame(0).truth)
     return ["--source", str(folder / "frames"), "--mask", str(folder / "mask.png")]
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    return str(write_colour_bundle(tmp_path_factory.mktemp("toy") / "colour"))
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Three clips: two objects, a union, and prompts only."""
+    folder = tmp_path / "clips"
+    trees.write_clip(folder / "pair", facts={"attributes": ["OCC", "FM"]})
+    union = {"scoring": "objects", "scoring_init": "union", "attributes": ["FM"]}
+    trees.write_clip(folder / "union", union_of=(1, 2), facts=union)
+    trees.write_clip(folder / "prompts", masks=(0, 3))
+    return folder

@@ -24,6 +24,7 @@ ALLOWED = {  # in the commands of their names
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),
     ("commands/forwarded.py", "vosrt.benchmarks.demo"),
+    ("commands/forwarded.py", "vosrt.benchmarks.eval"),
 }
 SLOWEST_IMPORT = 0.6  # seconds beyond the bare interpreter; about 0.1 are usual
 

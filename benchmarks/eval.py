@@ -1,0 +1,174 @@
+"""`vosrt eval`: accuracy of bundles, or of results in files, by the measures of DAVIS.
+
+Every clip streams frame by frame through `Stream.step`, which sees no frame and no truth ahead of time. J, F
+and J&F are DAVIS' own: means over all objects, without the first and the last frame. OUTPUT gets the label
+maps of every clip in masks/, a plot in scores.png, and what is needed to go on: the same command runs only
+the clips that are not finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vosrt.benchmarks.datasets.davis import YEARS
+from vosrt.benchmarks.datasets.open_dataset import KINDS
+from vosrt.benchmarks.environment import default_threads, environment
+from vosrt.benchmarks.environment import summary as environment_summary
+from vosrt.benchmarks.evaluation.clip_record import ClipRecord
+from vosrt.benchmarks.evaluation.plan import EvaluationPlan
+from vosrt.benchmarks.evaluation.result_folder import PLOT, ResultFolder
+from vosrt.benchmarks.evaluation.run import score_folder, segment_dataset
+from vosrt.benchmarks.evaluation.score_plot import write_plot
+from vosrt.benchmarks.evaluation.score_table import print_scores
+from vosrt.benchmarks.evaluation.server_zip import write_server_zip
+from vosrt.benchmarks.evaluation.summary import document
+from vosrt.commands import option_readers
+from vosrt.errors import Error, InputError
+from vosrt.whole_file import write_whole_file
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        return run(arguments)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished clips are kept, and the same command goes on", file=sys.stderr)
+        return 130
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate as the parsed command line says.
+
+    Raises:
+        Error: with what is wrong and how to mend it.
+    """
+    if arguments.json is not None and (arguments.json.is_dir() or not arguments.json.parent.is_dir()):
+        raise InputError("--json", value=str(arguments.json), allowed="a file in a folder that exists")
+    plan = EvaluationPlan.of(arguments)
+    facts = environment(arguments.threads or default_threads())
+    clips = plan.dataset.clips
+    frames = sum(len(clip.frames) for clip in clips)
+    print(
+        f"{plan.dataset.name}: {len(clips)} clips, {frames} frames\n{environment_summary(facts)}", flush=True
+    )
+    records, masks = _records(arguments, plan)
+    found = document(plan.settings, clips, records, plan.attributes)
+    print_scores(found)
+    if arguments.json is not None:
+        _write_json(arguments.json, {**found, "environment": facts})
+    if arguments.output is not None:
+        _write_outputs(arguments, plan, found, masks)
+    return 0
+
+
+def _records(arguments: argparse.Namespace, plan: EvaluationPlan) -> tuple[list[ClipRecord], Path]:
+    """A record per clip, and the folder of the label maps."""
+    if plan.segmenter is None:
+        return score_folder(plan.dataset, arguments.results), arguments.results
+    folder = ResultFolder(arguments.output, plan.settings)
+    with folder.opened(overwrite=arguments.overwrite):
+        return segment_dataset(plan.dataset, plan.segmenter, folder), folder.masks
+
+
+def _write_outputs(
+    arguments: argparse.Namespace, plan: EvaluationPlan, found: dict[str, Any], masks: Path
+) -> None:
+    output: Path = arguments.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output {output} cannot be made ({error.strerror})") from error
+    written = [str(masks)] if plan.segmenter is not None else []
+    if found["scored_clips"]:
+        write_plot(output / PLOT, found)
+        written.append(str(output / PLOT))
+    if arguments.zip:
+        archive = output / f"{plan.dataset.name}.zip"
+        write_server_zip(archive, plan.dataset, masks)
+        written.append(str(archive))
+    print(f"wrote {', '.join(written)}" if written else "wrote nothing: there is no truth to score against")
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    try:
+        write_whole_file(file, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise InputError(f"--json {file} cannot be written ({error.strerror})") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vosrt eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "bundles", nargs="*", metavar="BUNDLE", help="folder that `vosrt export` wrote; several are averaged"
+    )
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="score <clip>/<frame>.png in this folder instead"
+    )
+    _add_data(parser)
+    _add_outputs(parser.add_argument_group("outputs"))
+    _add_settings(parser.add_argument_group("settings of bundles"))
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data (one of them)")
+    kinds = group.add_mutually_exclusive_group(required=True)
+    for name, kind in KINDS.items():
+        metavar = "FOLDER" if name == "clips" else "ROOT"
+        kinds.add_argument(f"--{name}", type=Path, metavar=metavar, help=kind.purpose)
+    group.add_argument("--split", metavar="NAME", help="of the data set (val; YouTube-VOS and MOSE: valid)")
+    group.add_argument(
+        "--year", type=int, choices=YEARS, help="of DAVIS (2017); 2016 has one object per clip"
+    )
+    group.add_argument("--dense", action="store_true", help="every frame of YouTube-VOS, not every fifth")
+    group.add_argument(
+        "--frames", type=option_readers.positive, metavar="N", help="only the first so many of each clip"
+    )
+    group.add_argument(
+        "--attributes", type=Path, metavar="FILE", help="of the clips: DAVIS' db_info.yml, JSON or CSV"
+    )
+
+
+def _add_outputs(group: Any) -> None:
+    group.add_argument("--output", type=Path, metavar="DIR", help="label maps, plot, and what resuming needs")
+    group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines")
+    group.add_argument("--zip", action="store_true", help="also the archive that the data set's server takes")
+    group.add_argument("--overwrite", action="store_true", help="remove results in DIR and start anew")
+
+
+def _add_settings(group: Any) -> None:
+    group.add_argument("--precision", help="one of the bundles' precisions (float32 where there is one)")
+    group.add_argument("--device", help="where to run (chosen by what is there)")
+    group.add_argument(
+        "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
+    )
+    group.add_argument(
+        "--scales",
+        type=option_readers.scales,
+        metavar="LIST",
+        help="input scales to average over, such as 1,1.3",
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
+    group.add_argument(
+        "--memory-limit",
+        type=option_readers.memory,
+        metavar="SIZE",
+        help="take no more memory than this, such as 2G",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What an evaluation is asked for, checked before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vosrt.benchmarks.datasets.clip import Dataset
+from vosrt.benchmarks.datasets.open_dataset import KINDS, open_dataset
+from vosrt.benchmarks.evaluation.attributes import Attributes, read_attributes
+from vosrt.benchmarks.evaluation.scored_frames import check_length
+from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
+from vosrt.errors import InputError
+from vosrt.segmenter import Segmenter
+
+_OF_BUNDLES = ("scales", "flip", "precision", "device", "threads", "memory_limit")
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """A data set, and what runs it or where its results are.
+
+    Attributes:
+        dataset: clips, cut to the frames that are wanted.
+        attributes: of clips, by name.
+        segmenter: what runs the clips; None where results are given.
+        settings: what the results depend on.
+    """
+
+    dataset: Dataset
+    attributes: Attributes
+    segmenter: Segmenter | None
+    settings: Settings
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> EvaluationPlan:
+        """Read the data set's folders, and load the bundles.
+
+        Raises:
+            Error: an option, a bundle or a data set cannot be used.
+        """
+        _check_options(arguments)
+        dataset = _dataset(arguments)
+        attributes: Attributes = {clip.name: clip.attributes for clip in dataset.clips}
+        if arguments.attributes is not None:
+            attributes = read_attributes(arguments.attributes)
+            if not any(clip.name in attributes for clip in dataset.clips):
+                raise InputError(
+                    f"--attributes {arguments.attributes} names none of the clips",
+                    allowed=", ".join(clip.name for clip in dataset.clips[:3]) + ", …",
+                )
+        segmenter = None if arguments.results is not None else _segmenter(arguments)
+        return cls(dataset, attributes, segmenter, _settings(arguments, dataset, segmenter))
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    if bool(arguments.bundles) == (arguments.results is not None):
+        raise InputError(
+            "nothing to evaluate" if not arguments.bundles else "both bundles and --results are given",
+            allowed="BUNDLE folders that `vosrt export` wrote, or --results with a folder of label maps",
+        )
+    if arguments.results is not None:
+        for name in _OF_BUNDLES:
+            if getattr(arguments, name) not in (None, False):
+                raise InputError(f"--{name.replace('_', '-')} is for bundles", cure="leave it out")
+        if not arguments.results.is_dir():
+            raise InputError("--results", value=str(arguments.results), allowed="a folder")
+    elif arguments.output is None:
+        raise InputError("--output is missing", cure="give a folder for the results: --output out/eval")
+    if arguments.zip and arguments.output is None:
+        raise InputError("--zip needs --output", cure="give a folder for the archive")
+    if arguments.zip and arguments.frames is not None:
+        raise InputError("--zip and --frames", cure="run all frames: a server takes whole clips only")
+
+
+def _dataset(arguments: argparse.Namespace) -> Dataset:
+    (kind,) = [name for name in KINDS if getattr(arguments, name.replace("-", "_")) is not None]
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in ("split", "year", "dense")}
+    options = {name: value for name, value in given.items() if value not in (None, False)}
+    dataset = open_dataset(kind, getattr(arguments, kind.replace("-", "_")), options)
+    clips = tuple(clip.shortened(arguments.frames) for clip in dataset.clips)
+    if not clips:
+        raise InputError(f"{dataset.name} has no clips", cure="check that the data set is complete")
+    for clip in clips:
+        check_length(clip)
+    return replace(dataset, clips=clips)
+
+
+def _segmenter(arguments: argparse.Namespace) -> Segmenter:
+    given = {name: getattr(arguments, name) for name in _OF_BUNDLES}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return Segmenter(arguments.bundles, **options)
+
+
+def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmenter | None) -> Settings:
+    settings = Settings(dataset.name, dataset.facts, frames=arguments.frames)
+    if segmenter is None:
+        return replace(settings, results=str(arguments.results))
+    return replace(
+        settings,
+        bundles=tuple(BundleFacts.of(bundle) for bundle in segmenter.bundles),
+        precision=segmenter.precision,
+        device=segmenter.device,
+        scales=arguments.scales or (1.0,),
+        flip=arguments.flip,
+    )
