@@ -2,7 +2,7 @@
 
     python -m vosrt.benchmarks.endurance BUNDLE --frames 1000
 
-Every 10 frames an object joins, is corrected or is removed. Resident memory is read between frames; times are
+Every 5 frames an object joins, is corrected or is removed. Resident memory is read between frames; times are
 compared among frames with equally many objects. Exit status 1 when memory after the last frame is more than
 2 MB above that after frame 100. Memory is read from /proc, so this runs on Linux.
 """
@@ -26,7 +26,9 @@ from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.stream import Stream
 
 OBJECTS = 3
-EVENT_INTERVAL = 10  # frames: the reference bank is full before memory is first read
+EVENT_INTERVAL = (
+    5  # frames: every part of the scene has met a full reference bank before memory is first read
+)
 MOST_GROWTH = 2.0  # MB
 FIRST_MEASURED = 100
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import logging
 from types import ModuleType
 from typing import Any
 
 from vosrt.errors import MissingDependencyError
 
+LOGGER = logging.getLogger(__name__)
 _ERRORS_ONLY = 3  # ONNX Runtime's log severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
 
 
@@ -42,10 +45,24 @@ def new_session_options(runtime: ModuleType, threads: int) -> Any:
     options.log_severity_level = _ERRORS_ONLY
     # Plans of one block for all values double the memory of a graph, and gain no time on large tensors.
     options.enable_mem_pattern = False
+    _share_arena(runtime)
+    options.add_session_config_entry("session.use_env_allocators", "1")
     # Threads that wait by spinning gain nothing on a quiet machine; beside other work they take the core
     # away from the very thread they wait for.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+@functools.cache
+def _share_arena(runtime: ModuleType) -> None:
+    """One pool of host memory for all sessions: graphs of a stream run one after another."""
+    memory = runtime.OrtMemoryInfo(
+        "Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT
+    )
+    try:
+        runtime.create_and_register_allocator(memory, None)
+    except Exception as error:  # the program around us has registered one: then that is shared
+        LOGGER.debug("the pool of host memory is not ours: %s", error)
 
 
 def _installed(package: str) -> bool:

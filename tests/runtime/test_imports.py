@@ -25,6 +25,7 @@ ALLOWED = {  # in the commands of their names
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),
     ("commands/forwarded.py", "vosrt.benchmarks.demo"),
     ("commands/forwarded.py", "vosrt.benchmarks.eval"),
+    ("commands/forwarded.py", "vosrt.models.training.train"),
 }
 SLOWEST_IMPORT = 0.6  # seconds beyond the bare interpreter; about 0.1 are usual
 
