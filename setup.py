@@ -60,7 +60,7 @@ setup(
             "onnxscript>=0.5",  # what torch.onnx writes with
             "safetensors>=0.4",  # checkpoints without pickle
         ],
-        "train": ["torch>=2.9", "safetensors>=0.4"],
+        "train": ["torch>=2.9", "safetensors>=0.4", "tensorboard>=2.15"],  # curves, beside the CSV files
         "tensorrt": [
             "tensorrt>=8.5",
             "cuda-python>=12",  # buffers, streams and CUDA graphs
