@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-full lint install clean
 
-demo: install  ## export a small network, stream a generated scene, say where to look
+demo: install  ## follow objects through a generated scene, say where to look
 	$(BIN)/vosrt demo --output out/demo
 
 test: lint  ## style, types and tests: at most ten minutes on two cores

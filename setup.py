@@ -39,7 +39,7 @@ setup(
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,
     package_data={
-        "vosrt": ["py.typed", "arithmetic_graphs/*.onnx"],
+        "vosrt": ["py.typed", "arithmetic_graphs/*.onnx", "bundles/*/*"],
         "vosrt.doctor": ["self_test.onnx"],
         "vosrt.models": ["key_listings/*.json"],
         "vosrt.models.training": ["recipes/*.json"],

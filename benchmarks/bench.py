@@ -25,13 +25,9 @@ from vosrt.benchmarks.measurement_table import print_table, stage_lines
 from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
+from vosrt.shipped_bundles import DEFAULT
 
 _PROGRESS_INTERVAL = 2.0  # seconds between lines
-NO_BUNDLE = InputError(
-    "no bundle given, and no default one ships yet",
-    cure="make one:  vosrt export --model cfbi-lite --stand-in --output bundles/lite  and then  "
-    "vosrt bench bundles/lite",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Error: with what is wrong and how to mend it.
     """
-    if not arguments.bundles:
-        raise NO_BUNDLE
+    arguments.bundles = arguments.bundles or [DEFAULT]
     if arguments.json is not None:
         _check_file(arguments.json)
     plan = BenchPlan.of(arguments)
@@ -110,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vosrt bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("bundles", nargs="*", metavar="BUNDLE", help="folders that `vosrt export` wrote")
+    parser.add_argument(
+        "bundles", nargs="*", metavar="BUNDLE", help=f"folders that `vosrt export` wrote ({DEFAULT})"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to this file")
     clip = parser.add_argument_group("frames (generated ones unless --source is given)")
     clip.add_argument("--size", type=frame_size, metavar="HxW", help="of generated frames (480x854)")

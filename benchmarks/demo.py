@@ -1,6 +1,6 @@
-"""`vosrt demo`: the whole way in one command. Exports a small network once, streams a clip, says where it is.
+"""`vosrt demo`: follows objects through a scene from their first mask, and says where to look.
 
-The weights are stand-ins: this proves the plumbing, not the masks.
+Bundle and scene come with the package: neither PyTorch nor a download is needed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vosrt.bundle import Bundle
-from vosrt.errors import BundleError, Error, InputError
-from vosrt.manifest import read_manifest
+from vosrt.errors import Error, InputError
+from vosrt.shipped_bundles import DEFAULT
 
-PATTERN = "test://240x426?objects=2&frames=48&fps=24"  # a generated scene that knows its objects
+PATTERN = "test://480x854?objects=2&frames=48&fps=24"  # a generated scene that knows its objects
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(output: Path, source: str | None = None, mask: str | None = None) -> int:
-    """Export if there is no bundle yet, stream, and say where to look.
+    """Stream, and say where to look.
 
     Args:
         output: folder for everything; made when it is not there.
@@ -45,32 +44,13 @@ def run(output: Path, source: str | None = None, mask: str | None = None) -> int
             "--source and --mask belong together", cure="give both, or none for a generated scene"
         )
     _make_folder(output)
-    bundle = output / "bundle"
-    status = _provide_bundle(bundle)
-    if status:
-        return status
     clip = ["--source", PATTERN] if source is None or mask is None else ["--source", source, "--mask", mask]
     overlay, masks = output / "overlay.mp4", output / "masks"
     outputs = ["--out", str(overlay), "--masks", str(masks), "--overwrite"]
-    status = run_vosrt(["stream", str(bundle), *clip, *outputs])
+    status = run_vosrt(["stream", DEFAULT, *clip, *outputs])
     if status == 0:
         print(f"look at {overlay} and {masks}")
-        if read_manifest(bundle).source.stand_in:
-            print("The weights are stand-ins: this proves the plumbing, not the masks.")
     return status
-
-
-def _provide_bundle(folder: Path) -> int:
-    """Use the bundle of an earlier demonstration, or export one; returns the exit status."""
-    try:
-        Bundle.open(folder)
-    except BundleError:
-        from vosrt.export.to_onnx import main as export
-
-        print(f"exporting cfbi-lite with stand-in weights to {folder}", flush=True)
-        return export(["--model", "cfbi-lite", "--stand-in", "--output", str(folder), "--overwrite"])
-    print(f"the bundle in {folder} is used again; remove the folder to export anew", flush=True)
-    return 0
 
 
 def _make_folder(output: Path) -> None:

@@ -10,6 +10,7 @@ from vosrt.errors import BundleError
 from vosrt.manifest import Manifest, read_manifest, sha256_of_file
 from vosrt.manifest_graph import PRECISIONS, GraphFile
 from vosrt.regular_file import require_regular_file, stat_of
+from vosrt.shipped_bundles import find_bundle
 
 
 class Bundle:
@@ -23,10 +24,14 @@ class Bundle:
     def open(cls, folder: str | os.PathLike[str]) -> Bundle:
         """Open a bundle folder and verify every file that its manifest lists.
 
+        Args:
+            folder: its path, or the name of a bundle that comes with the package.
+
         Raises:
             BundleError: the manifest is wrong, or a file is missing, altered or outside the folder.
         """
-        bundle = cls(Path(folder), read_manifest(folder))
+        folder = find_bundle(folder)
+        bundle = cls(folder, read_manifest(folder))
         verified: dict[str, str] = {}
         for role, graph in bundle.manifest.graphs.items():
             for precision, file in graph.files.items():

@@ -26,7 +26,8 @@ class Segmenter:
     probabilities are averaged with equal weights.
 
     Args:
-        bundles: the folder that `vosrt export` wrote, or several.
+        bundles: the folder that `vosrt export` wrote, the name of a bundle that comes with the package
+            (`shipped_bundles.TERMS`), or several.
         scales: test-time scales, factors on each bundle's own input size.
         flip: look at every frame mirrored as well.
         precision: one of the bundles' precisions; None for float32, or the only one there is.

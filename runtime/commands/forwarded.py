@@ -45,7 +45,7 @@ FORWARDED: Mapping[str, tuple[Program, str]] = {
     "train": (_train, "train a network on annotated sequences or generated scenes"),
     "bench": (_bench, "measure speed beside PyTorch"),
     "eval": (_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips"),
-    "demo": (_demo, "export a small network, stream a clip, say where to look"),
+    "demo": (_demo, "follow objects through a generated scene, say where to look"),
 }
 
 

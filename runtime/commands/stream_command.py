@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.errors import InputError
+from vosrt.shipped_bundles import DEFAULT, terms_of
 
 _SOURCES = (
     "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, "
@@ -20,7 +22,10 @@ def add_stream_command(commands: Any) -> None:
     parser = commands.add_parser("stream", help="segment a video, a folder of images or a camera")
     parser.set_defaults(run=run_stream)
     parser.add_argument(
-        "bundle", metavar="BUNDLE", nargs="+", help="folder that `vosrt export` wrote; several are averaged"
+        "bundle",
+        metavar="BUNDLE",
+        nargs="+",
+        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
     )
     parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
     _add_prompts(parser.add_argument_group("objects (test:// knows its own)").add_mutually_exclusive_group())
@@ -91,6 +96,8 @@ def run_stream(arguments: argparse.Namespace) -> int:
         raise InputError(
             "nothing to write", allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER or several"
         )
+    for terms in filter(None, map(terms_of, arguments.bundle)):
+        print(f"note: {terms}", file=sys.stderr)
     job = StreamJob(
         bundles=arguments.bundle,
         source=arguments.source,

@@ -1,19 +1,21 @@
-"""What the demonstration leaves, and a clip in files; each is made once."""
+"""Clips in files, and a bundle of a few nodes."""
 
 import pytest
 from PIL import Image
 
 from tests.benchmarks import dataset_trees as trees
 from tests.runtime.toy_bundle import write_colour_bundle
-from vosrt.benchmarks import demo
 from vosrt.label_map import write_label_map
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
 
 @pytest.fixture(scope="session")
-def demo_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    assert demo.main(["--output", str(folder)]) == 0
+def lite_bundle(tmp_path_factory):
+    """cfbi-lite with stand-in weights, which PyTorch candidates can build again without a checkpoint."""
+    from vosrt.export.to_onnx import main
+
+    folder = tmp_path_factory.mktemp("lite") / "bundle"
+    assert main(["--model", "cfbi-lite", "--stand-in", "--output", str(folder)]) == 0
     return folder
 
 

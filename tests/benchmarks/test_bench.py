@@ -12,6 +12,7 @@ import pytest
 
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks import bench
+from vosrt.shipped_bundles import DEFAULT
 
 pytestmark = pytest.mark.xdist_group("demo")  # one export
 
@@ -108,10 +109,8 @@ def test_a_run_reports_every_field_and_prints_a_table(tmp_path, capsys, toy):
     assert "load average" in out
 
 
-def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, demo_folder):
-    document = run_bench(
-        tmp_path, str(demo_folder / "bundle"), "--executors", "onnxruntime,torch,torch-published"
-    )
+def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, lite_bundle):
+    document = run_bench(tmp_path, str(lite_bundle), "--executors", "onnxruntime,torch,torch-published")
     runs = {run["executor"]: run for run in document["runs"]}
     assert list(runs) == ["torch-published", "torch", "onnxruntime"]
     assert runs["torch-published"]["baseline"] is None
@@ -142,10 +141,9 @@ def test_two_folders_of_one_name_are_told_apart(tmp_path):
     assert [run["bundle"] for run in document["runs"]] == folders
 
 
-def test_without_a_bundle_it_says_how_to_make_one(capsys):
-    error = error_of(capsys)
-    assert "no default one ships yet" in error
-    assert "vosrt export --model cfbi-lite --stand-in" in error
+def test_without_a_bundle_the_one_that_comes_along_is_measured(tmp_path):
+    document = run_bench(tmp_path)
+    assert [run["bundle"] for run in document["runs"]] == [DEFAULT]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +186,10 @@ def test_a_bundle_that_does_not_say_how_it_was_built_has_no_torch_baseline(capsy
     assert "the bundle's options name no model and backbone" in error
 
 
-def test_weights_must_be_those_of_the_bundle(tmp_path, capsys, demo_folder):
+def test_weights_must_be_those_of_the_bundle(tmp_path, capsys, lite_bundle):
     trained = tmp_path / "trained"
     trained.mkdir()
-    for file in (demo_folder / "bundle").iterdir():
+    for file in lite_bundle.iterdir():
         (trained / file.name).write_bytes(file.read_bytes())
     document = json.loads((trained / "bundle.json").read_text())
     document["source"] = {"file": "weights.pth", "sha256": "ab" * 32, "stand_in": False}
