@@ -109,6 +109,7 @@ def test_a_run_reports_every_field_and_prints_a_table(tmp_path, capsys, toy):
     assert "load average" in out
 
 
+@pytest.mark.xdist_group("lite bundle")  # one export
 def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, lite_bundle):
     document = run_bench(tmp_path, str(lite_bundle), "--executors", "onnxruntime,torch,torch-published")
     runs = {run["executor"]: run for run in document["runs"]}
@@ -186,6 +187,7 @@ def test_a_bundle_that_does_not_say_how_it_was_built_has_no_torch_baseline(capsy
     assert "the bundle's options name no model and backbone" in error
 
 
+@pytest.mark.xdist_group("lite bundle")  # one export
 def test_weights_must_be_those_of_the_bundle(tmp_path, capsys, lite_bundle):
     trained = tmp_path / "trained"
     trained.mkdir()
