@@ -39,6 +39,7 @@ _OPENCV = (
 )
 _EXPORT, _SERVE = "pip install '.[cpu,export]'", "pip install '.[serve]'"
 _TENSORRT, _BATCH = "pip install '.[tensorrt]'", "pip install '.[batch]'"
+_TRAIN = "pip install '.[train]'"
 PACKAGES = (
     Package(("numpy",), "arrays", "pip install numpy", "numpy", State.BROKEN),
     Package(_OPENCV, "images, cameras, drawing, boxes", "pip install opencv-python", "cv2", State.PROBLEM),
@@ -49,6 +50,7 @@ PACKAGES = (
     Package(("onnx",), "exporting; TensorRT", _EXPORT),
     Package(("onnxscript",), "exporting", _EXPORT),
     Package(("safetensors",), "checkpoints in .safetensors", _EXPORT),
+    Package(("tensorboard",), "curves of a training run, beside its CSV files", _TRAIN),
     Package(("tensorrt",), "TensorRT engines", _TENSORRT),
     Package(("cuda-python",), "buffers on an NVIDIA GPU", _TENSORRT),
     Package(("pycuda",), "the same, where cuda-python is not to be had", _TENSORRT),
