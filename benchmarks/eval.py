@@ -29,6 +29,7 @@ from vosrt.benchmarks.evaluation.score_table import print_scores
 from vosrt.benchmarks.evaluation.server_zip import write_server_zip
 from vosrt.benchmarks.evaluation.summary import document
 from vosrt.commands import option_readers
+from vosrt.commands.bundle_settings import add_bundle_settings
 from vosrt.errors import Error, InputError
 from vosrt.whole_file import write_whole_file
 
@@ -119,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data(parser)
     _add_outputs(parser.add_argument_group("outputs"))
-    _add_settings(parser.add_argument_group("settings of bundles"))
+    add_bundle_settings(parser.add_argument_group("settings of bundles"))
     return parser
 
 
@@ -147,27 +148,6 @@ def _add_outputs(group: Any) -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines")
     group.add_argument("--zip", action="store_true", help="also the archive that the data set's server takes")
     group.add_argument("--overwrite", action="store_true", help="remove results in DIR and start anew")
-
-
-def _add_settings(group: Any) -> None:
-    group.add_argument("--precision", help="one of the bundles' precisions (float32 where there is one)")
-    group.add_argument("--device", help="where to run (chosen by what is there)")
-    group.add_argument(
-        "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
-    )
-    group.add_argument(
-        "--scales",
-        type=option_readers.scales,
-        metavar="LIST",
-        help="input scales to average over, such as 1,1.3",
-    )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
-    group.add_argument(
-        "--memory-limit",
-        type=option_readers.memory,
-        metavar="SIZE",
-        help="take no more memory than this, such as 2G",
-    )
 
 
 if __name__ == "__main__":

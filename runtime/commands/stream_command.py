@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from vosrt.commands import option_readers
+from vosrt.commands.bundle_settings import add_bundle_settings
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT, terms_of
 
@@ -64,24 +65,7 @@ def _add_outputs(group: Any) -> None:
 
 
 def _add_settings(group: Any) -> None:
-    group.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
-    group.add_argument("--device", help="where to run (chosen by what is there)")
-    group.add_argument(
-        "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
-    )
-    group.add_argument(
-        "--scales",
-        type=option_readers.scales,
-        metavar="LIST",
-        help="input scales to average over, such as 1,1.3",
-    )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
-    group.add_argument(
-        "--memory-limit",
-        type=option_readers.memory,
-        metavar="SIZE",
-        help="take no more memory than this, such as 2G",
-    )
+    add_bundle_settings(group)
     group.add_argument(
         "--frames", type=option_readers.positive, metavar="N", help="stop after so many frames"
     )

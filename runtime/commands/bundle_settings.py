@@ -1,0 +1,29 @@
+"""Options of every command that runs bundles over frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vosrt.commands import option_readers
+
+
+def add_bundle_settings(group: Any) -> None:
+    """Add what decides how bundles run to a parser or a group of its options."""
+    group.add_argument("--precision", help="one of the bundles' precisions (float32 where there is one)")
+    group.add_argument("--device", help="where to run (chosen by what is there)")
+    group.add_argument(
+        "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
+    )
+    group.add_argument(
+        "--scales",
+        type=option_readers.scales,
+        metavar="LIST",
+        help="input scales to average over, such as 1,1.3",
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
+    group.add_argument(
+        "--memory-limit",
+        type=option_readers.memory,
+        metavar="SIZE",
+        help="take no more memory than this, such as 2G",
+    )
