@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def mask_at(index: int, *ids: int) -> np.ndarray:
 # --- what the bundles compute ---
 
 
-class NumpyStream:
+class NumpyStream(ABC):
     """A stream in numpy: the mask overrides, the merged map is remembered; `predict` and `learn` vary."""
 
     def __init__(self) -> None:
@@ -89,11 +90,13 @@ class NumpyStream:
         distances = [self.distance(frame, row) for row in (0, *self.ids)]
         return np.array([0, *self.ids])[np.argmin(distances, axis=0)]
 
+    @abstractmethod
     def distance(self, frame: np.ndarray, row: int) -> np.ndarray:
-        raise NotImplementedError
+        """How far every pixel is from a row, `[H, W]`."""
 
+    @abstractmethod
     def learn(self, frame: np.ndarray, labels: np.ndarray, given: list[int], first: bool) -> None:
-        raise NotImplementedError
+        """Take what a step leaves behind."""
 
 
 class ColourStream(NumpyStream):
