@@ -25,7 +25,9 @@ from vosrt.benchmarks.measurement_table import print_table, stage_lines
 from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
+from vosrt.resize_rule import LARGEST_SIDE
 from vosrt.shipped_bundles import DEFAULT
+from vosrt.variant import SMALLEST_LONG_EDGE
 
 _PROGRESS_INTERVAL = 2.0  # seconds between lines
 
@@ -144,6 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         default=(),
         metavar="LIST",
         help="of the bundles' graphs (the first there is)",
+    )
+    candidates.add_argument(
+        "--long-edge",
+        type=whole_numbers(SMALLEST_LONG_EDGE, LARGEST_SIDE),
+        default=(None,),
+        metavar="PIXELS[,PIXELS]",
+        help="most of the long edge of the networks' input, in turn (the bundles' own limits)",
     )
     candidates.add_argument(
         "--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="of every executor (one per core)"

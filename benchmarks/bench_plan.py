@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
-from vosrt.benchmarks.bench_run import Scene, Turns
-from vosrt.benchmarks.candidate import BASELINE_ORDER, ONNXRUNTIME, Candidate
+from vosrt.benchmarks.bench_run import Turns
+from vosrt.benchmarks.candidate import BASELINE_ORDER, ONNXRUNTIME, Candidate, Scene
 from vosrt.benchmarks.environment import default_threads
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
@@ -44,21 +44,25 @@ class BenchPlan:
         manifests = {name: bundle.manifest for name, bundle in bundles.items()}
         turns = Turns(arguments.warm_up, arguments.frames, arguments.rounds)
         clips = _clips(arguments, list(manifests.values()), turns.length)
+        size = next(iter(clips.values())).mask.shape
         threads = arguments.threads or default_threads()
         titles = _titles(list(bundles))
         candidates: list[Candidate] = []
         for name, bundle in bundles.items():
             checkpoint = _checkpoint(bundle.manifest, arguments.checkpoint, executors)
+            inputs = {edge: _input_size(bundle.manifest, edge, size) for edge in arguments.long_edge}
             precisions = arguments.precision or bundle.precisions[:1]
             for precision in precisions:
                 bundle.graph_path("encode", precision=precision)  # says which there are
             candidates += [
-                Candidate(name, titles[name], executor, precision, objects, threads, checkpoint)
+                Candidate(
+                    name, titles[name], executor, precision, objects, threads, edge, inputs[edge], checkpoint
+                )
+                for edge in inputs
                 for objects in clips
                 for executor in executors
                 for precision in (precisions if executor == ONNXRUNTIME else ("float32",))
             ]
-        size = next(iter(clips.values())).mask.shape
         scenes = {candidate.scene: clips[candidate.objects] for candidate in candidates}
         stand_ins = tuple(titles[name] for name, manifest in manifests.items() if manifest.source.stand_in)
         return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads, stand_ins)
@@ -104,6 +108,10 @@ def _clips(arguments: argparse.Namespace, manifests: Sequence[Manifest], length:
     height, width = clip.mask.shape
     _check_fit(manifests, (height, width), tuple(clips))
     return clips
+
+
+def _input_size(manifest: Manifest, long_edge: int | None, frame: Sequence[int]) -> tuple[int, int]:
+    return manifest.limited(long_edge).input.resize.network_size(frame[0], frame[1])
 
 
 def _check_fit(manifests: Sequence[Manifest], size: tuple[int, int], counts: Sequence[int]) -> None:

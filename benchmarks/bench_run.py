@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.benchmarks.bench_clip import BenchClip
-from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate import Candidate, Scene
 from vosrt.benchmarks.candidate_process import CandidateProcess
 from vosrt.benchmarks.candidate_server import Step
 from vosrt.benchmarks.measurement import Measurement
@@ -20,7 +20,6 @@ MOST_FED_FRAMES = 4
 LONGEST_TURN = 50  # frames: the baseline's labels of a turn are kept until the others have had theirs
 
 Progress = Callable[[str], None]
-Scene = tuple[str, int]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,8 +104,13 @@ def _open_stream(candidate: Candidate) -> Stream:
     if candidate.executor == ONNXRUNTIME:
         from vosrt.segmenter import Segmenter
 
-        options: dict[str, Any] = {"precision": candidate.precision, "threads": candidate.threads}
-        return Segmenter(candidate.bundle, **options).stream()
+        segmenter = Segmenter(
+            candidate.bundle,
+            precision=candidate.precision,
+            threads=candidate.threads,
+            long_edge=candidate.long_edge,
+        )
+        return segmenter.stream()
     from vosrt.benchmarks.torch_stream import open_torch_stream
 
     return open_torch_stream(candidate)

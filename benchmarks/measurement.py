@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vosrt.benchmarks.candidate import Candidate
+from vosrt.benchmarks.candidate import Candidate, Scene
 from vosrt.benchmarks.candidate_server import Memory, Startup, Step
 
 MB_PER_MIB = 1.048576
@@ -74,6 +74,7 @@ class Measurement:
             "device": candidate.device,
             "precision": candidate.precision,
             "size": list(size),
+            "input_size": list(candidate.input_size),
             "objects": candidate.objects,
             "threads": candidate.threads,
             "fps": rounded(self.frames_per_second),
@@ -124,7 +125,7 @@ def rounded(value: float) -> float | None:
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 
-def baselines(measurements: Sequence[Measurement]) -> Mapping[tuple[str, int], Measurement]:
+def baselines(measurements: Sequence[Measurement]) -> Mapping[Scene, Measurement]:
     """The baseline of every scene."""
     return {one.candidate.scene: one for one in measurements if one.is_baseline}
 

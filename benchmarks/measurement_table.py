@@ -9,6 +9,7 @@ from vosrt.benchmarks.measurement import Measurement, baselines
 
 HEADINGS = (
     "bundle",
+    "input",
     "objects",
     "executor",
     "p50 ms",
@@ -21,7 +22,7 @@ HEADINGS = (
     "equal labels",
     "in single steps",
 )
-_TEXT_COLUMNS = 3  # the first ones, aligned to the left
+_TEXT_COLUMNS = 4  # the first ones, aligned to the left
 
 
 def rows_of(measurements: Sequence[Measurement]) -> list[list[str]]:
@@ -59,7 +60,12 @@ def stage_lines(measurements: Sequence[Measurement]) -> list[str]:
 
 def _row(one: Measurement, baseline: Measurement) -> list[str]:
     candidate, latency = one.candidate, one.latency
-    cells = [candidate.title, str(candidate.objects), f"{candidate.executor} {candidate.precision}"]
+    cells = [
+        candidate.title,
+        candidate.input_name,
+        str(candidate.objects),
+        f"{candidate.executor} {candidate.precision}",
+    ]
     cells += [_milliseconds(latency[name]) for name in ("p50", "p95", "p99")]
     cells.append(f"{one.frames_per_second:.3g}")
     alone = one is baseline

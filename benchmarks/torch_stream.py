@@ -27,7 +27,7 @@ def open_torch_stream(candidate: Candidate) -> Stream:
     Raises:
         Error: the bundle does not say how it was made, or the checkpoint does not fit.
     """
-    manifest = read_manifest(candidate.bundle)
+    manifest = read_manifest(candidate.bundle).limited(candidate.long_edge)
     torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
     _load_weights(network, manifest, candidate)

@@ -9,11 +9,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vosrt.errors import BundleError
+from vosrt.errors import BundleError, InputError
 from vosrt.manifest_graph import (
     NAME,
     ROLES,
@@ -148,6 +148,26 @@ class Manifest:
         )
         check_links(manifest, document=node.document)
         return manifest
+
+    def limited(self, long_edge: int | None) -> Manifest:
+        """The same bundle, whose network sees frames with a long edge of at most so many pixels.
+
+        Args:
+            long_edge: before any scale, in place of the bundle's own limit; None for the bundle's own.
+
+        Raises:
+            InputError: the bundle has one size of frame or of network input.
+        """
+        if long_edge is None:
+            return self
+        if self.frame_size is not None:
+            raise InputError(
+                f"long_edge of bundle {self.name}",
+                value=long_edge,
+                allowed="none: it was exported for one frame size",
+                cure="export again without --frame, or with --max-long-edge",
+            )
+        return replace(self, input=replace(self.input, resize=self.input.resize.limited(long_edge)))
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON; `parse` of it gives an equal manifest."""

@@ -27,6 +27,10 @@ class NativeSize:
         """The same rule at another scale."""
         return self if factor == 1 else Scale(factor)
 
+    def limited(self, long_edge: int) -> ResizeRule:
+        """The rule for frames that are first shrunk to a long edge of so many pixels."""
+        return LongEdge(long_edge, multiple=1, offset=0)
+
 
 @dataclass(frozen=True)
 class LongEdge:
@@ -54,6 +58,10 @@ class LongEdge:
         """The same rule at another scale."""
         return replace(self, scale=self.scale * factor)
 
+    def limited(self, long_edge: int) -> ResizeRule:
+        """The same rule with another limit."""
+        return replace(self, max_long_edge=long_edge)
+
     def _rounded(self, side: int) -> int:
         # round() takes ties to even, as the networks were trained and evaluated
         return round((side - self.offset) / self.multiple) * self.multiple + self.offset
@@ -76,6 +84,10 @@ class Scale:
         """The same rule at another scale."""
         return Scale(self.scale * factor)
 
+    def limited(self, long_edge: int) -> ResizeRule:
+        """The rule for frames that are first shrunk to a long edge of so many pixels; halves are cut off."""
+        return LongEdge(long_edge, self.scale, multiple=1, offset=0)
+
 
 @dataclass(frozen=True)
 class FixedSize:
@@ -95,13 +107,20 @@ class FixedSize:
             InputError: another scale than 1: the size is fixed.
         """
         if factor != 1:
-            raise InputError(
-                "scales",
-                value=factor,
-                allowed=f"1: the network's input is fixed to {self.size[0]}x{self.size[1]}",
-                cure="leave the scales out",
-            )
+            raise self._refused("scales", factor, allowed="1")
         return self
+
+    def limited(self, long_edge: int) -> ResizeRule:
+        """No rule: the size is fixed.
+
+        Raises:
+            InputError: always.
+        """
+        raise self._refused("long_edge", long_edge, allowed="none")
+
+    def _refused(self, option: str, value: float, *, allowed: str) -> InputError:
+        fixed = f"the network's input is fixed to {self.size[0]}x{self.size[1]}"
+        return InputError(option, value=value, allowed=f"{allowed}: {fixed}", cure="leave it out")
 
 
 ResizeRule = NativeSize | LongEdge | Scale | FixedSize

@@ -13,7 +13,7 @@ from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.presence import LostRule
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
-from vosrt.variant import Variant, check_fusible, checked_scales
+from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 DEVICES = ("auto", "cpu")
 Path = str | os.PathLike[str]
@@ -30,6 +30,8 @@ class Segmenter:
             (`shipped_bundles.TERMS`), or several.
         scales: test-time scales, factors on each bundle's own input size.
         flip: look at every frame mirrored as well.
+        long_edge: most pixels of the long edge of the networks' input, before scales, in place of the
+            bundles' own limit: smaller is faster. Frames below it keep their size, and masks always do.
         precision: one of the bundles' precisions; None for float32, or the only one there is.
         device: "cpu", or "auto" for the fastest there is.
         threads: threads per graph; None means one per physical core.
@@ -60,6 +62,7 @@ class Segmenter:
         *,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
+        long_edge: int | None = None,
         precision: str | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -77,7 +80,7 @@ class Segmenter:
             raise InputError(
                 "bundles", value=paths, allowed="one folder that `vosrt export` wrote, or several"
             )
-        factors = checked_scales(scales)
+        factors, long_edge = checked_scales(scales), checked_long_edge(long_edge)
         self.bundles = [Bundle.open(path) for path in paths]
         for bundle in self.bundles:
             if "adapt" in bundle.manifest.graphs:
@@ -97,7 +100,7 @@ class Segmenter:
             for bundle in self.bundles
         ]
         self.variants = tuple(
-            Variant(bundle.manifest, executor, scale, flipped)
+            Variant(bundle.manifest.limited(long_edge), executor, scale, flipped)
             for bundle, executor in zip(self.bundles, self.executors, strict=True)
             for scale in factors
             for flipped in ((False, True) if flip else (False,))
@@ -122,7 +125,7 @@ class Segmenter:
             snapshot: what `Stream.save` returned, or the file it wrote.
 
         Raises:
-            InputError: the snapshot is damaged, or was taken with other bundles, scales or flips.
+            InputError: the snapshot is damaged, or was taken with other bundles, sizes, scales or flips.
         """
         stream = Stream(
             self.variants, self._arithmetic_device, memory_limit=self._memory_limit, lost=self._lost

@@ -79,7 +79,7 @@ class Snapshot:
     variants: tuple[VariantRecord, ...]
 
     def check_fits(self, variants: Sequence[Variant]) -> None:
-        """Check that the snapshot was taken with the same bundles, scales and flips.
+        """Check that the snapshot was taken with the same bundles, sizes, scales and flips.
 
         Raises:
             InputError: says what differs.
@@ -90,7 +90,7 @@ class Snapshot:
             taken = ", ".join(variant_name(v.bundle, v.scale, v.flipped) for v in self.variants)
             wanted = ", ".join(variant.name for variant in variants)
             raise InputError(
-                "the snapshot was taken with other bundles, scales or flips",
+                "the snapshot was taken with other bundles, sizes, scales or flips",
                 value=taken,
                 allowed=f"{wanted}, with the very same graphs",
                 cure="open it with the bundles and options it was taken with",

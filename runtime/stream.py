@@ -221,7 +221,7 @@ class Stream:
         """Go on where a snapshot was taken.
 
         Raises:
-            InputError: it was taken with other bundles, scales or flips.
+            InputError: it was taken with other bundles, sizes, scales or flips.
         """
         with self._alone():
             snapshot.check_fits(self._variants)

@@ -49,6 +49,7 @@ class StreamJob:
         threads: per graph; None for one per core.
         scales: sizes of the network's input whose results are averaged; None for the bundle's own.
         flip: average with mirrored frames.
+        long_edge: most pixels of the long edge of the network's input; None for the bundle's own limit.
         memory_limit: bytes; None for what is there.
         most_frames: stop after so many; None for all.
         show_progress: on standard error.
@@ -70,6 +71,7 @@ class StreamJob:
     threads: int | None = None
     scales: Sequence[float] | None = None
     flip: bool = False
+    long_edge: int | None = None
     memory_limit: int | None = None
     most_frames: int | None = None
     show_progress: bool = True
@@ -156,6 +158,7 @@ class StreamJob:
             "threads": self.threads,
             "scales": None if self.scales is None else tuple(self.scales),
             "flip": self.flip or None,
+            "long_edge": self.long_edge,
             "memory_limit": self.memory_limit,
         }
         bundles: Any = self.bundles

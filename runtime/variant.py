@@ -10,9 +10,10 @@ import numpy as np
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Manifest
-from vosrt.resize_rule import ResizeRule
+from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
 
 MOST_SCALES = 16
+SMALLEST_LONG_EDGE = 64  # pixels: with less nothing is left to see
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,21 @@ def checked_scales(scales: object) -> tuple[float, ...]:
     if len(set(given)) != len(given):
         raise InputError("scales", value=scales, allowed=allowed, cure="name each scale once")
     return tuple(float(scale) for scale in given)
+
+
+def checked_long_edge(long_edge: object) -> int | None:
+    """Check a limit of the networks' input.
+
+    Raises:
+        InputError: neither None nor a whole number that can be a side.
+    """
+    if long_edge is None:
+        return None
+    is_number = isinstance(long_edge, int | np.integer) and not isinstance(long_edge, bool)
+    if not is_number or not SMALLEST_LONG_EDGE <= long_edge <= LARGEST_SIDE:
+        allowed = f"a whole number of pixels from {SMALLEST_LONG_EDGE} to {LARGEST_SIDE}"
+        raise InputError("long_edge", value=long_edge, allowed=allowed)
+    return int(long_edge)
 
 
 def check_fusible(variants: Sequence[Variant]) -> None:

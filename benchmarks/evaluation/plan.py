@@ -14,7 +14,7 @@ from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
 from vosrt.errors import InputError
 from vosrt.segmenter import Segmenter
 
-_OF_BUNDLES = ("scales", "flip", "precision", "device", "threads", "memory_limit")
+_OF_BUNDLES = ("scales", "flip", "long_edge", "precision", "device", "threads", "memory_limit")
 
 
 @dataclass(frozen=True)
@@ -104,4 +104,5 @@ def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmen
         device=segmenter.device,
         scales=arguments.scales or (1.0,),
         flip=arguments.flip,
+        long_edge=arguments.long_edge,
     )

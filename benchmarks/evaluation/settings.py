@@ -50,6 +50,7 @@ class Settings:
     device: str | None = None
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+    long_edge: int | None = None
     results: str | None = None
     frames: int | None = None
 
@@ -63,6 +64,7 @@ class Settings:
             "device": self.device,
             "scales": list(self.scales),
             "flip": self.flip,
+            "long_edge": self.long_edge,
             "results": self.results,
             "frames": self.frames,
         }

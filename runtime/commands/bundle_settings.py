@@ -20,6 +20,12 @@ def add_bundle_settings(group: Any) -> None:
         metavar="LIST",
         help="input scales to average over, such as 1,1.3",
     )
+    group.add_argument(
+        "--long-edge",
+        type=option_readers.positive,
+        metavar="PIXELS",
+        help="most of the long edge of the network's input: smaller is faster (the bundle's own limit)",
+    )
     group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
     group.add_argument(
         "--memory-limit",

@@ -98,6 +98,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         scales=arguments.scales,
         flip=arguments.flip,
+        long_edge=arguments.long_edge,
         memory_limit=arguments.memory_limit,
         most_frames=arguments.frames,
         show_progress=not arguments.json,

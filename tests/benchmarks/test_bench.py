@@ -22,6 +22,7 @@ RUN_FIELDS = {
     "device": str,
     "precision": str,
     "size": list,
+    "input_size": list,
     "objects": int,
     "threads": int,
     "fps": float,
@@ -109,6 +110,13 @@ def test_a_run_reports_every_field_and_prints_a_table(tmp_path, capsys, toy):
     assert "load average" in out
 
 
+def test_limits_of_the_input_are_measured_side_by_side(tmp_path, capsys, toy):
+    document = run_bench(tmp_path, toy, "--long-edge", "97,64")
+    assert [run["input_size"] for run in document["runs"]] == [[64, 97], [42, 64]]
+    assert all(run["baseline"] is None for run in document["runs"])
+    assert "42x64" in capsys.readouterr().out
+
+
 @pytest.mark.xdist_group("lite bundle")  # one export
 def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, lite_bundle):
     document = run_bench(tmp_path, str(lite_bundle), "--executors", "onnxruntime,torch,torch-published")
@@ -117,7 +125,7 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
     assert runs["torch-published"]["baseline"] is None
     for name in ("torch", "onnxruntime"):
         check_run(runs[name])
-        assert runs[name]["baseline"] == "bundle, torch-published float32, 1 object"
+        assert runs[name]["baseline"] == "bundle, torch-published float32, 65x97, 1 object"
         assert runs[name]["ratio_to_baseline"].keys() == {"speed", "peak_rss", "peak_rss_above_opening"}
         equal = runs[name]["equal_labels"]
         assert equal["fed_frames"] == 3

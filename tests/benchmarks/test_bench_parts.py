@@ -1,6 +1,7 @@
 """Order of the turns, the clip, statistics, and processes that die."""
 
 import multiprocessing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from vosrt.errors import InputError
 
 
 def candidate_of(bundle, executor="onnxruntime"):
-    return Candidate(str(bundle), "title", executor, "float32", objects=1, threads=1)
+    return Candidate(
+        str(bundle), "title", executor, "float32", 1, threads=1, long_edge=None, input_size=(24, 32)
+    )
 
 
 @pytest.mark.parametrize(("warm_up", "frames", "rounds"), [(0, 1, 1), (2, 7, 3), (1, 3, 10), (3, 20, 20)])
@@ -79,7 +82,5 @@ def test_a_process_that_is_killed_is_an_error_that_names_it(tmp_path):
 
 def test_a_candidate_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path):
     with pytest.raises(InputError):
-        CandidateProcess(
-            Candidate(str(write_colour_bundle(tmp_path / "a")), "a", "onnxruntime", "float32", 1, 0)
-        )
+        CandidateProcess(replace(candidate_of(write_colour_bundle(tmp_path / "a")), threads=0))
     assert multiprocessing.active_children() == []

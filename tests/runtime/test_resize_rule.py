@@ -61,6 +61,27 @@ def test_native_and_fixed_sizes_are_what_they_say():
     assert FixedSize((321, 321)).network_size(33, 47) == (321, 321)
 
 
+@pytest.mark.parametrize(
+    ("rule", "large", "small"),
+    [
+        (NativeSize(), (287, 512), (100, 131)),
+        (Scale(0.5), (143, 256), (50, 65)),
+        (LongEdge(1040.0), (289, 513), (97, 129)),
+        (LongEdge(300.0, 1.3), (369, 673), (129, 177)),
+    ],
+    ids=str,
+)
+def test_a_limit_shrinks_what_is_larger_and_nothing_else(rule, large, small):
+    assert rule.limited(512).network_size(480, 854) == large
+    assert rule.limited(512).network_size(100, 131) == small
+    assert rule.limited(512).network_size(131, 100) == small[::-1]
+
+
+def test_a_fixed_size_takes_no_limit():
+    with pytest.raises(InputError, match=r"long_edge: got 512; allowed: none: .* fixed to 64x64"):
+        FixedSize((64, 64)).limited(512)
+
+
 @pytest.mark.parametrize("rule", [NativeSize(), Scale(4.0), FixedSize((64, 64))], ids=lambda rule: rule.rule)
 def test_frame_below_one_cell_is_refused(rule):
     with pytest.raises(

@@ -91,9 +91,10 @@ def test_snapshot_of_other_bundles_or_options_is_refused(tmp_path):
     for segmenter in (
         Segmenter(two, threads=1),
         Segmenter(one, flip=True, threads=1),
+        Segmenter(one, long_edge=64, threads=1),
         Segmenter([one, one], threads=1),
     ):
-        with pytest.raises(InputError, match="taken with other bundles, scales or flips"):
+        with pytest.raises(InputError, match="taken with other bundles, sizes, scales or flips"):
             segmenter.stream(snapshot)
 
 

@@ -72,6 +72,24 @@ def test_scales_reach_the_networks(colour, other):
     assert stream.step(frame_at(1)).ids == (RED,)
 
 
+def test_a_limit_of_the_input_comes_before_scales_and_leaves_results_at_the_frames_size(colour):
+    segmenter = Segmenter(colour, scales=(1, 1.5), long_edge=64, threads=1)
+    assert [variant.resize.network_size(96, 128) for variant in segmenter.variants] == [(48, 64), (72, 96)]
+    assert [variant.resize.network_size(24, 32) for variant in segmenter.variants] == [(24, 32), (36, 48)]
+    stream = Segmenter(colour, long_edge=64, threads=1).stream()
+    large = [np.kron(frame_at(index), np.ones((4, 4, 1), np.uint8)) for index in range(2)]
+    stream.step(large[0], np.kron(mask_at(0, RED), np.ones((4, 4), np.uint8)))
+    labels = stream.step(large[1]).labels
+    assert labels.shape == (96, 128)
+    assert set(labels.ravel()) == {0, RED}
+
+
+@pytest.mark.parametrize("long_edge", [0, 63, 16385, -480, 480.0, "480", True, float("nan")])
+def test_limits_that_cannot_be_used_are_refused(colour, long_edge):
+    with pytest.raises(InputError, match=r"^long_edge: got .* whole number of pixels from 64 to 16384"):
+        Segmenter(colour, long_edge=long_edge, threads=1)
+
+
 def test_joining_and_correcting_reach_every_variant(colour, other):
     fused = Segmenter([colour, other], flip=True, threads=1).stream()
     plain = Segmenter(colour, threads=1).stream()
@@ -98,6 +116,10 @@ def test_fixed_sizes_have_one_scale(tmp_path):
     one_size = write_colour_bundle(tmp_path / "size", resize=FixedSize((24, 32)))
     with pytest.raises(InputError, match="fixed to 24x32"):
         Segmenter(one_size, scales=(1, 1.5), threads=1)
+    with pytest.raises(InputError, match=r"long_edge of bundle colour.*exported for one frame size"):
+        Segmenter(fixed, long_edge=64, threads=1)
+    with pytest.raises(InputError, match=r"long_edge.*fixed to 24x32"):
+        Segmenter(one_size, long_edge=64, threads=1)
 
 
 def test_labels_alone_cannot_be_averaged(colour, tmp_path):
