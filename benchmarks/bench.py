@@ -23,6 +23,7 @@ from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.measurement import Measurement, baselines
 from vosrt.benchmarks.measurement_table import print_table, stage_lines
 from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
+from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
 from vosrt.resize_rule import LARGEST_SIDE
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         _check_file(arguments.json)
     plan = BenchPlan.of(arguments)
+    print_terms(arguments.bundles)
     facts = environment(plan.threads)
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
     measurements = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress()).run()

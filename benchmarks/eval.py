@@ -29,8 +29,9 @@ from vosrt.benchmarks.evaluation.score_table import print_scores
 from vosrt.benchmarks.evaluation.server_zip import write_server_zip
 from vosrt.benchmarks.evaluation.summary import document
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_bundle_settings
+from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.errors import Error, InputError
+from vosrt.shipped_bundles import DEFAULT
 from vosrt.whole_file import write_whole_file
 
 
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None and (arguments.json.is_dir() or not arguments.json.parent.is_dir()):
         raise InputError("--json", value=str(arguments.json), allowed="a file in a folder that exists")
     plan = EvaluationPlan.of(arguments)
+    print_terms(bundle.folder for bundle in plan.bundles)
     facts = environment(arguments.threads or default_threads())
     clips = plan.dataset.clips
     frames = sum(len(clip.frames) for clip in clips)
@@ -113,7 +115,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="vosrt eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "bundles", nargs="*", metavar="BUNDLE", help="folder that `vosrt export` wrote; several are averaged"
+        "bundles",
+        nargs="*",
+        metavar="BUNDLE",
+        help=f"folder that `vosrt export` wrote ({DEFAULT}); several are averaged",
     )
     parser.add_argument(
         "--results", type=Path, metavar="DIR", help="score <clip>/<frame>.png in this folder instead"

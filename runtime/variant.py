@@ -91,11 +91,11 @@ def checked_long_edge(long_edge: object) -> int | None:
     """
     if long_edge is None:
         return None
-    is_number = isinstance(long_edge, int | np.integer) and not isinstance(long_edge, bool)
-    if not is_number or not SMALLEST_LONG_EDGE <= long_edge <= LARGEST_SIDE:
+    pixels = int(long_edge) if isinstance(long_edge, int | np.integer) else 0  # True is 1: too few
+    if not SMALLEST_LONG_EDGE <= pixels <= LARGEST_SIDE:
         allowed = f"a whole number of pixels from {SMALLEST_LONG_EDGE} to {LARGEST_SIDE}"
         raise InputError("long_edge", value=long_edge, allowed=allowed)
-    return int(long_edge)
+    return pixels
 
 
 def check_fusible(variants: Sequence[Variant]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from vosrt.benchmarks.datasets.open_dataset import KINDS, open_dataset
 from vosrt.benchmarks.evaluation.attributes import Attributes, read_attributes
 from vosrt.benchmarks.evaluation.scored_frames import check_length
 from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
+from vosrt.bundle import Bundle
 from vosrt.errors import InputError
 from vosrt.segmenter import Segmenter
+from vosrt.shipped_bundles import DEFAULT
 
 _OF_BUNDLES = ("scales", "flip", "long_edge", "precision", "device", "threads", "memory_limit")
 
@@ -32,6 +35,11 @@ class EvaluationPlan:
     attributes: Attributes
     segmenter: Segmenter | None
     settings: Settings
+
+    @property
+    def bundles(self) -> Sequence[Bundle]:
+        """What is run; nothing where results are given."""
+        return () if self.segmenter is None else self.segmenter.bundles
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> EvaluationPlan:
@@ -55,9 +63,9 @@ class EvaluationPlan:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    if bool(arguments.bundles) == (arguments.results is not None):
+    if arguments.bundles and arguments.results is not None:
         raise InputError(
-            "nothing to evaluate" if not arguments.bundles else "both bundles and --results are given",
+            "both bundles and --results are given",
             allowed="BUNDLE folders that `vosrt export` wrote, or --results with a folder of label maps",
         )
     if arguments.results is not None:
@@ -90,7 +98,7 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
 def _segmenter(arguments: argparse.Namespace) -> Segmenter:
     given = {name: getattr(arguments, name) for name in _OF_BUNDLES}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return Segmenter(arguments.bundles, **options)
+    return Segmenter(arguments.bundles or [DEFAULT], **options)
 
 
 def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmenter | None) -> Settings:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from vosrt.commands import option_readers
+from vosrt.shipped_bundles import terms_of
+
+
+def print_terms(bundles: Iterable[str | os.PathLike[str]]) -> None:
+    """Print the terms of shipped weights to standard error: they are others than those of the code."""
+    for terms in dict.fromkeys(filter(None, map(terms_of, bundles))):
+        print(f"note: {terms}", file=sys.stderr)
 
 
 def add_bundle_settings(group: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vosrt.errors import MissingDependencyError
@@ -40,19 +41,34 @@ def _train(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
-FORWARDED: Mapping[str, tuple[Program, str]] = {
-    "export": (_export, "turn a checkpoint into a bundle"),
-    "train": (_train, "train a network on annotated sequences or generated scenes"),
-    "bench": (_bench, "measure speed beside PyTorch"),
-    "eval": (_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips"),
-    "demo": (_demo, "follow objects through a generated scene, say where to look"),
+@dataclass(frozen=True)
+class Forwarded:
+    """A command that is a program of another room.
+
+    Attributes:
+        program: takes the command's arguments and returns its exit status.
+        purpose: in words.
+        extras: with which its packages are installed.
+    """
+
+    program: Program
+    purpose: str
+    extras: str
+
+
+FORWARDED: Mapping[str, Forwarded] = {
+    "export": Forwarded(_export, "turn a checkpoint into a bundle", "export,cpu"),
+    "train": Forwarded(_train, "train a network on annotated sequences or generated scenes", "train"),
+    "bench": Forwarded(_bench, "measure speed beside PyTorch", "cpu"),
+    "eval": Forwarded(_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips", "cpu"),
+    "demo": Forwarded(_demo, "follow objects through a generated scene, say where to look", "cpu"),
 }
 
 
 def add_forwarded_commands(commands: Any) -> None:
     """Add the commands to a parser's commands, for its help; they are run by `run_forwarded`."""
-    for name, (_, purpose) in FORWARDED.items():
-        commands.add_parser(name, help=f"{purpose} (see `vosrt {name} --help`)")
+    for name, command in FORWARDED.items():
+        commands.add_parser(name, help=f"{command.purpose} (see `vosrt {name} --help`)")
 
 
 def run_forwarded(name: str, arguments: Sequence[str]) -> int:
@@ -62,9 +78,9 @@ def run_forwarded(name: str, arguments: Sequence[str]) -> int:
         MissingDependencyError: it cannot be imported.
     """
     try:
-        return FORWARDED[name][0](arguments)
+        return FORWARDED[name].program(arguments)
     except ImportError as error:
         raise MissingDependencyError(
             f"this installation cannot {name} ({error})",
-            cure="pip install '.[export,cpu]' in the folder that holds setup.py",
+            cure=f"pip install '.[{FORWARDED[name].extras}]' in the folder that holds setup.py",
         ) from error

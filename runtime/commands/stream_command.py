@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_bundle_settings
+from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.errors import InputError
-from vosrt.shipped_bundles import DEFAULT, terms_of
+from vosrt.shipped_bundles import DEFAULT
 
 _SOURCES = (
     "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, "
@@ -80,8 +79,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         raise InputError(
             "nothing to write", allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER or several"
         )
-    for terms in filter(None, map(terms_of, arguments.bundle)):
-        print(f"note: {terms}", file=sys.stderr)
+    print_terms(arguments.bundle)
     job = StreamJob(
         bundles=arguments.bundle,
         source=arguments.source,

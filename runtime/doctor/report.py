@@ -73,10 +73,15 @@ def _all_checks() -> tuple[Callable[[], Iterable[Finding]], ...]:
 
         return video_encoding.video_findings()
 
+    def weight_findings() -> Iterable[Finding]:
+        from vosrt.doctor import weights
+
+        return weights.weight_findings()
+
     from vosrt.doctor.machine import machine_findings
     from vosrt.doctor.packages import package_findings
 
-    return machine_findings, package_findings, execution_findings, video_findings
+    return machine_findings, package_findings, execution_findings, video_findings, weight_findings
 
 
 def _how_to_get(finding: Finding) -> str:

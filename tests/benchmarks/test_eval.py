@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.benchmarks.dataset_trees import image_and_labels
 from tests.benchmarks.evaluation_runs import document_of
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.label_map import davis_palette, read_label_map, read_palette
+from vosrt.shipped_bundles import DEFAULT, TERMS
 
 
 def test_a_folder_of_clips_is_run_and_scored(tmp_path, toy, clips, capsys):
@@ -42,6 +44,13 @@ def test_a_folder_of_clips_is_run_and_scored(tmp_path, toy, clips, capsys):
     assert "attribute" in out
     assert "without truth, not scored: prompts" in out
     assert "colour: stand-in weights; the scores mean nothing" in out
+
+
+def test_the_bundle_that_comes_along_runs_where_none_is_named(tmp_path, clips, capsys):
+    document = document_of(tmp_path, "--clips", clips, "--frames", 3)
+    (bundle,) = document["bundles"]
+    assert (Path(bundle["folder"]).name, bundle["stand_in"]) == (DEFAULT, False)
+    assert TERMS[DEFAULT] in capsys.readouterr().err
 
 
 def test_wrong_results_get_their_scores(tmp_path, clips):

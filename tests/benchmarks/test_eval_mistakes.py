@@ -49,7 +49,6 @@ RUN = "{toy} --clips {clips} --output out"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("--clips {clips} --output out", "nothing to evaluate; allowed: BUNDLE folders"),
         ("{toy} --results x --clips {clips}", "both bundles and --results are given"),
         ("--results {clips} --clips {clips} --flip", "--flip is for bundles"),
         ("--results {clips}/none --clips {clips}", "--results: got"),

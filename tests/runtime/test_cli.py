@@ -70,15 +70,19 @@ def test_too_many_threads_are_refused(scene, capsys):
 
 
 @pytest.mark.parametrize(
-    ("command", "module"),
+    ("command", "module", "extras"),
     [
-        ("export", "vosrt.export.to_onnx"),
-        ("bench", "vosrt.benchmarks.bench"),
-        ("demo", "vosrt.benchmarks.demo"),
+        ("export", "vosrt.export.to_onnx", "export,cpu"),
+        ("train", "vosrt.models.training.train", "train"),
+        ("bench", "vosrt.benchmarks.bench", "cpu"),
+        ("eval", "vosrt.benchmarks.eval", "cpu"),
+        ("demo", "vosrt.benchmarks.demo", "cpu"),
     ],
 )
-def test_program_of_another_room_that_cannot_be_imported_is_named_with_its_cure(tmp_path, command, module):
+def test_program_of_another_room_that_cannot_be_imported_is_named_with_its_cure(
+    tmp_path, command, module, extras
+):
     run = run_blocked([module], command, cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.startswith(f"error: this installation cannot {command} (")
-    assert "pip install '.[export,cpu]' in the folder that holds setup.py" in run.stderr
+    assert f"pip install '.[{extras}]' in the folder that holds setup.py" in run.stderr

@@ -9,6 +9,8 @@ from vosrt.doctor.finding import Finding, State
 from vosrt.doctor.machine import usable_memory
 from vosrt.doctor.packages import PACKAGES
 from vosrt.doctor.report import DoctorReport, examine
+from vosrt.doctor.weights import weight_findings
+from vosrt.shipped_bundles import DEFAULT, TERMS
 
 
 def finding(state, name="part"):
@@ -45,6 +47,17 @@ def test_every_dependency_is_looked_at():
     }
     assert {"numpy", "av", "torch"} <= wanted
     assert wanted <= names
+
+
+def test_weights_that_come_along_are_named_with_their_terms_and_looked_at(monkeypatch, tmp_path):
+    findings = {found.name: found for found in weight_findings()}
+    assert findings.keys() == TERMS.keys()
+    for name, found in findings.items():
+        assert found.state == State.WORKS
+        assert found.detail.startswith(TERMS[name])
+        assert ("no bundle is named" in found.detail) == (name == DEFAULT)
+    monkeypatch.setattr("vosrt.shipped_bundles.FOLDER", tmp_path)
+    assert {found.state for found in weight_findings()} == {State.PROBLEM}
 
 
 def test_memory_is_what_the_tightest_limit_leaves(tmp_path):
