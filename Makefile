@@ -3,9 +3,9 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-full lint install clean
+.PHONY: demo test test-full lint install install-runtime clean
 
-demo: install  ## follow objects through a generated scene, say where to look
+demo: install-runtime  ## follow objects through a generated scene, say where to look; without PyTorch
 	$(BIN)/vosrt demo --output out/demo
 
 test: lint  ## style, types and tests: at most ten minutes on two cores
@@ -21,12 +21,19 @@ lint: install
 
 # The package is installed as a user installs it, so that tests and types see the installed files.
 install: $(VENV)/.dependencies
+install-runtime: $(VENV)/.runtime
+install install-runtime:
 	@rm -rf build *.egg-info
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps .
 	@rm -rf build *.egg-info
 
-$(VENV)/.dependencies: setup.py constraints.txt
+$(VENV)/.runtime: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu]"
+	@rm -rf build *.egg-info
+	@touch $@
+
+$(VENV)/.dependencies: $(VENV)/.runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,dev]"
 	@rm -rf build *.egg-info

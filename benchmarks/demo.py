@@ -1,4 +1,4 @@
-"""`vosrt demo`: follows objects through a scene from their first mask, and says where to look.
+"""`vosrt demo`: follows objects through a scene from their first mask, scores that, and says where to look.
 
 Bundle and scene come with the package: neither PyTorch nor a download is needed.
 """
@@ -10,47 +10,73 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vosrt.benchmarks.clip_score import Summary
+from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
+from vosrt.benchmarks.demo_scene import write_demo_scene
+from vosrt.benchmarks.evaluation.clip_run import score_results
+from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.shipped_bundles import DEFAULT
-
-PATTERN = "test://480x854?objects=2&frames=48&fps=24"  # a generated scene that knows its objects
+from vosrt.stream_job import StreamJob
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; returns the exit status: 0, or 2 for a mistake of the user's."""
+    """Run the demonstration; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
-        return run(Path(arguments.output), arguments.source, arguments.mask)
+        run(Path(arguments.output), arguments.source, arguments.mask)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; what was written so far is complete", file=sys.stderr)
+        return 130
+    return 0
 
 
-def run(output: Path, source: str | None = None, mask: str | None = None) -> int:
-    """Stream, and say where to look.
+def run(output: Path, source: str | None = None, mask: str | None = None) -> None:
+    """Segment a clip, score it where its truth is known, and say where to look.
 
     Args:
         output: folder for everything; made when it is not there.
-        source: video file or folder of images; None for a generated scene.
+        source: video file or folder of images; None for a generated scene, which is written as well.
         mask: label map of the source's first frame.
 
     Raises:
         Error: an input or the folder cannot be used.
     """
-    from vosrt.cli import main as run_vosrt
-
     if (source is None) != (mask is None):
         raise InputError(
             "--source and --mask belong together", cure="give both, or none for a generated scene"
         )
     _make_folder(output)
-    clip = ["--source", PATTERN] if source is None or mask is None else ["--source", source, "--mask", mask]
-    overlay, masks = output / "overlay.mp4", output / "masks"
-    outputs = ["--out", str(overlay), "--masks", str(masks), "--overwrite"]
-    status = run_vosrt(["stream", DEFAULT, *clip, *outputs])
-    if status == 0:
-        print(f"look at {overlay} and {masks}")
-    return status
+    print_terms([DEFAULT])
+    scene, overlay, masks = output / "scene", output / "overlay.mp4", output / "masks"
+    if source is None or mask is None:
+        print(f"drawing a scene into {scene}", flush=True)
+        write_demo_scene(scene)
+        _segment(str(scene / "frames"), str(scene / "masks" / "00000.png"), overlay, masks)
+        _print_score(scene, masks)
+    else:
+        _segment(source, mask, overlay, masks)
+    print(f"look at {overlay} (objects in colour) and {masks} (a label map per frame)")
+
+
+def _segment(source: str, mask: str, overlay: Path, masks: Path) -> None:
+    job = StreamJob(
+        bundles=DEFAULT, source=source, mask=mask, video=str(overlay), masks=str(masks), overwrite=True
+    )
+    print(job.run().line())
+
+
+def _print_score(scene: Path, masks: Path) -> None:
+    """Print what DAVIS' measures say, the mean over the objects."""
+    (clip,) = read_clip_folder(scene).clips
+    record = score_results(clip, masks, lambda: None)
+    summary = Summary.of(record.objects.values())
+    scores = {"J&F": summary.j_and_f, "J": summary.j.mean, "F": summary.f.mean}
+    text = ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())
+    print(f"against the truth, mean over {len(record.objects)} objects: {text}")
 
 
 def _make_folder(output: Path) -> None:

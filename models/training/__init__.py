@@ -1,1 +1,1 @@
-"""Training: footage and generated scenes in, a checkpoint out. Needs torch."""
+"""Training: footage and generated scenes in, a checkpoint out. All but drawing the scenes needs torch."""

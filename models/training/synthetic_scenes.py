@@ -65,6 +65,21 @@ class SyntheticScenes:
     def draw(self, rng: np.random.Generator, size: Size, predicted: int) -> tuple[np.ndarray, np.ndarray]:
         """Frames and labels as `RealScenes.draw` gives them."""
         offsets, _ = draw_offsets(rng, predicted, LENGTH)
+        return self.scene(rng, size, offsets)
+
+    def scene(
+        self, rng: np.random.Generator, size: Size, offsets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Some frames of a scene.
+
+        Args:
+            rng: decides; in the same state it gives the same scene, whatever the frames.
+            size: of a frame.
+            offsets: times of the frames, `[T]`; 1 is a frame's time, halves are allowed.
+
+        Returns:
+            frames uint8 `[T, H, W, 3]` and labels uint8 `[T, H, W]`.
+        """
         camera = Motion.draw(rng, min(size), 0.02)
         background = self._background(rng, camera, offsets, size)
         objects = self._objects(rng, offsets, size)
