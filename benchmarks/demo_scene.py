@@ -16,7 +16,7 @@ from vosrt.whole_file import write_whole_file
 
 SIZE = (480, 854)  # height, width
 FRAMES = 72  # three seconds
-SEED = 26  # three objects on the first frame, a look-alike, things that pass in front
+SEED = 13  # two objects of several parts on the first frame, others that pass behind and before them
 _START, _STEP = -8.0, 0.5  # the generator's times: a scene is liveliest around 0
 _AT_ONCE = 8  # frames: a scene of many layers takes 8 MB for each
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 
@@ -11,9 +9,9 @@ from vosrt.models.training.layers import Layer
 from vosrt.models.training.motion import Motion, similarity
 from vosrt.models.training.pasted_layers import Size, warp_visible
 from vosrt.models.training.randomness import log_uniform, one_in
+from vosrt.models.training.scene_textures import Texture
 from vosrt.models.training.shapes import Posts, Shape, draw_shape, rasterise
 
-Texture = Callable[[np.random.Generator, int, int], np.ndarray]  # height, width -> uint8 [h, w, 3]
 TEXTURE_SIDE = 128
 _Y, _X = (np.mgrid[:TEXTURE_SIDE, :TEXTURE_SIDE].astype(np.float32) * 2 - TEXTURE_SIDE) / TEXTURE_SIDE
 
@@ -48,6 +46,13 @@ class ShapeDrawing:
         self, rng: np.random.Generator, offsets: np.ndarray, size: Size, *, speed: float = 0.04
     ) -> Layer:
         """The shape on a path of its own, unlabelled."""
+        place, motion, target = self.draw_path(rng, size, speed)
+        return self.layer_at(place, motion, target, offsets, size)
+
+    def draw_path(
+        self, rng: np.random.Generator, size: Size, speed: float
+    ) -> tuple[np.ndarray, Motion, tuple[float, float]]:
+        """A path across the clip, as `layer_at` takes it: place, motion and pivot."""
         target = (rng.uniform(0.08, 0.92) * size[1], rng.uniform(0.1, 0.9) * size[0])
         place = similarity(
             self.radius * log_uniform(rng, 0.85, 1.2),
@@ -56,7 +61,7 @@ class ShapeDrawing:
             target,
             mirrored=one_in(rng, 0.5),
         )
-        return self.layer_at(place, Motion.draw(rng, min(size), speed), target, offsets, size)
+        return place, Motion.draw(rng, min(size), speed), target
 
     def layer_at(
         self,

@@ -9,13 +9,15 @@ import numpy as np
 
 from vosrt.errors import InputError
 from vosrt.models.training.clip_times import draw_offsets
-from vosrt.models.training.layers import Layer, compose
+from vosrt.models.training.compound import Compound
+from vosrt.models.training.layers import UNLABELLED, Layer, compose
 from vosrt.models.training.motion import Motion, similarity
 from vosrt.models.training.pasted_layers import Size, warp_image
 from vosrt.models.training.randomness import log_uniform, one_in
 from vosrt.models.training.real_scenes import MAX_OBJECTS
+from vosrt.models.training.scene_textures import SceneTextures, Texture
 from vosrt.models.training.sequence_folders import IMAGES
-from vosrt.models.training.shape_layers import ShapeDrawing, Texture, draw_posts
+from vosrt.models.training.shape_layers import ShapeDrawing, draw_posts
 from vosrt.models.training.textures import Textures
 
 LENGTH = 64  # frames of an imagined sequence
@@ -81,10 +83,11 @@ class SyntheticScenes:
             frames uint8 `[T, H, W, 3]` and labels uint8 `[T, H, W]`.
         """
         camera = Motion.draw(rng, min(size), 0.02)
-        background = self._background(rng, camera, offsets, size)
-        objects = self._objects(rng, offsets, size)
+        textures = SceneTextures(self._texture)
+        background = _background(rng, camera, offsets, size, textures)
+        objects = _objects(rng, offsets, size, textures)
         if one_in(rng, 0.2):
-            objects.append(draw_posts(rng, offsets, size, self._texture))
+            objects.append(draw_posts(rng, offsets, size, textures.plain))
         return compose(background, objects)
 
     def _texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -93,42 +96,38 @@ class SyntheticScenes:
             make = self.photographs
         return make(rng, height, width)
 
-    def _background(
-        self, rng: np.random.Generator, camera: Motion, offsets: np.ndarray, size: Size
-    ) -> np.ndarray:
-        """A textured plane with things standing on it, seen by a moving camera, uint8 `[T, H, W, 3]`."""
-        height, width = (round(1.5 * side) for side in size)
-        plane = self._texture(rng, height, width)
-        if one_in(rng, 0.6):  # a horizon
-            other = self._texture(rng, height, width)
-            line = int(rng.uniform(0.2, 0.8) * height)
-            plane = np.concatenate([plane[:line], other[line:]])
-        still = np.zeros(1)
-        for _ in range(int(rng.integers(0, 14))):
-            drawing = ShapeDrawing(rng, (height, width), make_texture=self._texture)
-            layer = drawing.layer(rng, still, (height, width))
-            plane, _ = compose(plane[None], [layer])
-            plane = plane[0]
-        if one_in(rng, 0.4):
-            plane = cv2.GaussianBlur(plane, (0, 0), rng.uniform(0.5, 3))
-        centre = (size[1] / 2, size[0] / 2)
-        place = similarity(1.0, 0.0, (width / 2, height / 2), centre)
-        return np.stack([warp_image(plane, camera.matrix(float(t), centre) @ place, size) for t in offsets])
 
-    def _objects(self, rng: np.random.Generator, offsets: np.ndarray, size: Size) -> list[Layer]:
-        """Labelled objects, look-alikes and others in random order."""
-        count = int(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2]))
-        drawings = [ShapeDrawing(rng, size, make_texture=self._texture) for _ in range(count)]
-        layers = []
-        for label, drawing in enumerate(drawings, start=1):
-            layer = drawing.layer(rng, offsets, size)
-            layer.label = label
-            layers.append(layer)
-        if one_in(rng, 0.35):  # a look-alike, itself labelled half of the time
-            layer = drawings[0].layer(rng, offsets, size)
-            if count < MAX_OBJECTS and one_in(rng, 0.5):
-                layer.label = count + 1
-            layers.append(layer)
-        for _ in range(int(rng.integers(0, 4))):
-            layers.append(ShapeDrawing(rng, size, make_texture=self._texture).layer(rng, offsets, size))
-        return [layers[index] for index in rng.permutation(len(layers))]
+def _background(
+    rng: np.random.Generator, camera: Motion, offsets: np.ndarray, size: Size, textures: SceneTextures
+) -> np.ndarray:
+    """A textured plane with things standing on it, seen by a moving camera, uint8 `[T, H, W, 3]`."""
+    height, width = (round(1.5 * side) for side in size)
+    plane = textures.plain(rng, height, width)
+    if one_in(rng, 0.6):  # a horizon
+        other = textures.plain(rng, height, width)
+        line = int(rng.uniform(0.2, 0.8) * height)
+        plane = np.concatenate([plane[:line], other[line:]])
+    still = np.zeros(1)
+    for _ in range(int(rng.integers(0, 14))):
+        drawing = ShapeDrawing(rng, (height, width), make_texture=textures.plain)
+        plane = compose(plane[None], [drawing.layer(rng, still, (height, width))])[0][0]
+    if one_in(rng, 0.4):
+        plane = cv2.GaussianBlur(plane, (0, 0), rng.uniform(0.5, 3))
+    centre = (size[1] / 2, size[0] / 2)
+    place = similarity(1.0, 0.0, (width / 2, height / 2), centre)
+    return np.stack([warp_image(plane, camera.matrix(float(t), centre) @ place, size) for t in offsets])
+
+
+def _objects(
+    rng: np.random.Generator, offsets: np.ndarray, size: Size, textures: SceneTextures
+) -> list[Layer]:
+    """Labelled objects, look-alikes and others in random order."""
+    count = int(rng.choice([1, 2, 3], p=[0.45, 0.35, 0.2]))
+    drawings = [Compound.draw(rng, size, textures.patched) for _ in range(count)]
+    objects = [drawing.layers(rng, offsets, size, label=label) for label, drawing in enumerate(drawings, 1)]
+    if one_in(rng, 0.35):  # a look-alike, itself labelled half of the time
+        label = count + 1 if count < MAX_OBJECTS and one_in(rng, 0.5) else UNLABELLED
+        objects.append(drawings[0].layers(rng, offsets, size, label=label))
+    for _ in range(int(rng.integers(0, 4))):
+        objects.append(Compound.draw(rng, size, textures.patched).layers(rng, offsets, size))
+    return [layer for index in rng.permutation(len(objects)) for layer in objects[index]]
