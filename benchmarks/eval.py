@@ -2,8 +2,8 @@
 
 Every clip streams frame by frame through `Stream.step`, which sees no frame and no truth ahead of time. J, F
 and J&F are DAVIS' own: means over all objects, without the first and the last frame. OUTPUT gets the label
-maps of every clip in masks/, a plot in scores.png, and what is needed to go on: the same command runs only
-the clips that are not finished.
+maps of every clip in masks/, a plot in scores.png, the three worst results as pictures in worst.png, and
+what is needed to go on: the same command runs only the clips that are not finished.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from vosrt.benchmarks.environment import default_threads, environment
 from vosrt.benchmarks.environment import summary as environment_summary
 from vosrt.benchmarks.evaluation.clip_record import ClipRecord
 from vosrt.benchmarks.evaluation.plan import EvaluationPlan
-from vosrt.benchmarks.evaluation.result_folder import PLOT, ResultFolder
+from vosrt.benchmarks.evaluation.result_folder import PLOT, WORST, ResultFolder
 from vosrt.benchmarks.evaluation.run import score_folder, segment_dataset
 from vosrt.benchmarks.evaluation.score_plot import write_plot
 from vosrt.benchmarks.evaluation.score_table import print_scores
 from vosrt.benchmarks.evaluation.server_zip import write_server_zip
 from vosrt.benchmarks.evaluation.summary import document
+from vosrt.benchmarks.evaluation.worst_frames import worst_frames, write_worst_frames
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.errors import Error, InputError
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         _write_json(arguments.json, {**found, "environment": facts})
     if arguments.output is not None:
-        _write_outputs(arguments, plan, found, masks)
+        _write_outputs(arguments, plan, found, records, masks)
     return 0
 
 
@@ -85,7 +86,11 @@ def _records(arguments: argparse.Namespace, plan: EvaluationPlan) -> tuple[list[
 
 
 def _write_outputs(
-    arguments: argparse.Namespace, plan: EvaluationPlan, found: dict[str, Any], masks: Path
+    arguments: argparse.Namespace,
+    plan: EvaluationPlan,
+    found: dict[str, Any],
+    records: Sequence[ClipRecord],
+    masks: Path,
 ) -> None:
     output: Path = arguments.output
     try:
@@ -95,7 +100,8 @@ def _write_outputs(
     written = [str(masks)] if plan.segmenter is not None else []
     if found["scored_clips"]:
         write_plot(output / PLOT, found)
-        written.append(str(output / PLOT))
+        write_worst_frames(output / WORST, worst_frames(plan.dataset.clips, records), masks)
+        written += [str(output / PLOT), str(output / WORST)]
     if arguments.zip:
         archive = output / f"{plan.dataset.name}.zip"
         write_server_zip(archive, plan.dataset, masks)

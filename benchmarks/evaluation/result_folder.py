@@ -23,7 +23,7 @@ from vosrt.whole_file import write_whole_file
 
 _PROGRAM = "vosrt eval"
 _log = logging.getLogger(__name__)
-SETTINGS, MASKS, SCORES, PLOT = "settings.json", "masks", "scores", "scores.png"  # in the folder
+SETTINGS, MASKS, SCORES, PLOT, WORST = "settings.json", "masks", "scores", "scores.png", "worst.png"
 
 
 class ResultFolder:
@@ -145,7 +145,7 @@ class ResultFolder:
         if replaced:
             for name in (MASKS, SCORES):
                 shutil.rmtree(self.path / name, ignore_errors=True)
-            for name in (SETTINGS, PLOT, Path(f"{replaced.get('dataset')}.zip").name):
+            for name in (SETTINGS, PLOT, WORST, Path(f"{replaced.get('dataset')}.zip").name):
                 (self.path / name).unlink(missing_ok=True)
         self.masks.mkdir(parents=True, exist_ok=True)
         self._write(self.path / SETTINGS, {"program": _PROGRAM, "settings": self._settings})

@@ -23,7 +23,7 @@ def scorer_of(clip: Clip) -> ClipScorer | None:
     """
     if clip.scoring is Scoring.NONE:
         return None
-    return ClipScorer(_frames_by_object(clip), union=clip.scoring is Scoring.UNION)
+    return ClipScorer(scored_frames(clip), union=clip.scoring is Scoring.UNION)
 
 
 def check_length(clip: Clip) -> None:
@@ -41,7 +41,12 @@ def check_length(clip: Clip) -> None:
         )
 
 
-def _frames_by_object(clip: Clip) -> Mapping[int, tuple[str, ...]]:
+def scored_frames(clip: Clip) -> Mapping[int, tuple[str, ...]]:
+    """Names of the frames on which an object counts, by its id.
+
+    Raises:
+        InputError: a truth cannot be read.
+    """
     names = tuple(clip.truth)
     if clip.scoring is Scoring.UNION:
         return {UNION_ID: inner_frames(names)}

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,9 @@ from tests.benchmarks import dataset_trees as trees
 from tests.benchmarks.dataset_trees import image_and_labels
 from tests.benchmarks.evaluation_runs import document_of
 from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
+from vosrt.benchmarks.evaluation.run import score_folder
+from vosrt.benchmarks.evaluation.worst_frames import worst_frames
 from vosrt.label_map import davis_palette, read_label_map, read_palette
 from vosrt.shipped_bundles import DEFAULT, TERMS
 
@@ -39,6 +43,7 @@ def test_a_folder_of_clips_is_run_and_scored(tmp_path, toy, clips, capsys):
         found = read_label_map(tmp_path / "out/masks/pair" / f"{index:05d}.png")
         assert np.array_equal(found, image_and_labels(index)[1])
     assert Image.open(tmp_path / "out/scores.png").size[1] > 300
+    assert Image.open(tmp_path / "out/worst.png").size[0] == 3 * 640
     out = capsys.readouterr().out
     assert "mean over 3 objects" in out
     assert "attribute" in out
@@ -61,6 +66,12 @@ def test_wrong_results_get_their_scores(tmp_path, clips):
     document = document_of(tmp_path, "--results", tmp_path / "frozen", "--clips", clips)
     shifts = {1: [3, 6, 9, 12], 2: [2, 4, 6, 8]}
     overlaps = {key: [10 * max(10 - shift, 0) for shift in own] for key, own in shifts.items()}
+    worst = cv2.imread(str(tmp_path / "out/worst.png"))
+    assert worst.shape[1] == 3 * 640
+    dataset = read_clip_folder(clips)
+    one, *others = worst_frames(dataset.clips, score_folder(dataset, tmp_path / "frozen"))
+    assert (one.clip.name, one.object_id, one.frame, one.lowest) == ("pair", 1, "00004", 0)
+    assert [other.clip.name for other in others] == ["union"]
     objects = document["clips"]["pair"]["objects"]
     for key, areas in overlaps.items():
         assert objects[str(key)]["J_per_frame"] == pytest.approx([100 * a / (200 - a) for a in areas])
