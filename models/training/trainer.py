@@ -87,6 +87,7 @@ class Trainer:
         self.optimizer = _new_optimizer(self.network, settings)
         self.step = 0
         self._broken = 0
+        self._unlogged: list[tuple[float, float]] = []  # loss and norm of the steps since the last line
         self._restore()
 
     def run(self) -> None:
@@ -96,18 +97,15 @@ class Trainer:
             Error: the losses are no numbers any more.
         """
         last = self.settings.steps if self.rhythm.stop_after is None else self.rhythm.stop_after
-        since, losses, norms = time.monotonic(), [], []
+        since, first = time.monotonic(), self.step
         for clips in self._batches():
             if self.step >= last:
                 break
             self.rank.leave_if_orphaned()
-            loss, norm = self._train_step(clips)
-            losses.append(loss)
-            norms.append(norm)
+            self._unlogged.append(self._train_step(clips))
             if self._is_due(self.rhythm.log, last):
-                seconds = (time.monotonic() - since) / len(losses)
-                self._log(losses, norms, seconds)
-                since, losses, norms = time.monotonic(), [], []
+                self._log((time.monotonic() - since) / (self.step - first))
+                since, first = time.monotonic(), self.step
             if self._is_due(self.rhythm.validate, last):
                 self._validate()
                 since = time.monotonic()
@@ -168,7 +166,9 @@ class Trainer:
                 cure="go on from the last checkpoint with a lower learning_rate, or with bfloat16 off",
             )
 
-    def _log(self, losses: list[float], norms: list[float], seconds: float) -> None:
+    def _log(self, seconds: float) -> None:
+        losses, norms = zip(*self._unlogged, strict=True)
+        self._unlogged = []
         if not self.rank.is_first:
             return
         loss = sum(losses) / len(losses)
@@ -218,6 +218,7 @@ class Trainer:
                     "averaged": self.averaged.values,
                     "optimizer": self.optimizer.state_dict(),
                     "broken": self._broken,
+                    "unlogged": self._unlogged,
                 }
             )
 
@@ -230,6 +231,7 @@ class Trainer:
         self.optimizer.load_state_dict(stored["optimizer"])
         self.step = int(stored["step"])
         self._broken = int(stored["broken"])
+        self._unlogged = [(float(loss), float(norm)) for loss, norm in stored.get("unlogged", [])]
 
 
 def _new_network(settings: TrainingSettings) -> VosNetwork:

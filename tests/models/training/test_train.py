@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe):
 
 
 def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
-    options = [*recipe, "--steps", "6", "--processes", "2", "--save-every", "2"]
+    options = [*recipe, "--steps", "6", "--processes", "2", "--save-every", "2", "--log-every", "3"]
     command = [sys.executable, "-m", "vosrt", "train", *options, "--output", str(tmp_path / "killed")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
