@@ -15,7 +15,8 @@ from torch import Tensor
 from vosrt.errors import InputError
 from vosrt.models.training.settings import TrainingSettings
 
-CHECKPOINT, SETTINGS, WEIGHTS = "checkpoint.pt", "settings.json", "weights.safetensors"
+CHECKPOINT, SETTINGS = "checkpoint.pt", "settings.json"
+WEIGHTS, HALF_WEIGHTS = "weights.safetensors", "weights-float16.safetensors"
 STEPS, VALIDATION = "steps.csv", "validation.csv"
 
 
@@ -62,10 +63,14 @@ class RunFolder:
         _publish(partial, self.path / CHECKPOINT)
 
     def save_weights(self, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-        """Store weights for export, with notes on where they come from."""
-        partial = self.path / f"{WEIGHTS}.partial"
-        save_file({name: value.contiguous() for name, value in weights.items()}, partial, dict(notes))
-        _publish(partial, self.path / WEIGHTS)
+        """Store weights for export, with notes on where they come from, and in float16, to be handed on."""
+        halves = {
+            name: value.half() if value.is_floating_point() else value for name, value in weights.items()
+        }
+        for file, tensors in ((WEIGHTS, weights), (HALF_WEIGHTS, halves)):
+            partial = self.path / f"{file}.partial"
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, dict(notes))
+            _publish(partial, self.path / file)
 
     def log(self, name: str, values: Mapping[str, float]) -> None:
         """Append a line to a CSV file, and to TensorBoard where that is installed."""

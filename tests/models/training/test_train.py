@@ -107,7 +107,12 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe):
     data = write_sequences(tmp_path / "data", ("one", "two"), count=8)
     options = [*recipe, "--steps", "4", "--synthetic", "0", "--data", str(data), "--hold-out", "two"]
     assert main([*options, "--validate-every", "2", "--output", str(tmp_path / "run")]) == 0
-    load_checkpoint(build_network("cfbi-lite"), tmp_path / "run" / "weights.safetensors")
+    network, half = build_network("cfbi-lite"), build_network("cfbi-lite")
+    load_checkpoint(network, tmp_path / "run" / "weights.safetensors")
+    load_checkpoint(half, tmp_path / "run" / "weights-float16.safetensors")
+    for one, other in zip(network.state_dict().values(), half.state_dict().values(), strict=True):
+        assert other.dtype == one.dtype
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-6)
     with (tmp_path / "run" / "validation.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["2", "4"]
     assert len(list((tmp_path / "run" / "examples").glob("two_*.png"))) == 2
