@@ -99,7 +99,7 @@ def fixed_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, int]
         height, width = rule.network_size(*settings.frame)
         fixed.update(H=settings.frame[0], W=settings.frame[1], **network.grid_sizes(height, width))
     if settings.objects is not None:
-        fixed["rows"] = settings.objects + 1
+        fixed |= {"rows": settings.objects + 1, "objects": settings.objects}
     if settings.references is not None:
         fixed["slots"] = settings.references
     return fixed
@@ -182,7 +182,7 @@ def make_manifest(
     for role, graph in traced.items():
         named = {}
         for name, tensor in graph.spec.inputs.items():
-            if tensor.source == "size":
+            if tensor.size_step is not None:
                 name, tensor_json = "size", {"from": "size", "dtype": "int64", "shape": [2]}
             else:
                 tensor_json = {"from": tensor.source, "dtype": tensor.dtype, "shape": list(tensor.shape)}

@@ -29,7 +29,7 @@ def estimate_memory(model: ModelProto, spec: GraphSpec, sizes: Mapping[str, int]
         sizes: of all named dimensions but `rows`.
         pixels: what the sizes stand for.
     """
-    few, many = (_peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows})) for rows in ROWS)
+    few, many = (_peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows, "objects": rows})) for rows in ROWS)
     row = (many - few) / (ROWS[1] - ROWS[0])
     fixed = max(few - ROWS[0] * row, 0.0)
     return GraphMemory(round(fixed / pixels, 1), round(row / pixels, 1))
@@ -39,9 +39,11 @@ def _example_inputs(spec: GraphSpec, sizes: Mapping[str, int]) -> dict[str, NDAr
     inputs = {}
     for name, tensor in spec.inputs.items():
         shape = [evaluate(dimension, sizes) for dimension in tensor.shape]
+        if tensor.size_step == 1:
+            inputs["size"] = np.array(shape, np.int64)
         inputs[name] = np.zeros(shape, tensor.dtype)
     if "rows" in inputs:
-        inputs["rows"] = np.arange(sizes["rows"], dtype=np.int32)
+        inputs["rows"] = np.arange(len(inputs["rows"]), dtype=np.int32)
     return inputs
 
 

@@ -48,12 +48,14 @@ def finish_graph(traced: TracedGraph, weights: Mapping[str, Tensor]) -> onnx.Mod
     model = traced.model.clone()
     set_weights(model, weights)
     for name, tensor in traced.spec.inputs.items():
-        if tensor.source == "size":
-            replace_shape_only_input(model.graph, name, "size")
+        if tensor.size_step is not None:
+            replace_shape_only_input(model.graph, name, "size", step=tensor.size_step)
     read_bytes_through_cast(model.graph)
     optimizer.optimize(model)
+    cut_weights(model.graph)
     lower_to_opset_17(model)
-    remove_unused_inputs(model.graph, keep=[name for name in traced.spec.inputs if name != "canvas"])
+    kept = [name for name, tensor in traced.spec.inputs.items() if tensor.size_step is None]
+    remove_unused_inputs(model.graph, keep=kept)
     remove_unused_constants(model.graph)
     clear_provenance(model)
     proto = ir.to_proto(model)
@@ -70,11 +72,17 @@ def set_weights(model: ir.Model, weights: Mapping[str, Tensor]) -> None:
             value.const_value = ir.tensor(weights[key].detach().cpu().numpy(), name=name)
 
 
-def replace_shape_only_input(graph: ir.Graph, name: str, replacement: str) -> None:
+def replace_shape_only_input(graph: ir.Graph, name: str, replacement: str, *, step: int = 1) -> None:
     """Let a vector of sizes take the place of an input of which only the shape is read.
 
     PyTorch's tracer knows sizes of tensors, not numbers in tensors; the runtime gives numbers.
     A size that tracing has fixed leaves no node behind.
+
+    Args:
+        graph: changed in place.
+        name: of the input.
+        replacement: name of the vector, which several inputs may share.
+        step: the shape is the vector divided by this, rounded up.
     """
     (old,) = (value for value in graph.inputs if value.name == name)
     readers = [node for node, _ in old.uses()]
@@ -82,15 +90,30 @@ def replace_shape_only_input(graph: ir.Graph, name: str, replacement: str) -> No
     if wrong:
         raise ExportError(f"input {name} is read by {wrong[0]}", allowed="its shape only")
     rank = len(old.shape) if old.shape is not None else 2
-    new = ir.Value(name=replacement, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([rank]))
-    graph.inputs[graph.inputs.index(old)] = new
+    there = [value for value in graph.inputs if value.name == replacement]
+    size = ir.Value(name=replacement, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([rank]))
+    if there:
+        (size,) = there
+        graph.inputs.remove(old)
+    else:
+        graph.inputs[graph.inputs.index(old)] = size
     for node in readers:
+        new = size if step == 1 else _in_steps(graph, node, size, step)
         start = node.attributes.get_int("start", 0)
         end = min(node.attributes.get_int("end", rank), rank)
         bounds = [_constant(graph, node, np.array([bound], np.int64)) for bound in (start, end)]
         piece = ir.Node("", "Slice", [new, *bounds], num_outputs=1)
         graph.insert_before(node, piece)
         _replace(graph, node, piece.outputs[0])
+
+
+def _in_steps(graph: ir.Graph, before: ir.Node, size: ir.Value, step: int) -> ir.Value:
+    """A vector of sizes divided by a step, rounded up."""
+    more, by = (_constant(graph, before, np.array([number], np.int64)) for number in (step - 1, step))
+    raised = ir.Node("", "Add", [size, more], num_outputs=1)
+    divided = ir.Node("", "Div", [raised.outputs[0], by], num_outputs=1)
+    graph.insert_before(before, [raised, divided])
+    return divided.outputs[0]
 
 
 def read_bytes_through_cast(graph: ir.Graph) -> None:
@@ -105,6 +128,24 @@ def read_bytes_through_cast(graph: ir.Graph) -> None:
         for node in readers:
             if node.op_type == "Shape":
                 node.replace_input_with(0, casts[0].outputs[0])
+
+
+def cut_weights(graph: ir.Graph) -> None:
+    """Store parts of weights as weights: general folding leaves tensors of this size alone."""
+    for node in [node for node in graph if node.op_type == "Slice"]:
+        constants = [ir.convenience.get_const_tensor(value) if value else None for value in node.inputs]
+        if any(constant is None for constant in constants):
+            continue
+        data, starts, ends, *rest = [constant.numpy() for constant in constants if constant is not None]
+        axes, steps = [*rest, *(range(starts.size), np.ones(starts.size, int))[len(rest) :]]
+        places = [slice(None)] * data.ndim
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+            places[int(axis)] = slice(int(start), int(end), int(step))
+        cut = np.ascontiguousarray(data[tuple(places)])
+        value = ir.Value(name=f"{node.outputs[0].name}.cut", const_value=ir.tensor(cut))
+        value.shape, value.type = ir.Shape(cut.shape), node.outputs[0].type
+        graph.register_initializer(value)
+        _replace(graph, node, value)
 
 
 def lower_to_opset_17(model: ir.Model) -> None:

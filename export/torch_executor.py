@@ -40,8 +40,9 @@ class TorchExecutor:
         return {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in named.items()}
 
     def _argument(self, name: str, spec: TensorSpec, inputs: Mapping[str, Array]) -> Tensor:
-        if spec.source == "size":  # the network reads it from the shape of a canvas
+        if spec.size_step is not None:  # the network reads it from a shape
             size = inputs.get("size", self.network_size)
             assert size is not None
-            return torch.empty(int(size[0]), int(size[1]))
+            height, width = (-(-int(side) // spec.size_step) for side in size)
+            return torch.empty(height, width)
         return torch.from_numpy(np.ascontiguousarray(inputs[name]))

@@ -18,7 +18,8 @@ TRACED_OPSET = 18  # the exporter writes 18 whatever lower number is asked for
 WEIGHT_PREFIX = "network."
 _EXPRESSION = re.compile(r"^(?:(\d+)\*)?([A-Za-z_]\w*)(?:\+(\d+))?$")
 # Sizes to trace with where none is fixed: distinct, so that no two axes are taken for one.
-EXAMPLE_SIZES = {"H": 90, "W": 131, "h": 6, "w": 8, "slots": 2, "rows": 3}
+EXAMPLE_SIZES = {"H": 90, "W": 131, "nh": 85, "nw": 117, "h": 6, "w": 8}
+EXAMPLE_SIZES |= {"slots": 2, "rows": 3, "objects": 4}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from vosrt.models.cfbi import BACKBONES, Cfbi
 from vosrt.models.cfbi_lite import CfbiLite
 from vosrt.models.cfbi_plus import CfbiPlus
 from vosrt.models.network import NetworkRecipe, VosNetwork
+from vosrt.models.stm import BACKBONES as STM_BACKBONES
+from vosrt.models.stm import Stm
 
 # model name -> (backbones, the first is the default; constructor given a backbone and options)
 MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
@@ -17,6 +19,7 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "elcp": (tuple(BACKBONES), lambda backbone, **options: Cfbi(backbone, elcp=True, **options)),
     "cfbi_plus": (("resnet101",), lambda backbone, **options: CfbiPlus(**options)),
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
+    "stm": (STM_BACKBONES, Stm),
 }
 CONSTRUCTOR_OPTIONS = ("global_atrous", "minimum_pixels", "max_long_edge", "scale")
 

@@ -141,8 +141,85 @@ def _sum_of_taps(image: Tensor, axis: int, source: int, target: int) -> Tensor:
     return result
 
 
+def resize_frame_linear(frame: Tensor, height: int, width: int, padded: tuple[int, int]) -> Tensor:
+    """Bilinear resize of a frame, half-pixel centres, edges repeated; then zeros around it.
+
+    Args:
+        frame: `[H, W, 3]`, float.
+        height: target height.
+        width: target width.
+        padded: height and width with the zeros, of which the lower half (rounded down) lies before the frame.
+
+    Returns:
+        `[*padded, 3]`.
+    """
+    for axis, target in enumerate((height, width)):
+        shape = [1] * frame.dim()
+        shape[axis] = -1
+        first, fraction = _half_pixel_position(frame.shape[axis], target, frame)
+        place, inside = _padded_place(target, padded[axis], frame)
+        last = torch.ones_like(first) * (frame.shape[axis] - 1)
+        taps = []
+        for offset in (0, 1):
+            index = torch.clamp(first + offset, min=0).minimum(last).index_select(0, place)
+            weight = torch.clamp(1.0 - (fraction - offset).abs(), min=0.0).index_select(0, place) * inside
+            taps.append(frame.index_select(axis, index) * weight.reshape(shape))
+        frame = taps[0] + taps[1]
+    return frame
+
+
+def pad_maps(maps: Tensor, height: int, width: int) -> Tensor:
+    """Zeros around maps, as `resize_frame_linear` lays them: `[..., h, w]` to `[..., height, width]`."""
+    for axis, target in ((-2, height), (-1, width)):
+        place, inside = _padded_place(maps.shape[axis], target, maps)
+        maps = maps.index_select(maps.dim() + axis, place) * inside.reshape(-1, *[1] * (-1 - axis))
+    return maps
+
+
+def crop_maps(maps: Tensor, height: int, width: int) -> Tensor:
+    """What `pad_maps` took: `[..., H, W]` to `[..., height, width]`."""
+    for axis, target in ((-2, height), (-1, width)):
+        before = (maps.shape[axis] - target) // 2
+        maps = maps.index_select(maps.dim() + axis, torch.arange(target, device=maps.device) + before)
+    return maps
+
+
+def _padded_place(size: int, padded: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Of every padded place: the index it shows, int64 `[padded]`, and 1 inside or 0, `[padded]`."""
+    shifted = torch.arange(padded, device=like.device) - (padded - size) // 2
+    last = torch.ones_like(shifted) * (size - 1)
+    place = torch.clamp(shifted, min=0).minimum(last)
+    return place, (place == shifted).to(like.dtype)
+
+
+def half_pixel_matrix(source: int, target: int, like: Tensor, *, factor: int) -> Tensor:
+    """Bilinear weights of an enlargement with half-pixel centres and repeated edges, `[target, source]`.
+
+    Args:
+        source: length of the axis before.
+        target: length after; the enlarged axis is cut off there.
+        like: a tensor whose dtype and device the result takes.
+        factor: of the enlargement.
+    """
+    steps = torch.arange(target, device=like.device).to(like.dtype)
+    last = torch.ones_like(steps) * (source - 1)
+    position = torch.clamp((steps + 0.5) / factor - 0.5, min=0.0).minimum(last)
+    pixels = torch.arange(source, device=like.device).to(like.dtype)
+    return torch.clamp(1.0 - (position.unsqueeze(1) - pixels.unsqueeze(0)).abs(), min=0.0)
+
+
 def _half_pixel_taps(source: int, target: int, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Indices and weights of the four taps of every target pixel, each `[target]`.
+    """Indices and weights of the four taps of every target pixel, each `[target]`."""
+    first, fraction = _half_pixel_position(source, target, like)
+    indices, weights = [], []
+    for offset in (-1, 0, 1, 2):
+        indices.append(torch.clamp(first + offset, min=0).minimum(torch.ones_like(first) * (source - 1)))
+        weights.append(cubic_kernel((fraction - offset).abs()))
+    return indices, weights
+
+
+def _half_pixel_position(source: int, target: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Where every target pixel lies: the pixel before it, int64 `[target]`, and the way on from there.
 
     The position ((2i + 1) * source - target) / (2 * target) is kept as an integer fraction: as a float32
     number it would be off by 3e-5 pixels at the right edge of a wide frame.
@@ -152,8 +229,4 @@ def _half_pixel_taps(source: int, target: int, like: Tensor) -> tuple[list[Tenso
     first = torch.floor(position).to(torch.int64)  # off by one at worst where the fraction is 0 or 1
     remainder = (2 * steps + 1) * source - target - first * (2 * target)
     fraction = remainder.to(like.dtype) / (torch.ones(1, device=like.device, dtype=like.dtype) * (2 * target))
-    indices, weights = [], []
-    for offset in (-1, 0, 1, 2):
-        indices.append(torch.clamp(first + offset, min=0).minimum(torch.ones_like(first) * (source - 1)))
-        weights.append(cubic_kernel((fraction - offset).abs()))
-    return indices, weights
+    return first, fraction

@@ -55,10 +55,10 @@ class ResNet(nn.Module):
         self.bn1 = BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = _stage(64, 64, 1, [1] * blocks[0])
-        self.layer2 = _stage(256, 128, 2, [1] * blocks[1])
-        self.layer3 = _stage(512, 256, 2, [1] * blocks[2])
-        self.layer4 = _stage(1024, 512, 1, [2 ** (i + 1) for i in range(blocks[3])])
+        self.layer1 = residual_stage(64, 64, 1, [1] * blocks[0])
+        self.layer2 = residual_stage(256, 128, 2, [1] * blocks[1])
+        self.layer3 = residual_stage(512, 256, 2, [1] * blocks[2])
+        self.layer4 = residual_stage(1024, 512, 1, [2 ** (i + 1) for i in range(blocks[3])])
 
     def forward(self, image: Tensor) -> TrunkFeatures:
         """`[B, 3, h, w]` to features of 256, 512 and 2048 channels."""
@@ -68,7 +68,8 @@ class ResNet(nn.Module):
         return TrunkFeatures(low, middle, self.layer4(self.layer3(middle)))
 
 
-def _stage(channels: int, planes: int, stride: int, dilations: list[int]) -> nn.Sequential:
+def residual_stage(channels: int, planes: int, stride: int, dilations: list[int]) -> nn.Sequential:
+    """Bottlenecks of one size; the first one has the stride. `[B, channels, h, w]` to 4 `planes` channels."""
     blocks = [Bottleneck(channels, planes, stride, dilations[0])]
     blocks += [Bottleneck(planes * 4, planes, 1, dilation) for dilation in dilations[1:]]
     return nn.Sequential(*blocks)

@@ -19,6 +19,7 @@ import torch
 
 from vosrt.models.network import VosNetwork
 from vosrt.models.published_keys import published_name
+from vosrt.models.stm_encoders import DEVIATION, MEAN
 
 DEFAULT_SALT = "f"
 _SOURCE = "stand-in weights, salt "
@@ -48,6 +49,12 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"running_mean$", _normal(0.0, 0.1)),
     (r"running_var$", lambda z: np.exp(0.1 * z)),
     (r"backbone\.layer\d+\.\d+\.bn3\.weight$", _normal(0.15, 0.02)),  # 33 residual sums stay small
+    (r"^Encoder_[MQ]\.mean$", lambda z: np.reshape(MEAN, z.shape)),
+    (r"^Encoder_[MQ]\.std$", lambda z: np.reshape(DEVIATION, z.shape)),
+    (r"^Encoder_[MQ]\.res\d\.\d+\.bn3\.weight$", _normal(0.15, 0.02)),
+    (r"^Encoder_M\.conv1_[mo]\.weight$", _fan_in(4.0)),
+    (r"^KV_[MQ]_r4\.Key\.weight$", _fan_in(1.1)),
+    (r"^Decoder\.pred2\.weight$", _fan_in(0.7)),
     (r"^bn2\.weight$", _normal(0.22, 0.02)),
     (r"^bn2\.bias$", _normal(0.0, 0.03)),
     (r"^trunk\.embedding\.weight$", _fan_in(0.03)),

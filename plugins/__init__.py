@@ -2,6 +2,7 @@
 
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
+from vosrt.plugins.memory_read import memory_read
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for operator in (GLOBAL_MATCHING, LOCAL_MATCHING)}
@@ -15,4 +16,5 @@ __all__ = [
     "Port",
     "global_matching",
     "local_matching",
+    "memory_read",
 ]

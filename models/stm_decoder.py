@@ -1,0 +1,106 @@
+"""Decoder of the space-time memory networks. Attribute names are those of the published checkpoints."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vosrt.models.resize import half_pixel_matrix, resize_maps
+
+WIDTH = 256
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, each after a ReLU, beside a shortcut."""
+
+    def __init__(self, channels: int = WIDTH) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """`[B, C, h, w]` to the same shape."""
+        return maps + self.conv2(F.relu(self.conv1(F.relu(maps))))
+
+
+class RefinementStage(nn.Module):
+    """Joins the decoder's maps with features of the frame at twice their size."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convFS = nn.Conv2d(channels, WIDTH, 3, padding=1)
+        self.ResFS = ResidualBlock()
+        self.ResMM = ResidualBlock()
+
+    def skip(self, features: Tensor) -> Tensor:
+        """What depends on the frame alone: `[1, channels, 2h, 2w]` to `[1, 256, 2h, 2w]`."""
+        return self.ResFS(self.convFS(features))
+
+    def forward(self, skip: Tensor, maps: Tensor) -> Tensor:
+        """`[n, 256, h, w]` to `[n, 256, 2h, 2w]`; every object takes the same `skip`."""
+        return self.ResMM(skip + enlarged(maps, 2))
+
+
+class Decoder(nn.Module):
+    """Scores of every object from what it read in the memory (section 3.3).
+
+    Args:
+        values: channels of a value; the first convolution takes what was read and the frame's own value.
+    """
+
+    def __init__(self, values: int, channels: tuple[int, int] = (256, 512)) -> None:
+        super().__init__()
+        self.values = values
+        self.convFM = nn.Conv2d(2 * values, WIDTH, 3, padding=1)
+        self.ResMM = ResidualBlock()
+        self.RF3 = RefinementStage(channels[1])
+        self.RF2 = RefinementStage(channels[0])
+        self.pred2 = nn.Conv2d(WIDTH, 2, 3, padding=1)
+
+    def context(self, value: Tensor) -> Tensor:
+        """The frame's share of the first convolution: `[1, values, h, w]` to `[1, 256, h, w]`."""
+        return F.conv2d(value, self.convFM.weight[:, self.values :], self.convFM.bias, padding=1)
+
+    def forward(self, read: Tensor, context: Tensor, skip8: Tensor, skip4: Tensor) -> Tensor:
+        """Scores for background and object at stride 4, `[n, 2, 4h, 4w]`.
+
+        Args:
+            read: from the memory, `[n, values, h, w]`.
+            context: of `context`, `[1, 256, h, w]`.
+            skip8: of `RF3.skip`, `[1, 256, 2h, 2w]`.
+            skip4: of `RF2.skip`, `[1, 256, 4h, 4w]`.
+        """
+        joined = F.conv2d(read, self.convFM.weight[:, : self.values], padding=1) + context
+        maps = self.RF3(skip8, self.ResMM(joined))
+        return self.pred2(F.relu(self.RF2(skip4, maps)))
+
+
+def enlarged(maps: Tensor, factor: int) -> Tensor:
+    """Bilinear, half-pixel centres: `[..., h, w]` to `[..., factor * h, factor * w]`."""
+    height, width = maps.shape[-2:]
+    rows = half_pixel_matrix(height, factor * height, maps, factor=factor)
+    columns = half_pixel_matrix(width, factor * width, maps, factor=factor)
+    return resize_maps(maps, rows, columns)
+
+
+def object_probability(scores: Tensor) -> Tensor:
+    """Softmax over background and object: `[n, 2, h, w]` to `[n, h, w]`."""
+    return torch.sigmoid(scores[:, 1] - scores[:, 0])
+
+
+def soft_aggregation(probabilities: Tensor) -> Tensor:
+    """Probabilities of all rows from those of every object by itself (section 3.3, equation 4 of the supplement).
+
+    Odds of the rows over their sum; float32, because 1 - 1e-7 is 1 in float16.
+
+    Args:
+        probabilities: float32 `[n, H, W]`.
+
+    Returns:
+        `[n + 1, H, W]`, background first; they sum to one.
+    """
+    background = torch.ones_like(probabilities[:1]) * torch.prod(1.0 - probabilities, dim=0, keepdim=True)
+    rows = torch.clamp(torch.cat([background, probabilities]), 1e-7, 1.0 - 1e-7)
+    odds = rows / (1.0 - rows)
+    return odds / odds.sum(dim=0, keepdim=True)
