@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from vosrt.benchmarks.golden_file import GoldenSequence, NetworkKey, read_golden
+from vosrt.benchmarks.golden_file import GoldenSequence, MemorySequence, NetworkKey, read_golden
 from vosrt.benchmarks.golden_matching import compare_matching_case
+from vosrt.benchmarks.golden_memory import MemorySequenceRun
 from vosrt.benchmarks.golden_record import GoldenRecord
 from vosrt.benchmarks.golden_sequence import SequenceRun
 from vosrt.bundle import Bundle
@@ -30,10 +31,10 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    by_network: dict[NetworkKey, list[GoldenSequence]] = defaultdict(list)
+    by_network: dict[NetworkKey, list[GoldenSequence | MemorySequence]] = defaultdict(list)
     for path in paths:
         content = read_golden(path)
-        if isinstance(content, GoldenSequence):
+        if isinstance(content, GoldenSequence | MemorySequence):
             by_network[content.network].append(content)
             continue
         for case in content:
@@ -43,11 +44,11 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
         check_network(key, sequences, record)
 
 
-def check_network(key: NetworkKey, sequences: Sequence[GoldenSequence], record: GoldenRecord) -> None:
+def check_network(
+    key: NetworkKey, sequences: Sequence[GoldenSequence | MemorySequence], record: GoldenRecord
+) -> None:
     """Compare all sequences of one network: traced once, weights exchanged for every salt."""
-    network = build_network(
-        key.model, key.backbone, global_atrous=key.global_atrous, minimum_pixels=key.minimum_pixels
-    )
+    network = build_network(key.model, key.backbone, **key.options())
     settings = ExportSettings(taps=True)
     traced = trace_network(network, settings)
     for salt in sorted({sequence.salt for sequence in sequences}):
@@ -61,5 +62,8 @@ def check_network(key: NetworkKey, sequences: Sequence[GoldenSequence], record: 
             }
             for sequence in (sequence for sequence in sequences if sequence.salt == salt):
                 for name, executor in executors.items():
-                    SequenceRun(sequence, manifest, executor, name).compare(record)
+                    if isinstance(sequence, MemorySequence):
+                        MemorySequenceRun(sequence, manifest, executor, name).compare(record)
+                    else:
+                        SequenceRun(sequence, manifest, executor, name).compare(record)
                 print(f"{sequence.name}: {len(sequence.frames)} frames", flush=True)

@@ -1,8 +1,9 @@
 """Golden files: stored numbers of a network's stages, with what is needed to compute them again.
 
-Two layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
+Three layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
 `meta` names the model, the salt of the stand-in weights and the options. A *matching* file holds embeddings
-and, for each case, label maps, options (`<case>/info`) and the matching maps.
+and, for each case, label maps, options (`<case>/info`) and the matching maps. A *memory sequence* is one of a
+space-time memory network: its steps follow from the mask of frame 0 alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ MODELS = {
     "cfbi_r101": ("cfbi", "resnet101"),
     "cfbi_mobilenetv2": ("cfbi", "mobilenetv2"),
     "cfbip_r101": ("cfbi_plus", "resnet101"),
+    "stm_r50": ("stm", "resnet50"),
 }
 LONG_EDGE_SINGLE_SCALE, LONG_EDGE_SCALES = 1040.0, 800.0
 
@@ -36,8 +38,13 @@ class NetworkKey:
 
     model: str
     backbone: str
-    global_atrous: int
-    minimum_pixels: int
+    global_atrous: int | None = None
+    minimum_pixels: int | None = None
+
+    def options(self) -> dict[str, int]:
+        """Of the network's constructor, those that the files know."""
+        given = {"global_atrous": self.global_atrous, "minimum_pixels": self.minimum_pixels}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,29 @@ class GoldenSequence:
 
 
 @dataclass(frozen=True)
+class MemorySequence:
+    """A sequence file of a memory network.
+
+    Attributes:
+        frames: uint8 `[T, H, W, 3]`, BGR.
+        given: labels of frame 0, uint8 `[H, W]`.
+        every: each k-th frame is kept.
+        variants: (scale, flipped) of every run whose probabilities are averaged.
+        deviations: from float64, by stored tensor.
+    """
+
+    name: str
+    arrays: Arrays
+    network: NetworkKey
+    salt: str
+    frames: NDArray[np.uint8]
+    given: NDArray[np.uint8]
+    every: int
+    variants: tuple[tuple[float, bool], ...]
+    deviations: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class MatchingCase:
     """One case of a matching file; embeddings are float32 `[h, w, C]`, label maps `[h, w]`."""
 
@@ -107,7 +137,7 @@ class MatchingCase:
     previous: NDArray[np.float32]
 
 
-GoldenContent = GoldenSequence | tuple[MatchingCase, ...]
+GoldenContent = GoldenSequence | MemorySequence | tuple[MatchingCase, ...]
 
 
 def read_golden(path: str | Path) -> GoldenContent:
@@ -128,6 +158,8 @@ def read_golden(path: str | Path) -> GoldenContent:
             return _matching_cases(path.stem, arrays)
         if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
             return _sequence(path.stem, arrays, meta)
+        if "frames_rgb_u8" in arrays and meta.get("model") in MODELS:
+            return _memory_sequence(path.stem, arrays, meta)
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} is no complete golden file ({error!r})") from error
     raise InputError(
@@ -158,6 +190,22 @@ def _sequence(name: str, arrays: Arrays, meta: Mapping[str, Any]) -> GoldenSeque
         variants=tuple((scale, flip) for scale in scales for flip in flips),
         frames=arrays["frames_bgr_u8"],
         given=given,
+    )
+
+
+def _memory_sequence(name: str, arrays: Arrays, meta: Mapping[str, Any]) -> MemorySequence:
+    scales = [float(scale) for scale in meta.get("scales", [1.0])]
+    flips = [bool(flip) for flip in meta.get("flips", [meta.get("flip", False)])]
+    return MemorySequence(
+        name=name,
+        arrays=arrays,
+        network=NetworkKey(*MODELS[meta["model"]]),
+        salt=str(meta.get("salt", "f")),
+        frames=np.ascontiguousarray(arrays["frames_rgb_u8"][..., ::-1]),
+        given=arrays["label_0"],
+        every=int(meta["memory_every"]),
+        variants=tuple((scale, flip) for scale in scales for flip in flips),
+        deviations=dict(meta.get("float64_maxabsdiff", {})),
     )
 
 

@@ -91,17 +91,31 @@ class GoldenRecord:
         found: NDArray[np.floating],
         stored: NDArray[np.floating],
         place: str,
+        *,
+        limit: float | None = None,
+        unit: float = 1.0,
     ) -> None:
-        """Compare one tensor; axes of length one do not matter."""
+        """Compare one tensor; axes of length one do not matter.
+
+        Args:
+            implementation: that found it.
+            stage: name under which the worst deviation is kept.
+            found: by the implementation.
+            stored: in the golden file.
+            place: file and step.
+            limit: of the deviation; None for the stage's own.
+            unit: deviations are divided by it.
+        """
         name = re.sub(r"_s\d+$", "", stage)
-        record = self.stages.setdefault((stage, implementation), StageRecord(LIMITS[implementation][name]))
+        limit = LIMITS[implementation][name] if limit is None else limit
+        record = self.stages.setdefault((stage, implementation), StageRecord(limit))
         record.count += 1
         if np.squeeze(found).shape != np.squeeze(stored).shape:
             worst = float("inf")
             place += f" (shape {list(found.shape)} instead of {list(stored.shape)})"
         else:
             worst = float(np.abs(np.squeeze(found).astype(np.float64) - np.squeeze(stored)).max(initial=0.0))
-            worst = float("inf") if np.isnan(worst) else worst
+            worst = float("inf") if np.isnan(worst) else worst / unit
         if worst >= record.worst:
             record.worst, record.place = worst, place
 

@@ -29,7 +29,9 @@ def estimate_memory(model: ModelProto, spec: GraphSpec, sizes: Mapping[str, int]
         sizes: of all named dimensions but `rows`.
         pixels: what the sizes stand for.
     """
-    few, many = (_peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows, "objects": rows})) for rows in ROWS)
+    few, many = (
+        _peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows, "objects": rows})) for rows in ROWS
+    )
     row = (many - few) / (ROWS[1] - ROWS[0])
     fixed = max(few - ROWS[0] * row, 0.0)
     return GraphMemory(round(fixed / pixels, 1), round(row / pixels, 1))

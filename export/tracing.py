@@ -94,14 +94,17 @@ def trace_role(
         program.model.graph.outputs[len(spec.outputs) :],
         strict=True,
     )
-    outputs = {**spec.outputs, **{name: _tap_spec(example, value) for name, example, value in taps}}
+    outputs = {**spec.outputs, **{name: _tap_spec(name, example, value) for name, example, value in taps}}
     return TracedGraph(role, fix_dimensions(GraphSpec(spec.inputs, outputs), fixed), program.model)
 
 
-def _tap_spec(example: Tensor, value: ir.Value) -> TensorSpec:
-    """Type of an intermediate result, its open dimensions as the tracer named them."""
+def _tap_spec(name: str, example: Tensor, value: ir.Value) -> TensorSpec:
+    """Type of an intermediate result, its open dimensions as the tracer named them, or by their axis."""
     assert value.shape is not None
-    shape = tuple(d if isinstance(d, int) else str(d).replace(" ", "") for d in value.shape)
+    traced = [d if isinstance(d, int) else str(d).replace(" ", "") for d in value.shape]
+    shape = tuple(
+        d if isinstance(d, int) or _EXPRESSION.match(d) else f"{name}_{axis}" for axis, d in enumerate(traced)
+    )
     return TensorSpec(str(example.dtype).removeprefix("torch."), shape)
 
 

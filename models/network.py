@@ -20,8 +20,9 @@ class TensorSpec:
     Attributes:
         dtype: as the bundle's manifest writes it.
         shape: dimensions; equal names mean equal sizes within a graph.
-        source: for an input, where the runtime takes it from. Of an input with the source `size`, or `size/16`,
-            only the shape is read: the size of the network's input, or the same in steps of 16 pixels, rounded up.
+        source: for an input, where the runtime takes it from. Of an input with the source `size` or
+            `size/16` only the shape is read: that of the network's input, or the same in steps of 16 pixels,
+            rounded up.
     """
 
     dtype: str
@@ -30,7 +31,7 @@ class TensorSpec:
 
     @property
     def size_step(self) -> int | None:
-        """In which steps of pixels a shape-only input has the size of the network's input; None for others."""
+        """Pixels for each 1 in the shape of a shape-only input; None for other inputs."""
         owner, _, step = self.source.partition("/")
         return int(step or 1) if owner == "size" else None
 

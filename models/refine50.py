@@ -1,8 +1,8 @@
 """Refine-50: a ResNet-50 whose stride-16 features take in all other levels of the pyramid.
 
-Yu, Su et al., "Towards Good Practices for Video Object Segmentation", 2019, name such a trunk and publish neither
-its layers nor weights. This is a definition of this project with the same interface as ResNet-50; no accuracy
-published for the name is claimed for it.
+Yu, Su et al., "Towards Good Practices for Video Object Segmentation", 2019, name such a trunk and publish
+neither its layers nor weights. This is a definition of this project with the same interface as ResNet-50; no
+accuracy published for the name is claimed for it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Refine(nn.Module):
 
     def forward(self, r2: Tensor, r3: Tensor, r4: Tensor, r5: Tensor) -> Tensor:
         """Levels at strides 4 to 32 to `[B, 1024, h, w]`, h and w those of `r4`."""
-        laterals = [getattr(self, f"lat{level}")(maps) for level, maps in zip(LEVELS, (r2, r3, r4, r5), strict=True)]
+        laterals = [
+            getattr(self, f"lat{level}")(maps) for level, maps in zip(LEVELS, (r2, r3, r4, r5), strict=True)
+        ]
         two, three, four, five = laterals
         rows = half_pixel_matrix(five.shape[2], four.shape[2], five, factor=2)
         columns = half_pixel_matrix(five.shape[3], four.shape[3], five, factor=2)

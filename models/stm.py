@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
 from vosrt.models.resize import crop_maps, pad_maps, resize_frame_linear
-from vosrt.models.stm_decoder import Decoder, enlarged, object_probability, soft_aggregation
+from vosrt.models.stm_decoder import Decoder, enlarged, object_probability, row_odds
 from vosrt.models.stm_encoders import KeyValue, MemoryEncoder, QueryEncoder
 from vosrt.plugins import memory_read
 
@@ -104,7 +104,7 @@ class Stm(VosNetwork):
             memory_keys: `[n, slots, 128, h, w]`.
             memory_values: `[n, slots, 512, h, w]`.
             memory_valid: int32 `[n, slots]`, 1 where an object reads a slot.
-            taps: collects `read`, `read_attention` and `logits`.
+            taps: collects `read`, `read_attention`, `logits` and those of the decoder.
 
         Returns:
             scores for background and object at stride 4, `[n, 2, 4h, 4w]`.
@@ -114,7 +114,7 @@ class Stm(VosNetwork):
         keys, values = memory_keys.flatten(3), memory_values.flatten(3)
         read = memory_read(query, keys, values, memory_valid)  # [n, 512, h * w]
         read = read.reshape(read.shape[0], VALUES, height, width)
-        scores = self.Decoder(read, context, skip8, skip4)
+        scores = self.Decoder(read, context, skip8, skip4, taps)
         if taps is not None:
             taps["read"] = read
             taps["read_attention"] = _attention(query, keys, memory_valid)
@@ -130,14 +130,17 @@ class Stm(VosNetwork):
             scores: `[n, 2, 4h, 4w]`.
             canvas: `[nh, nw]`; only its shape is used.
             rows: int32 `[n + 1]`; what is less than 0 is unused capacity.
-            taps: unused.
+            taps: collects `agg_logit`, the logarithm of the odds.
 
         Returns:
             probabilities `[n + 1, nh, nw]`.
         """
         logits = crop_maps(enlarged(scores, 4), canvas.shape[0], canvas.shape[1])
         used = (rows[1:] >= 0).to(torch.float32).reshape(-1, 1, 1)
-        return (soft_aggregation(object_probability(logits) * used),)
+        odds = row_odds(object_probability(logits) * used)
+        if taps is not None:
+            taps["agg_logit"] = torch.log(odds)
+        return (odds / odds.sum(dim=0, keepdim=True),)
 
     def memorize(
         self, image: Tensor, probabilities: Tensor, *, taps: Taps | None = None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vosrt.models.network import Taps
 from vosrt.models.resize import half_pixel_matrix, resize_maps
 
 WIDTH = 256
@@ -62,7 +63,9 @@ class Decoder(nn.Module):
         """The frame's share of the first convolution: `[1, values, h, w]` to `[1, 256, h, w]`."""
         return F.conv2d(value, self.convFM.weight[:, self.values :], self.convFM.bias, padding=1)
 
-    def forward(self, read: Tensor, context: Tensor, skip8: Tensor, skip4: Tensor) -> Tensor:
+    def forward(
+        self, read: Tensor, context: Tensor, skip8: Tensor, skip4: Tensor, taps: Taps | None = None
+    ) -> Tensor:
         """Scores for background and object at stride 4, `[n, 2, 4h, 4w]`.
 
         Args:
@@ -70,10 +73,15 @@ class Decoder(nn.Module):
             context: of `context`, `[1, 256, h, w]`.
             skip8: of `RF3.skip`, `[1, 256, 2h, 2w]`.
             skip4: of `RF2.skip`, `[1, 256, 4h, 4w]`.
+            taps: collects `decoder_res`, `decoder_rf3` and `decoder_rf2`.
         """
         joined = F.conv2d(read, self.convFM.weight[:, : self.values], padding=1) + context
-        maps = self.RF3(skip8, self.ResMM(joined))
-        return self.pred2(F.relu(self.RF2(skip4, maps)))
+        coarse = self.ResMM(joined)
+        middle = self.RF3(skip8, coarse)
+        fine = self.RF2(skip4, middle)
+        if taps is not None:
+            taps |= {"decoder_res": coarse, "decoder_rf3": middle, "decoder_rf2": fine}
+        return self.pred2(F.relu(fine))
 
 
 def enlarged(maps: Tensor, factor: int) -> Tensor:
@@ -89,18 +97,17 @@ def object_probability(scores: Tensor) -> Tensor:
     return torch.sigmoid(scores[:, 1] - scores[:, 0])
 
 
-def soft_aggregation(probabilities: Tensor) -> Tensor:
-    """Probabilities of all rows from those of every object by itself (section 3.3, equation 4 of the supplement).
+def row_odds(probabilities: Tensor) -> Tensor:
+    """Odds of all rows from the probability of every object by itself: soft aggregation, section 3.3.
 
-    Odds of the rows over their sum; float32, because 1 - 1e-7 is 1 in float16.
+    The rows' probabilities are `odds / odds.sum(0)`. float32, because 1 - 1e-7 is 1 in float16.
 
     Args:
         probabilities: float32 `[n, H, W]`.
 
     Returns:
-        `[n + 1, H, W]`, background first; they sum to one.
+        `[n + 1, H, W]`, background first.
     """
-    background = torch.ones_like(probabilities[:1]) * torch.prod(1.0 - probabilities, dim=0, keepdim=True)
+    background = torch.prod(1.0 - probabilities, dim=0, keepdim=True)
     rows = torch.clamp(torch.cat([background, probabilities]), 1e-7, 1.0 - 1e-7)
-    odds = rows / (1.0 - rows)
-    return odds / odds.sum(dim=0, keepdim=True)
+    return rows / (1.0 - rows)

@@ -169,6 +169,35 @@ class Manifest:
             )
         return replace(self, input=replace(self.input, resize=self.input.resize.limited(long_edge)))
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether frames are kept by the rule `memory`."""
+        return any(entry.rule == "memory" for entry in self.state.values())
+
+    def remembering(self, *, every: int | None = None, capacity: int | None = None) -> Manifest:
+        """The same bundle with another rhythm or room of its memory; one without a memory is left as it is.
+
+        Args:
+            every: each k-th frame is kept; None for the bundle's own.
+            capacity: how many are kept beside the latest; None for the bundle's own.
+
+        Raises:
+            InputError: the number of slots is fixed in the graphs.
+        """
+        state = dict(self.state)
+        for name, entry in self.state.items():
+            if entry.rule != "memory":
+                continue
+            if capacity not in (None, entry.capacity) and entry.slots_are_fixed:
+                raise InputError(
+                    f"memory_capacity of bundle {self.name}",
+                    value=capacity,
+                    allowed=f"{entry.capacity}: the number of slots is fixed in its graphs",
+                    cure="leave it out, or export again without fixed sizes",
+                )
+            state[name] = replace(entry, every=every or entry.every, capacity=capacity or entry.capacity)
+        return replace(self, state=state)
+
     def to_json(self) -> dict[str, Any]:
         """Write as JSON; `parse` of it gives an equal manifest."""
         return {

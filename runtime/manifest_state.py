@@ -71,6 +71,12 @@ class StateEntry:
     every: int | None = None  # memory: each k-th frame is kept
     pin_first: bool | None = None  # memory: an object's first slot is never given up
 
+    @property
+    def slots_are_fixed(self) -> bool:
+        """Whether a tensor's shape says how many slots there are."""
+        places = [(tensor.axes, tensor.shape) for tensor in self.tensors.values() if "slot" in tensor.axes]
+        return any(isinstance(shape[axes.index("slot")], int) for axes, shape in places)
+
     @classmethod
     def parse(cls, node: Node) -> StateEntry:
         """Read from JSON."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from vosrt.bundle import Bundle
 from vosrt.cpu_device import CpuDevice
 from vosrt.errors import BundleError, InputError
+from vosrt.manifest import Manifest
 from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.presence import LostRule
@@ -16,6 +17,7 @@ from vosrt.stream import Stream
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 DEVICES = ("auto", "cpu")
+MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
 Path = str | os.PathLike[str]
 
 
@@ -32,6 +34,9 @@ class Segmenter:
         flip: look at every frame mirrored as well.
         long_edge: most pixels of the long edge of the networks' input, before scales, in place of the
             bundles' own limit: smaller is faster. Frames below it keep their size, and masks always do.
+        memory_every: of bundles that keep frames: each k-th one; None for their own rhythm.
+        memory_capacity: how many frames those bundles keep beside the latest, the oldest giving way; None for
+            their own number.
         precision: one of the bundles' precisions; None for float32, or the only one there is.
         device: "cpu", or "auto" for the fastest there is.
         threads: threads per graph; None means one per physical core.
@@ -63,6 +68,8 @@ class Segmenter:
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         long_edge: int | None = None,
+        memory_every: int | None = None,
+        memory_capacity: int | None = None,
         precision: str | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -82,6 +89,7 @@ class Segmenter:
             )
         factors, long_edge = checked_scales(scales), checked_long_edge(long_edge)
         self.bundles = [Bundle.open(path) for path in paths]
+        _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
         for bundle in self.bundles:
             if "adapt" in bundle.manifest.graphs:
                 raise BundleError(
@@ -99,9 +107,13 @@ class Segmenter:
             )
             for bundle in self.bundles
         ]
+        manifests = [
+            bundle.manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
+            for bundle in self.bundles
+        ]
         self.variants = tuple(
-            Variant(bundle.manifest.limited(long_edge), executor, scale, flipped)
-            for bundle, executor in zip(self.bundles, self.executors, strict=True)
+            Variant(manifest, executor, scale, flipped)
+            for manifest, executor in zip(manifests, self.executors, strict=True)
             for scale in factors
             for flipped in ((False, True) if flip else (False,))
         )
@@ -133,6 +145,17 @@ class Segmenter:
         if snapshot is not None:
             stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))
         return stream
+
+
+def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: int | None) -> None:
+    for name, value in (("memory_every", every), ("memory_capacity", capacity)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_KEPT:
+            raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
+        if not any(manifest.has_memory for manifest in manifests):
+            names = ", ".join(manifest.name for manifest in manifests)
+            raise InputError(f"{name}: {names} keeps no frames in a memory", cure="leave it out")
 
 
 def _checked_limit(limit: int | str | None) -> int | None:

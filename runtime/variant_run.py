@@ -101,7 +101,7 @@ class VariantRun:
             before, self.rows = self.rows, rows
             self._set_rows(rows, given=given, background=first)
             if probabilities or self.variant.reads("step.probabilities"):
-                self._assert_labels(self.turned(asserted, axis=1), before)
+                self._assert_labels(labels, asserted, before)
             self._run("reference")
             self.state = self.state.with_references(self.moment)
             self.values |= self.state.values(self.rows, self.arithmetic)
@@ -174,20 +174,26 @@ class VariantRun:
         self.values["given"] = rows.flags(given, background=background)
         self.values |= self.state.values(rows, self.arithmetic)
 
-    def _assert_labels(self, asserted: Array, before: Rows) -> None:
-        """Write the user's word into this variant's probabilities as one-hot."""
+    def _assert_labels(self, labels: Array, asserted: Array, before: Rows) -> None:
+        """Write the user's word into this variant's probabilities as one-hot.
+
+        Labels are brought to the variant's size before they are mirrored: the nearest pixel of a mirrored map
+        is another one.
+        """
         height, width = self.values["frame"].shape[1:3]
         network_height, network_width = self.values["size"]
         own = self.variant.probabilities_have_frame_size
-        self.values["step.probabilities"] = overridden_probabilities(
-            self.values.get("step.probabilities"),
-            self.values["step.labels"],
+        predicted = self.values.get("step.probabilities")
+        overridden = overridden_probabilities(
+            None if predicted is None else self.turned(predicted, axis=2),
+            labels,
             asserted,
             before=before,
             after=self.rows,
             size=(height, width) if own else (int(network_height), int(network_width)),
             arithmetic=self.arithmetic,
         )
+        self.values["step.probabilities"] = self.turned(overridden, axis=2)
 
     def _reads_prediction(self, role: str) -> bool:
         graph = self.variant.manifest.graphs.get(role)
