@@ -102,6 +102,10 @@ def fixed_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, int]
         fixed |= {"rows": settings.objects + 1, "objects": settings.objects}
     if settings.references is not None:
         fixed["slots"] = settings.references
+    if settings.objects is not None:
+        for entry in network.state().values():
+            if entry["rule"] == "memory":  # the last slot is the latest frame
+                fixed["slots"] = entry["capacity"] + 1
     return fixed
 
 

@@ -48,13 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     from vosrt.export.bundle_writer import ExportSettings, export_bundle
     from vosrt.manifest import Checkpoint
     from vosrt.models import build_network, load_checkpoint, load_stand_in_weights, stand_in_source
+    from vosrt.models.catalog import CONSTRUCTOR_OPTIONS
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     options = {
-        name: getattr(arguments, name)
-        for name in ("global_atrous", "minimum_pixels", "max_long_edge", "scale")
-        if getattr(arguments, name) is not None
+        name: getattr(arguments, name) for name in CONSTRUCTOR_OPTIONS if getattr(arguments, name) is not None
     }
     network = build_network(arguments.model, arguments.backbone, **options)
     if arguments.stand_in is not None:
@@ -94,8 +93,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="vosrt export",
         description="Turn a checkpoint into a bundle: ONNX graphs with a manifest, checked against PyTorch.",
     )
-    parser.add_argument("--model", required=True, help="cfbi, cfbi_plus, elcp or cfbi-lite")
-    parser.add_argument("--backbone", help="resnet101 or mobilenetv2 (default: the model's first)")
+    parser.add_argument("--model", required=True, help="cfbi, cfbi_plus, elcp, cfbi-lite or stm")
+    parser.add_argument(
+        "--backbone", help="resnet101, mobilenetv2, resnet50 or refine50 (default: the model's first)"
+    )
     weights = parser.add_mutually_exclusive_group(required=True)
     weights.add_argument(
         "--checkpoint", metavar="FILE", help=".pth as published, a state dictionary, or .safetensors"
@@ -137,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         help="long edge of the network's input (1040)",
     )
     results.add_argument("--scale", type=_number(8), help="test-time scale (1)")
+    results.add_argument(
+        "--memory-capacity", type=_whole(1, 10_000), metavar="N", help="of stm: so many frames are kept (20)"
+    )
+    results.add_argument(
+        "--memory-every", type=_whole(1, 10_000), metavar="K", help="of stm: each K-th frame is kept (5)"
+    )
     results.add_argument(
         "--precision",
         type=_precisions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,14 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
     "stm": (STM_BACKBONES, Stm),
 }
-CONSTRUCTOR_OPTIONS = ("global_atrous", "minimum_pixels", "max_long_edge", "scale")
+CONSTRUCTOR_OPTIONS = (
+    "global_atrous",
+    "minimum_pixels",
+    "max_long_edge",
+    "scale",
+    "memory_capacity",
+    "memory_every",
+)
 
 
 def build_network(model: str, backbone: str | None = None, **options: Any) -> VosNetwork:
@@ -41,7 +49,17 @@ def build_network(model: str, backbone: str | None = None, **options: Any) -> Vo
     backbone = backbones[0] if backbone is None else backbone
     if backbone not in backbones:
         raise Error(f"--backbone of {model}", value=backbone, allowed=", ".join(backbones))
-    network = construct(backbone, **options).eval()
+    try:
+        network = construct(backbone, **options).eval()
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None or unknown[1] not in options:
+            raise
+        raise Error(
+            f"{model} has no option --{unknown[1].replace('_', '-')}",
+            value=options[unknown[1]],
+            cure="leave it out",
+        ) from error
     network.recipe = NetworkRecipe(model, backbone, options)
     return network
 

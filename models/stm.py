@@ -227,7 +227,11 @@ class Stm(VosNetwork):
         return NetworkInput("rgb", rule)
 
     def options(self) -> dict[str, Any]:
-        return {"scale": self.scale}
+        return {
+            "scale": self.scale,
+            "memory_capacity": self.memory_capacity,
+            "memory_every": self.memory_every,
+        }
 
 
 def _attention(query: Tensor, keys: Tensor, valid: Tensor) -> Tensor:

@@ -62,6 +62,7 @@ def row_parts(
 ) -> list[tuple[int, int]]:
     """Parts `(start, stop)` of the rows that `segment` computes at a time, as equal as possible.
 
+    Where `segment` is open in objects and not in rows, they are parts of the objects, without the background.
     A graph whose memory the manifest does not tell is taken to need none.
 
     Args:
@@ -74,13 +75,15 @@ def row_parts(
     Raises:
         InputError: not even one row at a time fits.
     """
-    largest = rows
+    dimension = split_dimension(graphs)
+    total = rows - 1 if dimension == "objects" else rows
+    largest = total
     for role, graph in graphs.items():
         if graph.memory is None:
             continue
         pixels = frame_pixels if role == "finish" else network_pixels
-        splits = role == "segment" and can_split(graphs)
-        need = estimate(graph, 1 if splits else rows, pixels)
+        splits = role == "segment" and dimension is not None
+        need = estimate(graph, 1 if splits else total, pixels)
         if need > limit:
             raise InputError(
                 f"{rows - 1} objects on {network_pixels} pixels need about {need / 2**20:.0f} MiB in {role}",
@@ -90,9 +93,9 @@ def row_parts(
             )
         if splits and graph.memory.row:
             fitting = (limit / pixels / OVERHEAD - graph.memory.fixed) / graph.memory.row
-            largest = max(1, min(rows, int(fitting)))
-    count = -(-rows // largest)
-    edges = [rows * index // count for index in range(count + 1)]
+            largest = max(1, min(total, int(fitting)))
+    count = -(-total // largest)
+    edges = [total * index // count for index in range(count + 1)]
     return list(pairwise(edges))
 
 
@@ -103,10 +106,14 @@ def estimate(graph: Graph, rows: int, pixels: int) -> float:
     return OVERHEAD * pixels * (graph.memory.fixed + rows * graph.memory.row)
 
 
-def can_split(graphs: Mapping[str, Graph]) -> bool:
-    """Whether `segment` computes any number of rows, its outputs row by row, and another graph joins them."""
+def split_dimension(graphs: Mapping[str, Graph]) -> str | None:
+    """The one dimension, rows or objects, in which `segment` computes any number, each by itself.
+
+    None where there is no such dimension, or no `finish` to join the parts.
+    """
     graph = graphs["segment"]
-    is_open = any(ROW_DIMENSIONS[0] in value.shape for value in graph.inputs.values())
-    mixed = any(ROW_DIMENSIONS[1] in value.shape for value in graph.inputs.values())
-    by_row = all(output.shape[:1] == (ROW_DIMENSIONS[0],) for output in graph.outputs.values())
-    return "finish" in graphs and is_open and not mixed and by_row
+    open_in = [name for name in ROW_DIMENSIONS if any(name in value.shape for value in graph.inputs.values())]
+    if len(open_in) != 1 or "finish" not in graphs:
+        return None
+    apart = all(output.shape[:1] == (open_in[0],) for output in graph.outputs.values())
+    return open_in[0] if apart else None

@@ -12,7 +12,7 @@ from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.manifest_graph import Graph
 from vosrt.manifest_links import PREDICTING
-from vosrt.memory_budget import ROW_DIMENSIONS, row_parts
+from vosrt.memory_budget import row_parts, split_dimension
 from vosrt.moment import Moment
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.rows import Rows
@@ -126,23 +126,23 @@ class VariantRun:
             self._run("segment")
             return
         graph, whole = self.variant.manifest.graphs["segment"], dict[str, Array]()
+        dimension = split_dimension(self.variant.manifest.graphs)
+        assert dimension is not None
         for start, stop in parts:
-            outputs = self._call("segment", graph, self._inputs(graph, start, stop))
+            outputs = self._call("segment", graph, self._inputs(graph, dimension, start, stop))
             for name, output in outputs.items():
                 if name not in whole:
-                    whole[name] = self.arithmetic.pool.take(
-                        (self.rows.count, *output.shape[1:]), output.dtype
-                    )
+                    whole[name] = self.arithmetic.pool.take((parts[-1][1], *output.shape[1:]), output.dtype)
                 self.arithmetic.copy(output, self.arithmetic.device.part(whole[name], start, stop))
         self.values |= {f"segment.{name}": value for name, value in whole.items()}
 
-    def _inputs(self, graph: Graph, start: int, stop: int) -> dict[str, Array]:
-        """Inputs for some of the rows only."""
+    def _inputs(self, graph: Graph, dimension: str, start: int, stop: int) -> dict[str, Array]:
+        """Inputs for some of the rows or objects only."""
         inputs = {}
         for name, value in graph.inputs.items():
             array = self.values[value.source]
-            if ROW_DIMENSIONS[0] in value.shape:
-                axis = value.shape.index(ROW_DIMENSIONS[0])
+            if dimension in value.shape:
+                axis = value.shape.index(dimension)
                 array = (
                     self.arithmetic.gather(array, axis, np.arange(start, stop))
                     if axis

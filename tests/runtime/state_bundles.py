@@ -22,12 +22,20 @@ _TYPES = {"float32": "float", "int32": "int32", "int64": "int64", "uint8": "uint
 
 
 def write_memory_bundle(
-    folder: Path, *, capacity: int = 3, every: int = 2, pin_first: bool = True, objects: int | None = None
+    folder: Path,
+    *,
+    capacity: int = 3,
+    every: int = 2,
+    pin_first: bool = True,
+    objects: int | None = None,
+    open_slots: bool = False,
 ) -> Path:
-    """Write the memory bundle; with `objects` for exactly so many."""
-    n, rows, slots = objects or "objects", objects + 1 if objects else "rows", capacity + 1
+    """Write the memory bundle: with `objects` for exactly so many, with `open_slots` for any capacity."""
+    n, rows = objects or "objects", objects + 1 if objects else "rows"
+    slots: int | str = "slots" if open_slots else capacity + 1
+    read: int | str = "read" if open_slots else 2 * (capacity + 1)
     brightness = fed("encode.brightness", "float32", [1])
-    probabilities = typed("float32", [rows, 1, 2 * slots])
+    probabilities = typed("float32", [rows, 1, read])
     graphs = {
         "encode": graph(
             "encode",

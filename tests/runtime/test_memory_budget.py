@@ -16,7 +16,7 @@ def graphs(
 ) -> dict[str, Graph]:
     """A `segment` that needs `memory`, and what joins its rows."""
     scores = typed("float32", [declared, 2, "h", "w"])
-    segment = graph("segment", {"rows": fed("rows", "int32", [declared])}, {"scores": scores})
+    segment = graph("segment", {"x": fed("state.memory.x", "float32", [declared])}, {"scores": scores})
     joined = graph(
         "finish", {"rows": fed("rows", "int32", [declared])}, {"labels": typed("int32", ["H", "W"])}
     )
@@ -37,6 +37,15 @@ def test_rows_that_do_not_fit_are_computed_in_equal_parts():
     assert parts({"fixed": 10, "row": 100}, 45, 4_830_000) == [(0, 15), (15, 30), (30, 45)]
     assert parts({"fixed": 10, "row": 100}, 7, 930_000) == [(0, 2), (2, 4), (4, 7)]
     assert parts({"fixed": 0, "row": 100}, 3, 300_000) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_a_graph_that_is_open_in_objects_is_computed_in_parts_of_the_objects():
+    assert parts({"fixed": 10, "row": 100}, 45, 4_830_000, declared="objects") == [
+        (0, 14),
+        (14, 29),
+        (29, 44),
+    ]
+    assert parts({"fixed": 10, "row": 100}, 3, 930_000, declared="objects") == [(0, 2)]
 
 
 def test_unknown_memory_is_taken_at_once():

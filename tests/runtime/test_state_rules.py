@@ -11,7 +11,7 @@ from tests.runtime.readout_bundle import frame_of, mask_of
 from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
 from tests.runtime.test_stream import BLUE, GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
-from vosrt import Segmenter
+from vosrt import InputError, Segmenter
 
 # --- memory ---
 
@@ -168,3 +168,33 @@ def test_objects_may_join_on_any_number_of_frames(tmp_path, capacity):
         result = stream.step(frame_at(0), mask)
     assert result.ids == tuple(range(1, 11))
     assert stream.step(frame_at(0)).ids == result.ids
+
+
+def test_rhythm_and_room_of_a_memory_are_options(tmp_path, caplog):
+    path = write_memory_bundle(tmp_path / "bundle", every=5, open_slots=True)
+    stream = Segmenter(path, memory_every=2, memory_capacity=2, threads=1).stream()
+    with caplog.at_level(logging.WARNING, logger="vosrt"):
+        for index in range(8):
+            mask = mask_of(5) if index == 0 else None
+            result = stream.step(frame_of(10 + index), mask, probabilities=True)
+    assert read_memory(result.probabilities, 1) == [10, 16]  # frame 6 is kept; frame 0 is pinned
+    assert "the memory is full (2 frames)" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["memory_every", "memory_capacity"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "5", True, 10_001])
+def test_rhythms_and_rooms_that_cannot_be_are_refused(tmp_path, name, value):
+    path = write_memory_bundle(tmp_path / "bundle")
+    with pytest.raises(InputError, match=rf"^{name}: got .* from 1 to 10000"):
+        Segmenter(path, threads=1, **{name: value})
+
+
+def test_a_memory_of_fixed_room_and_a_bundle_without_memory_say_so(tmp_path):
+    fixed = write_memory_bundle(tmp_path / "fixed", capacity=3)
+    with pytest.raises(InputError, match=r"memory_capacity of bundle memory.*the number of slots is fixed"):
+        Segmenter(fixed, memory_capacity=4, threads=1)
+    Segmenter(fixed, memory_capacity=3, memory_every=1, threads=1)
+    colour = write_colour_bundle(tmp_path / "colour")
+    with pytest.raises(InputError, match="memory_every: colour keeps no frames"):
+        Segmenter(colour, memory_every=2, threads=1)
+    Segmenter([colour, colour], threads=1)
