@@ -13,6 +13,7 @@ from vosrt.models.cfbi_plus import CfbiPlus
 from vosrt.models.network import NetworkRecipe, VosNetwork
 from vosrt.models.stm import BACKBONES as STM_BACKBONES
 from vosrt.models.stm import Stm
+from vosrt.models.stm_lite import StmLite
 
 # model name -> (backbones, the first is the default; constructor given a backbone and options)
 MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
@@ -21,6 +22,7 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "cfbi_plus": (("resnet101",), lambda backbone, **options: CfbiPlus(**options)),
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
     "stm": (STM_BACKBONES, Stm),
+    "stm-lite": (("light",), lambda backbone, **options: StmLite(**options)),
 }
 CONSTRUCTOR_OPTIONS = (
     "global_atrous",

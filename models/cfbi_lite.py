@@ -22,7 +22,8 @@ ENSEMBLER_WIDTHS = (48, 80, 112)  # strides 4, 8, 16
 OUTPUT_CHANNELS = 48
 
 
-def _conv_batch_norm(channels: int, out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+def conv_batch_norm(channels: int, out: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """3x3 convolution without bias, batch norm, ReLU: `[B, channels, h, w]` to `[B, out, ...]`."""
     return nn.Sequential(
         nn.Conv2d(channels, out, 3, stride, dilation, dilation, bias=False), BatchNorm2d(out), nn.ReLU()
     )
@@ -51,19 +52,19 @@ class LightTrunk(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         half, fine, middle, coarse = TRUNK_WIDTHS
-        self.stem = _conv_batch_norm(3, half, stride=2)
-        self.down4 = nn.Sequential(_conv_batch_norm(half, fine, stride=2), ResidualBlock(fine))
-        self.down8 = nn.Sequential(_conv_batch_norm(fine, middle, stride=2), ResidualBlock(middle))
+        self.stem = conv_batch_norm(3, half, stride=2)
+        self.down4 = nn.Sequential(conv_batch_norm(half, fine, stride=2), ResidualBlock(fine))
+        self.down8 = nn.Sequential(conv_batch_norm(fine, middle, stride=2), ResidualBlock(middle))
         self.down16 = nn.Sequential(
-            _conv_batch_norm(middle, coarse, stride=2),
+            conv_batch_norm(middle, coarse, stride=2),
             *(ResidualBlock(coarse, dilation=d) for d in (1, 2, 4)),
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.pool_gate = nn.Linear(coarse, coarse)
         self.lateral8 = nn.Conv2d(coarse, middle, 1)
-        self.up8 = _conv_batch_norm(middle, middle)
+        self.up8 = conv_batch_norm(middle, middle)
         self.lateral4 = nn.Conv2d(middle, fine, 1)
-        self.up4 = _conv_batch_norm(fine, fine)
+        self.up4 = conv_batch_norm(fine, fine)
         self.embedding = nn.Conv2d(fine, EMBEDDING_CHANNELS, 1)
         with torch.no_grad():  # squared distances of about 2 at first: the squash is not saturated
             self.embedding.weight.mul_(0.5)

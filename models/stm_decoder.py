@@ -9,13 +9,11 @@ from torch.nn import functional as F
 from vosrt.models.network import Taps
 from vosrt.models.resize import half_pixel_matrix, resize_maps
 
-WIDTH = 256
-
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, each after a ReLU, beside a shortcut."""
 
-    def __init__(self, channels: int = WIDTH) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
@@ -28,18 +26,18 @@ class ResidualBlock(nn.Module):
 class RefinementStage(nn.Module):
     """Joins the decoder's maps with features of the frame at twice their size."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.convFS = nn.Conv2d(channels, WIDTH, 3, padding=1)
-        self.ResFS = ResidualBlock()
-        self.ResMM = ResidualBlock()
+        self.convFS = nn.Conv2d(channels, width, 3, padding=1)
+        self.ResFS = ResidualBlock(width)
+        self.ResMM = ResidualBlock(width)
 
     def skip(self, features: Tensor) -> Tensor:
-        """What depends on the frame alone: `[1, channels, 2h, 2w]` to `[1, 256, 2h, 2w]`."""
+        """What depends on the frame alone: `[1, channels, 2h, 2w]` to `[1, width, 2h, 2w]`."""
         return self.ResFS(self.convFS(features))
 
     def forward(self, skip: Tensor, maps: Tensor) -> Tensor:
-        """`[n, 256, h, w]` to `[n, 256, 2h, 2w]`; every object takes the same `skip`."""
+        """`[n, width, h, w]` to `[n, width, 2h, 2w]`; every object takes the same `skip`."""
         return self.ResMM(skip + enlarged(maps, 2))
 
 
@@ -48,19 +46,21 @@ class Decoder(nn.Module):
 
     Args:
         values: channels of a value; the first convolution takes what was read and the frame's own value.
+        width: channels inside.
+        channels: of the frame's features at strides 4 and 8.
     """
 
-    def __init__(self, values: int, channels: tuple[int, int] = (256, 512)) -> None:
+    def __init__(self, values: int, width: int, channels: tuple[int, int]) -> None:
         super().__init__()
         self.values = values
-        self.convFM = nn.Conv2d(2 * values, WIDTH, 3, padding=1)
-        self.ResMM = ResidualBlock()
-        self.RF3 = RefinementStage(channels[1])
-        self.RF2 = RefinementStage(channels[0])
-        self.pred2 = nn.Conv2d(WIDTH, 2, 3, padding=1)
+        self.convFM = nn.Conv2d(2 * values, width, 3, padding=1)
+        self.ResMM = ResidualBlock(width)
+        self.RF3 = RefinementStage(channels[1], width)
+        self.RF2 = RefinementStage(channels[0], width)
+        self.pred2 = nn.Conv2d(width, 2, 3, padding=1)
 
     def context(self, value: Tensor) -> Tensor:
-        """The frame's share of the first convolution: `[1, values, h, w]` to `[1, 256, h, w]`."""
+        """The frame's share of the first convolution: `[1, values, h, w]` to `[1, width, h, w]`."""
         return F.conv2d(value, self.convFM.weight[:, self.values :], self.convFM.bias, padding=1)
 
     def forward(
@@ -70,9 +70,9 @@ class Decoder(nn.Module):
 
         Args:
             read: from the memory, `[n, values, h, w]`.
-            context: of `context`, `[1, 256, h, w]`.
-            skip8: of `RF3.skip`, `[1, 256, 2h, 2w]`.
-            skip4: of `RF2.skip`, `[1, 256, 4h, 4w]`.
+            context: of `context`, `[1, width, h, w]`.
+            skip8: of `RF3.skip`, `[1, width, 2h, 2w]`.
+            skip4: of `RF2.skip`, `[1, width, 4h, 4w]`.
             taps: collects `decoder_res`, `decoder_rf3` and `decoder_rf2`.
         """
         joined = F.conv2d(read, self.convFM.weight[:, : self.values], padding=1) + context
