@@ -1,16 +1,21 @@
-"""Which losses train which network: a family supplies its own."""
+"""Which losses train which network, and how it predicts: a family supplies its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from vosrt.errors import InputError
 from vosrt.models.matching_network import MatchingNetwork
+from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.network import VosNetwork
-from vosrt.models.training.matching_training import MatchingTraining
+from vosrt.models.training.matching_training import MatchingTraining, predict_by_matching
+from vosrt.models.training.memory_training import MemoryTraining, predict_from_memory
 from vosrt.models.training.settings import TrainingSettings
 from vosrt.models.training.training_clip import TrainingClip
 
@@ -22,15 +27,28 @@ class FamilyTraining(Protocol):
         """Mean loss over the clips; `hardest` is the share of the pixels that count."""
 
 
-Maker = Callable[[VosNetwork, TrainingSettings], FamilyTraining]
+Predictor = Callable[[list[np.ndarray], np.ndarray], list[np.ndarray]]
 
 
-def _matching(network: VosNetwork, settings: TrainingSettings) -> FamilyTraining:
-    assert isinstance(network, MatchingNetwork)
-    return MatchingTraining(network, soft_iou=settings.soft_iou, bfloat16=settings.bfloat16)
+@dataclass(frozen=True)
+class Family:
+    """Networks of one data flow.
+
+    Attributes:
+        kind: class of the networks.
+        training: makes the losses, given the network and by keyword `soft_iou` and `bfloat16`.
+        predict: label maps of a clip, given the network, frames and the labels of the first.
+    """
+
+    kind: type
+    training: Callable[..., FamilyTraining]
+    predict: Callable[[Any, list[np.ndarray], np.ndarray], list[np.ndarray]]
 
 
-FAMILIES: tuple[tuple[type, Maker], ...] = ((MatchingNetwork, _matching),)
+FAMILIES = (
+    Family(MatchingNetwork, MatchingTraining, predict_by_matching),
+    Family(MemoryNetwork, MemoryTraining, predict_from_memory),
+)
 
 
 def training_of(network: VosNetwork, settings: TrainingSettings) -> FamilyTraining:
@@ -39,7 +57,23 @@ def training_of(network: VosNetwork, settings: TrainingSettings) -> FamilyTraini
     Raises:
         InputError: the family has none.
     """
-    for kind, make in FAMILIES:
-        if isinstance(network, kind):
-            return make(network, settings)
+    return _family(network).training(network, soft_iou=settings.soft_iou, bfloat16=settings.bfloat16)
+
+
+def predictor_of(network: VosNetwork) -> Predictor:
+    """What follows objects through a clip.
+
+    It takes frames, uint8 `[H, W, 3]` each, whose sides are 16 k + 1, and the labels of the first one, uint8
+    `[H, W]`; it returns those of every frame.
+
+    Raises:
+        InputError: the family cannot be trained.
+    """
+    return partial(_family(network).predict, network)
+
+
+def _family(network: VosNetwork) -> Family:
+    for family in FAMILIES:
+        if isinstance(network, family.kind):
+            return family
     raise InputError("model", value=network.name, allowed="a network of a family that can be trained")

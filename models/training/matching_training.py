@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,3 +133,43 @@ class MatchingTraining:
         if len(track.rows) > 1 and self.soft_iou > 0:
             loss = loss + self.soft_iou * soft_iou_loss(torch.softmax(logits, 0), truth)
         return loss
+
+
+@torch.no_grad()
+def predict_by_matching(
+    network: MatchingNetwork, images: list[np.ndarray], labels: np.ndarray
+) -> list[np.ndarray]:
+    """Label maps of a clip, frame after frame from the first mask.
+
+    Args:
+        network: in evaluation mode.
+        images: uint8 `[H, W, 3]` each; sides of 16 k + 1.
+        labels: uint8 `[H, W]` of the first frame.
+
+    Returns:
+        uint8 `[H, W]` each; the first is the given one.
+    """
+    device = network.mean.device
+    rows = torch.from_numpy(np.union1d(np.unique(labels), [0]).astype(np.int32)).to(device)
+    current = torch.from_numpy(labels.astype(np.int32)).to(device)
+    canvas = torch.zeros(labels.shape, device=device)
+    results = [labels]
+    bank: tuple[Tensor, ...] = ()
+    previous: tuple[Tensor, ...] = ()
+    for image in images:
+        frame = torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
+        *embeddings, low = network.encode(frame, canvas)
+        if not bank:
+            bank = network.reference(*embeddings, current, rows)
+        else:
+            inputs, parts = [], []
+            for scale, embedding in enumerate(embeddings):
+                inputs += [embedding, *bank[2 * scale : 2 * scale + 2], previous[scale]]
+            *maps, vectors = network.match(*inputs, current, rows)
+            for scale, embedding in enumerate(embeddings):
+                parts += [embedding, previous[scale], maps[scale]]
+            (scores,) = network.segment(*parts, low, current, vectors, rows)
+            _, current = network.finish(scores, current, rows)
+            results.append(current.cpu().numpy().astype(np.uint8))
+        previous = tuple(embeddings)
+    return results

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import torch
 
-from vosrt.models.matching_network import MatchingNetwork
 from vosrt.models.network import VosNetwork
+from vosrt.models.training.families import predictor_of
 from vosrt.models.training.footage import Footage
 from vosrt.overlay import draw_overlay
 from vosrt.region_similarity import RegionSimilarity
@@ -50,7 +50,7 @@ def _validate_sequence(network: VosNetwork, footage: Footage, index: int) -> Hel
     frames = [footage.frame(index, time) for time in range(count)]
     images = [_resized(image, cv2.INTER_CUBIC) for image, _ in frames]
     truth = [_resized(np.where(labels == 255, 0, labels), cv2.INTER_NEAREST) for _, labels in frames]
-    predicted = predict(network, images, truth[0])
+    predicted = predictor_of(network)(images, truth[0])
     ids = np.setdiff1d(np.unique(truth[0]), (0,))
     similarity = RegionSimilarity()
     for found, true in zip(predicted[1:], truth[1:], strict=True):
@@ -58,44 +58,6 @@ def _validate_sequence(network: VosNetwork, footage: Footage, index: int) -> Hel
     shown = [count // 3, 2 * count // 3, count - 1]
     picture = np.concatenate([draw_overlay(images[time], predicted[time]) for time in shown], axis=1)
     return HeldOutResult(sequence.name, 100 * (similarity.mean or 0.0), picture)
-
-
-def predict(network: VosNetwork, images: list[np.ndarray], labels: np.ndarray) -> list[np.ndarray]:
-    """Label maps of a clip, frame after frame from the first mask.
-
-    Args:
-        network: a matching network in evaluation mode.
-        images: uint8 `[H, W, 3]` each; sides of 16 k + 1.
-        labels: uint8 `[H, W]` of the first frame.
-
-    Returns:
-        uint8 `[H, W]` each; the first is the given one.
-    """
-    assert isinstance(network, MatchingNetwork)
-    device = network.mean.device
-    rows = torch.from_numpy(np.union1d(np.unique(labels), [0]).astype(np.int32)).to(device)
-    current = torch.from_numpy(labels.astype(np.int32)).to(device)
-    canvas = torch.zeros(labels.shape, device=device)
-    results = [labels]
-    bank: tuple[torch.Tensor, ...] = ()
-    previous: tuple[torch.Tensor, ...] = ()
-    for image in images:
-        frame = torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
-        *embeddings, low = network.encode(frame, canvas)
-        if not bank:
-            bank = network.reference(*embeddings, current, rows)
-        else:
-            inputs, parts = [], []
-            for scale, embedding in enumerate(embeddings):
-                inputs += [embedding, *bank[2 * scale : 2 * scale + 2], previous[scale]]
-            *maps, vectors = network.match(*inputs, current, rows)
-            for scale, embedding in enumerate(embeddings):
-                parts += [embedding, previous[scale], maps[scale]]
-            (scores,) = network.segment(*parts, low, current, vectors, rows)
-            _, current = network.finish(scores, current, rows)
-            results.append(current.cpu().numpy().astype(np.uint8))
-        previous = tuple(embeddings)
-    return results
 
 
 def _resized(image: np.ndarray, interpolation: int) -> np.ndarray:

@@ -77,10 +77,11 @@ def one_clip(settings: TrainingSettings) -> list[TrainingClip]:
     return [TrainingClips(settings, [(SyntheticScenes(), 1.0)])[0]]
 
 
-def test_a_network_learns_a_clip():
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite"])
+def test_a_network_learns_a_clip(model):
     torch.manual_seed(0)
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 2),))
-    network = build_network("cfbi-lite").train()
+    network = build_network(model).train()
     training, clips = training_of(network, settings), one_clip(settings)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     losses = []
@@ -93,7 +94,9 @@ def test_a_network_learns_a_clip():
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize(("model", "backbone"), [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101")])
+@pytest.mark.parametrize(
+    ("model", "backbone"), [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101"), ("stm", "refine50")]
+)
 def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 1),))
     network = build_network(model, backbone)
@@ -103,11 +106,13 @@ def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
 
 
-def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe):
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite"])
+def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, model):
     data = write_sequences(tmp_path / "data", ("one", "two"), count=8)
-    options = [*recipe, "--steps", "4", "--synthetic", "0", "--data", str(data), "--hold-out", "two"]
+    options = [*recipe, "--model", model, "--steps", "4", "--synthetic", "0", "--data", str(data)]
+    options += ["--hold-out", "two"]
     assert main([*options, "--validate-every", "2", "--output", str(tmp_path / "run")]) == 0
-    network, half = build_network("cfbi-lite"), build_network("cfbi-lite")
+    network, half = build_network(model), build_network(model)
     load_checkpoint(network, tmp_path / "run" / "weights.safetensors")
     load_checkpoint(half, tmp_path / "run" / "weights-float16.safetensors")
     for one, other in zip(network.state_dict().values(), half.state_dict().values(), strict=True):

@@ -1,0 +1,205 @@
+"""Sequential training of the space-time memory networks (STM, section 3.5).
+
+Reference and previous frame are in the memory from the start; every predicted frame joins it with the
+network's own soft masks, and the gradient flows through them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vosrt.models.memory_network import MemoryNetwork
+from vosrt.models.resize import crop_maps, pad_maps
+from vosrt.models.stm_decoder import enlarged, object_probability, row_odds
+from vosrt.models.training.losses import VOID, bootstrapped_cross_entropy, soft_iou_loss
+from vosrt.models.training.training_clip import TrainingClip
+from vosrt.plugins import memory_read
+
+
+@dataclass
+class _Track:
+    """One clip on its way through the network.
+
+    Attributes:
+        objects: how many.
+        truth: int64 `[T, H, W]`, the row of every pixel or 255.
+        given: rows of the frame before the first predicted one, int64 `[H, W]`.
+        keys: of remembered frames, each `[n, keys, h, w]`.
+        values: of remembered frames, each `[n, values, h, w]`.
+    """
+
+    objects: int
+    truth: Tensor
+    given: Tensor
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+
+class MemoryTraining:
+    """Losses of a `MemoryNetwork` on clips of one size.
+
+    Args:
+        network: to be trained.
+        soft_iou: weight of the soft intersection over union.
+        bfloat16: whether convolutions compute in bfloat16; reading the memory never does.
+    """
+
+    def __init__(self, network: MemoryNetwork, *, soft_iou: float, bfloat16: bool) -> None:
+        self.network = network
+        self.soft_iou = soft_iou
+        self.bfloat16 = bfloat16
+
+    def loss(self, clips: list[TrainingClip], hardest: float) -> Tensor:
+        """Mean loss over clips and predicted frames, a scalar.
+
+        Args:
+            clips: of one size and length.
+            hardest: share of the pixels that count in the cross-entropy.
+        """
+        device = next(self.network.parameters()).device
+        frames = torch.stack([clip.frames for clip in clips]).to(device)  # [B, T, H, W, 3]
+        images = _padded_images(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        tracks = [_start(clip, device) for clip in clips]
+        seen = self._see(images[:, 2:])
+        for time, labels in ((0, [t.truth[0] for t in tracks]), (1, [t.given for t in tracks])):
+            masks = [_one_hot(of_clip, track.objects) for of_clip, track in zip(labels, tracks, strict=True)]
+            self._memorize(tracks, images[:, time], masks)
+        total = frames.new_zeros((), dtype=torch.float32)
+        count = frames.shape[1] - 2
+        for time in range(count):
+            rows = self._predict(tracks, [maps[:, time] for maps in seen], frames.shape[2:4])
+            for track, odds in zip(tracks, rows, strict=True):
+                total = total + self._loss_of_frame(odds, track.truth[2 + time], hardest)
+            if time + 1 < count:
+                masks = [(odds / odds.sum(0, keepdim=True))[1:] for odds in rows]
+                self._memorize(tracks, images[:, 2 + time], masks)
+        return total / (count * len(clips))
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+
+    def _see(self, images: Tensor) -> list[Tensor]:
+        """Key, context and skip branches of all frames that are predicted, each `[B, T, C, .., ..]`."""
+        network, (batch, length) = self.network, images.shape[:2]
+        with self._autocast(images.device):
+            pyramid = network.query_encoder(images.flatten(0, 1))
+            key, value = network.query_heads(pyramid.r4)
+            decoder = network.decoder
+            maps = [key, decoder.context(value), decoder.RF3.skip(pyramid.r3), decoder.RF2.skip(pyramid.r2)]
+        return [each.unflatten(0, (batch, length)) for each in maps]
+
+    def _memorize(self, tracks: list[_Track], images: Tensor, masks: list[Tensor]) -> None:
+        """Remember a frame of every clip; `masks` are `[n, H, W]` each."""
+        counts = [track.objects for track in tracks]
+        if not sum(counts):
+            return
+        padded = [pad_maps(each, images.shape[-2], images.shape[-1]) for each in masks]
+        others = [torch.clamp(each.sum(0, keepdim=True) - each, 0.0, 1.0) for each in padded]
+        repeated = images.repeat_interleave(torch.tensor(counts, device=images.device), dim=0)
+        with self._autocast(images.device):
+            maps = self.network.memory_encoder(
+                repeated, torch.cat(padded).unsqueeze(1), torch.cat(others).unsqueeze(1)
+            )
+            keys, values = self.network.memory_heads(maps)
+        for track, key, value in zip(
+            tracks, keys.float().split(counts), values.float().split(counts), strict=True
+        ):
+            track.keys.append(key)
+            track.values.append(value)
+
+    def _predict(self, tracks: list[_Track], seen: list[Tensor], size: torch.Size) -> list[Tensor]:
+        """Odds of every clip's rows, `[n + 1, H, W]`."""
+        key, *features = seen
+        counts = [track.objects for track in tracks]
+        read = [_read(track, key[index].float()) for index, track in enumerate(tracks) if track.objects]
+        if not read:
+            return [key.new_ones(1, *size, dtype=torch.float32) for _ in tracks]
+        repeats = torch.tensor(counts, device=key.device)
+        with self._autocast(key.device):
+            scores = self.network.decoder(
+                torch.cat(read), *(maps.repeat_interleave(repeats, dim=0) for maps in features)
+            )
+        logits = crop_maps(enlarged(scores.float(), 4), size[0], size[1])
+        return [row_odds(of_clip) for of_clip in object_probability(logits).split(counts)]
+
+    def _loss_of_frame(self, odds: Tensor, truth: Tensor, hardest: float) -> Tensor:
+        loss = bootstrapped_cross_entropy(torch.log(odds), truth, hardest)
+        if len(odds) > 1 and self.soft_iou > 0:
+            loss = loss + self.soft_iou * soft_iou_loss(odds / odds.sum(0, keepdim=True), truth)
+        return loss
+
+
+@torch.no_grad()
+def predict_from_memory(
+    network: MemoryNetwork, images: list[np.ndarray], labels: np.ndarray
+) -> list[np.ndarray]:
+    """Label maps of a clip, frame after frame from the first mask.
+
+    Args:
+        network: in evaluation mode.
+        images: uint8 `[H, W, 3]` each.
+        labels: uint8 `[H, W]` of the first frame.
+
+    Returns:
+        uint8 `[H, W]` each; the first is the given one.
+    """
+    device = next(network.parameters()).device
+    ids = np.union1d(np.unique(labels), [0]).astype(np.int32)
+    rows = torch.from_numpy(ids).to(device)
+    height, width = labels.shape
+    canvas = torch.zeros(height, width, device=device)
+    grid = torch.zeros(-(-height // 16), -(-width // 16), device=device)
+    probabilities = torch.stack([torch.from_numpy(labels == row) for row in ids]).float().to(device)
+    kept: list[tuple[Tensor, Tensor]] = []
+    latest: tuple[Tensor, Tensor] | None = None
+    results = [labels]
+    for index, image in enumerate(images):
+        encoded, *seen = network.encode(
+            torch.from_numpy(np.ascontiguousarray(image))[None].to(device), canvas, grid
+        )
+        if index:
+            memory = [*kept, latest] if latest is not None else kept
+            keys, values = (torch.stack([slot[part] for slot in memory], dim=1) for part in (0, 1))
+            valid = torch.ones(keys.shape[:2], dtype=torch.int32, device=device)
+            (scores,) = network.segment(*seen, keys, values, valid)
+            (probabilities,) = network.finish(scores, canvas, rows)
+            results.append(ids[probabilities.argmax(0).cpu().numpy()].astype(np.uint8))
+        latest = network.memorize(encoded, probabilities)
+        if index % network.memory_every == 0:
+            kept, latest = [*kept, latest], None
+    return results
+
+
+def _padded_images(frames: Tensor) -> Tensor:
+    """uint8 `[B, H, W, 3]`, blue, green, red, to `[B, 3, 16h, 16w]`, red, green, blue, 0 to 1."""
+    maps = frames.flip(-1).permute(0, 3, 1, 2).float() / 255.0
+    return pad_maps(maps, -(-maps.shape[-2] // 16) * 16, -(-maps.shape[-1] // 16) * 16)
+
+
+def _start(clip: TrainingClip, device: torch.device) -> _Track:
+    labels = clip.labels.to(device).long()
+    ids = torch.unique(labels[0])
+    ids = ids[(ids > 0) & (ids < VOID)]
+    table = torch.zeros(256, dtype=torch.int64, device=device)
+    table[ids] = torch.arange(1, len(ids) + 1, device=device)
+    given = table[clip.given.to(device).long()]
+    table[VOID] = VOID
+    return _Track(len(ids), table[labels], given)
+
+
+def _one_hot(rows: Tensor, objects: int) -> Tensor:
+    """Rows int64 `[H, W]` to the objects' masks, float32 `[n, H, W]`; void belongs to none."""
+    numbers = torch.arange(1, objects + 1, device=rows.device)
+    return (rows == numbers.reshape(-1, 1, 1)).float()
+
+
+def _read(track: _Track, key: Tensor) -> Tensor:
+    """What the objects of a clip read with a key `[keys, h, w]`: `[n, values, h, w]`."""
+    keys, values = torch.stack(track.keys, dim=1), torch.stack(track.values, dim=1)
+    valid = torch.ones(keys.shape[:2], dtype=torch.int32, device=key.device)
+    read = memory_read(key.flatten(1), keys.flatten(3), values.flatten(3), valid)
+    return read.reshape(*read.shape[:2], *key.shape[1:])
