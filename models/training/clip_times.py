@@ -6,11 +6,13 @@ import numpy as np
 
 from vosrt.models.training.randomness import one_in
 
-MAX_STEP = 4  # frames between two that follow each other in a clip
+MAX_STEP = 4  # frames between two that follow each other in a clip, unless a stage says otherwise
 MAX_DISTANCE = 30  # frames between the reference and the frame after it
 
 
-def draw_offsets(rng: np.random.Generator, predicted: int, length: int) -> tuple[np.ndarray, int]:
+def draw_offsets(
+    rng: np.random.Generator, predicted: int, length: int, max_step: int = MAX_STEP
+) -> tuple[np.ndarray, int]:
     """Frames of a clip: the reference, the previous frame, and those to be predicted.
 
     Time runs backwards in half of the clips. In 30 % the reference is the previous frame, otherwise it lies
@@ -20,11 +22,12 @@ def draw_offsets(rng: np.random.Generator, predicted: int, length: int) -> tuple
         rng: decides.
         predicted: number of frames to be predicted.
         length: of the sequence.
+        max_step: frames between two that follow each other.
 
     Returns:
         offsets from the previous frame, int `[2 + predicted]`, and the index of that frame.
     """
-    step = min(int(rng.integers(1, MAX_STEP + 1)), max(1, (length - 1) // predicted))
+    step = min(int(rng.integers(1, max_step + 1)), max(1, (length - 1) // predicted))
     direction = 1 if one_in(rng, 0.5) else -1
     following = direction * step * np.arange(1, predicted + 1)
     low, high = max(0, -following.min()), length - 1 - max(0, following.max())

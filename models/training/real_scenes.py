@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vosrt.models.training.clip_times import draw_offsets
+from vosrt.models.training.clip_times import MAX_STEP, draw_offsets
 from vosrt.models.training.footage import Footage
 from vosrt.models.training.layers import UNLABELLED, Layer, compose
 from vosrt.models.training.motion import Motion, similarity
@@ -26,14 +26,16 @@ class RealScenes:
     def __init__(self, footage: Footage) -> None:
         self.footage = footage
 
-    def draw(self, rng: np.random.Generator, size: Size, predicted: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(
+        self, rng: np.random.Generator, size: Size, predicted: int, max_step: int = MAX_STEP
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Frames uint8 `[2 + predicted, H, W, 3]` and labels uint8 `[2 + predicted, H, W]`.
 
         The first is the reference, then come the previous frame and those to be predicted. Labels are 1 to 3,
-        or 255 for no statement.
+        or 255 for no statement. Frames that follow each other lie up to `max_step` apart in the footage.
         """
         chosen = int(rng.integers(len(self.footage)))
-        offsets, start = draw_offsets(rng, predicted, len(self.footage.sequences[chosen]))
+        offsets, start = draw_offsets(rng, predicted, len(self.footage.sequences[chosen]), max_step)
         images, labels = self._background(rng, chosen, start + offsets, offsets, size)
         if one_in(rng, PLAIN):
             return images, labels
@@ -47,7 +49,7 @@ class RealScenes:
         is_mirrored = one_in(rng, 0.5)
         if is_mirrored:
             frames = [(image[:, ::-1], labels[:, ::-1]) for image, labels in frames]
-        view = _draw_view(rng, frames[0][1], size)
+        view = draw_view(rng, frames[0][1], size)
         motion = Motion.draw(rng, min(size), 0.012)
         centre = (size[1] / 2, size[0] / 2)
         images, labels = [], []
@@ -55,7 +57,7 @@ class RealScenes:
             matrix = motion.matrix(float(offset), centre) @ view
             images.append(warp_image(np.ascontiguousarray(image), matrix, size))
             labels.append(warp_labels(np.ascontiguousarray(label_map), matrix, size))
-        return np.stack(images), _few_objects(rng, np.stack(labels))
+        return np.stack(images), few_objects(rng, np.stack(labels))
 
     def _with_pastes(
         self,
@@ -107,7 +109,7 @@ class RealScenes:
         return warp_image(image, matrix, (height, width))
 
 
-def _draw_view(rng: np.random.Generator, labels: np.ndarray, size: Size) -> np.ndarray:
+def draw_view(rng: np.random.Generator, labels: np.ndarray, size: Size) -> np.ndarray:
     """Matrix `[3, 3]` from footage to clip: a window around an object, within the footage."""
     height, width = labels.shape
     fit = max(size[0] / height, size[1] / width)
@@ -127,7 +129,7 @@ def _draw_view(rng: np.random.Generator, labels: np.ndarray, size: Size) -> np.n
     return similarity(1.0, rng.normal(0, 0.08 * one_in(rng, 0.5)), centre, centre) @ matrix
 
 
-def _few_objects(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+def few_objects(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     """At most `MAX_OBJECTS` of the objects, renumbered from 1; the others become background."""
     ids = [int(label) for label in np.unique(labels) if 0 < label < 255]
     table = np.zeros(256, np.uint8)

@@ -18,12 +18,16 @@ class Stage:
         height: of the clips; `16 k + 1`, as the networks want it.
         width: likewise.
         predicted: frames that the network predicts from its own masks.
+        max_step: frames of the footage between two that follow each other in a clip.
+        stills: share of the clips of footage that are made of a single frame, bent from frame to frame.
     """
 
     share: float
     height: int
     width: int
     predicted: int
+    max_step: int = 4
+    stills: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,6 +102,8 @@ class TrainingSettings:
             if getattr(self, name) <= 0:
                 raise InputError(name, value=getattr(self, name), allowed="a number above 0")
         for stage in self.stages:
+            if stage.max_step < 1 or not 0 <= stage.stills <= 1:
+                raise InputError("stages", value=stage, allowed="max_step from 1 on, stills from 0 to 1")
             if stage.height % 16 != 1 or stage.width % 16 != 1 or stage.predicted < 1:
                 raise InputError(
                     "stages", value=stage, allowed="sides of 16 k + 1 and at least one predicted frame"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vosrt.errors import InputError
-from vosrt.models.training.clip_times import draw_offsets
+from vosrt.models.training.clip_times import MAX_STEP, draw_offsets
 from vosrt.models.training.compound import Compound
 from vosrt.models.training.layers import UNLABELLED, Layer, compose
 from vosrt.models.training.motion import Motion, similarity
@@ -64,9 +64,11 @@ class SyntheticScenes:
         self.photographs = photographs
         self.textures = Textures()
 
-    def draw(self, rng: np.random.Generator, size: Size, predicted: int) -> tuple[np.ndarray, np.ndarray]:
+    def draw(
+        self, rng: np.random.Generator, size: Size, predicted: int, max_step: int = MAX_STEP
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Frames and labels as `RealScenes.draw` gives them."""
-        offsets, _ = draw_offsets(rng, predicted, LENGTH)
+        offsets, _ = draw_offsets(rng, predicted, LENGTH, max_step)
         return self.scene(rng, size, offsets)
 
     def scene(

@@ -20,6 +20,7 @@ from vosrt.models.training.real_scenes import RealScenes
 from vosrt.models.training.run_folder import RunFolder
 from vosrt.models.training.sequence_folders import Sequence, check_sequences, find_sequences
 from vosrt.models.training.settings import TrainingSettings
+from vosrt.models.training.still_scenes import StillScenes
 from vosrt.models.training.synthetic_scenes import Photographs, SyntheticScenes
 from vosrt.models.training.trainer import Rhythm, Trainer
 from vosrt.models.training.training_clip import Scenes, TrainingClips
@@ -64,14 +65,17 @@ def train(task: Task, rank: Rank) -> None:
     cv2.setNumThreads(1)
     sources: list[tuple[Scenes, float]] = []
     share = task.settings.synthetic
+    stills: Scenes | None = None
     if task.training and share < 1:
-        sources.append((RealScenes(Footage(task.training)), 1 - share))
+        footage = Footage(task.training)
+        sources.append((RealScenes(footage), 1 - share))
+        stills = StillScenes(footage)
     if share > 0:
         photographs = Photographs(task.photographs) if task.photographs else None
         sources.append((SyntheticScenes(photographs), share))
     Trainer(
         task.settings,
-        TrainingClips(task.settings, sources),
+        TrainingClips(task.settings, sources, stills),
         Footage(task.held_out),
         RunFolder(task.output),
         rank,

@@ -40,7 +40,7 @@ class Scenes(Protocol):
     """A source of clips."""
 
     def draw(
-        self, rng: np.random.Generator, size: tuple[int, int], predicted: int
+        self, rng: np.random.Generator, size: tuple[int, int], predicted: int, max_step: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Frames and labels, as `RealScenes.draw` gives them."""
 
@@ -51,10 +51,14 @@ class TrainingClips(Dataset[TrainingClip]):
     Args:
         settings: of the run; number i belongs to step `i // batch`, whose stage gives its size.
         sources: scenes with their shares.
+        stills: for stages that take clips of still images in place of the first source's.
     """
 
-    def __init__(self, settings: TrainingSettings, sources: list[tuple[Scenes, float]]) -> None:
+    def __init__(
+        self, settings: TrainingSettings, sources: list[tuple[Scenes, float]], stills: Scenes | None = None
+    ) -> None:
         self.settings = settings
+        self.stills = stills
         self.sources = [scenes for scenes, _ in sources]
         shares = np.array([share for _, share in sources], np.float64)
         self.shares = shares / shares.sum()
@@ -76,7 +80,9 @@ class TrainingClips(Dataset[TrainingClip]):
         """Draw until the reference holds enough of an object; what it does not hold becomes background."""
         for _ in range(_TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
-            frames, labels = source.draw(rng, stage.size, stage.predicted)
+            if source is self.sources[0] and self.stills is not None and stage.stills > 0:
+                source = self.stills if one_in(rng, stage.stills) else source
+            frames, labels = source.draw(rng, stage.size, stage.predicted, stage.max_step)
             labels = _only_in_reference(labels)
             if ((labels[0] > 0) & (labels[0] < 255)).any():
                 break

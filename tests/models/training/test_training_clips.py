@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,17 +16,20 @@ from vosrt.models.training.mask_damage import damage
 from vosrt.models.training.real_scenes import RealScenes
 from vosrt.models.training.sequence_folders import find_sequences
 from vosrt.models.training.settings import Stage, TrainingSettings
+from vosrt.models.training.still_scenes import StillScenes, thin_plate_shifts
 from vosrt.models.training.synthetic_scenes import Photographs, SyntheticScenes
 from vosrt.models.training.training_clip import MIN_SHARE, ShareOfBatches, TrainingClips
 
 SETTINGS = TrainingSettings(steps=4, batch=4, stages=(Stage(0.5, 65, 81, 2), Stage(0.5, 81, 97, 3)))
 
 
-@pytest.fixture(params=["real", "synthetic", "photographs"])
+@pytest.fixture(params=["real", "synthetic", "photographs", "stills"])
 def scenes(request, tmp_path):
     root = write_sequences(tmp_path)
     if request.param == "real":
         return RealScenes(Footage(find_sequences(root)))
+    if request.param == "stills":
+        return StillScenes(Footage(find_sequences(root)))
     return SyntheticScenes(Photographs(root) if request.param == "photographs" else None)
 
 
@@ -58,6 +63,31 @@ def test_only_objects_of_the_reference_are_labelled(scenes):
         assert counts.min() >= MIN_SHARE * labels[0].size
         assert set(np.unique(labels)) <= {0, 255, *ids}
         assert 255 not in clips[index].given
+
+
+def test_a_stage_takes_its_share_of_still_images(tmp_path):
+    footage = Footage(find_sequences(write_sequences(tmp_path)))
+    stages = (Stage(0.5, 65, 81, 2, max_step=1, stills=1.0), Stage(0.5, 65, 81, 2))
+    settings = replace(SETTINGS, stages=stages)
+    clips = TrainingClips(settings, [(RealScenes(footage), 1.0)], StillScenes(footage))
+    plain = TrainingClips(settings, [(RealScenes(footage), 1.0)])
+    assert not clips[3].frames.equal(plain[3].frames)
+    assert clips[12].frames.equal(plain[12].frames)
+
+
+def test_a_thin_plate_spline_goes_through_its_points_and_keeps_planes():
+    corners = np.stack(np.meshgrid(np.linspace(0, 1, 4), np.linspace(0, 1, 4)), -1).reshape(-1, 2)
+    plane = corners @ np.array([[0.1, 0.3], [-0.2, 0.05]]) + 0.02
+    steps = (np.arange(24) + 0.5) / 24
+    at = np.stack(np.meshgrid(steps, steps), -1)
+    expected = at @ np.array([[0.1, 0.3], [-0.2, 0.05]]) + 0.02
+    np.testing.assert_allclose(thin_plate_shifts(plane), expected, atol=1e-5)
+    bent = plane.copy()
+    bent[5] += 1.0  # an inner point
+    field = thin_plate_shifts(bent) - expected
+    nearest = np.abs(at - corners[5]).sum(-1).argmin()
+    assert field[..., 0].ravel()[nearest] == pytest.approx(1.0, abs=0.05)
+    assert np.abs(field[0, 0]).max() < 0.2
 
 
 def test_processes_share_batches_without_overlap():
