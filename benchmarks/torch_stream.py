@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from vosrt.benchmarks.candidate import TORCH, TORCH_PUBLISHED, Candidate
+from vosrt.benchmarks.candidate import TORCH_PUBLISHED, Candidate
+from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
 from vosrt.errors import InputError
 from vosrt.export.torch_executor import TorchExecutor
@@ -16,9 +17,8 @@ from vosrt.models import (
     rebuild_network,
     salt_of_source,
 )
+from vosrt.models.memory_network import MemoryNetwork
 from vosrt.stream import Stream
-
-_EXECUTORS = {TORCH: TorchExecutor, TORCH_PUBLISHED: PublishedExecutor}
 
 
 def open_torch_stream(candidate: Candidate) -> Stream:
@@ -54,4 +54,7 @@ def _stream(manifest: Manifest, network: VosNetwork, executor: str) -> Stream:
     """The one place where a stream is put on a PyTorch executor."""
     frame = manifest.frame_size
     size = manifest.input.resize.network_size(*frame) if frame else None
-    return Stream.of_bundle(manifest, _EXECUTORS[executor](network, network_size=size))
+    kind = TorchExecutor
+    if executor == TORCH_PUBLISHED:
+        kind = PublishedMemoryExecutor if isinstance(network, MemoryNetwork) else PublishedExecutor
+    return Stream.of_bundle(manifest, kind(network, network_size=size))

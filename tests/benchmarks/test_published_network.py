@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
+from vosrt.export.bundle_writer import ExportSettings, make_manifest
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
+from vosrt.export.tracing import TracedGraph
+from vosrt.manifest import Checkpoint
 from vosrt.models import build_network, load_stand_in_weights, matching_maps
+from vosrt.stream import Stream
 
 SIZE, NETWORK_SIZE = (90, 131), (97, 129)
 
@@ -47,6 +52,32 @@ def test_the_published_formulation_gives_the_same_probabilities(model):
         torch.testing.assert_close(
             torch.from_numpy(found[name]), torch.from_numpy(value), atol=tolerance, rtol=1e-3
         )
+
+
+def manifest_of(network):
+    """What export would write, without graphs."""
+    graphs = network.graphs()
+    traced = {role: TracedGraph(role, spec, None) for role, spec in graphs.items()}
+    files = {role: {"float32": {"path": f"{role}.onnx", "sha256": "0" * 64}} for role in graphs}
+    inputs = {
+        role: [name if tensor.size_step is None else "size" for name, tensor in spec.inputs.items()]
+        for role, spec in graphs.items()
+    }
+    source = Checkpoint("stand-in", "0" * 64, True)
+    return make_manifest(network, traced, source, ExportSettings(), files, inputs, {})
+
+
+@pytest.mark.parametrize("model", ["stm", "stm-lite"])
+def test_the_published_memory_network_gives_the_same_labels_and_probabilities(model):
+    network = build_network(model, memory_every=2)
+    load_stand_in_weights(network)
+    manifest = manifest_of(network)
+    frames, masks = make_clip(5, *SIZE, 2)
+    streams = [Stream.of_bundle(manifest, kind(network)) for kind in (TorchExecutor, PublishedMemoryExecutor)]
+    for index, frame in enumerate(frames):
+        mask = masks[0] if index == 0 else None
+        one, other = (stream.step(frame, mask, probabilities=True) for stream in streams)
+        np.testing.assert_allclose(other.probabilities, one.probabilities, atol=1e-4)
 
 
 def test_the_models_are_as_before_after_a_published_run():
