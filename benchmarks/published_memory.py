@@ -4,8 +4,8 @@ What differs from `vosrt.models.memory_network`, whose weights and layers it sha
 
 * the frame's features are expanded over the objects, and the decoder's skip branches and the frame's share of
   its first convolution are computed for every object;
-* the remembered keys and values are put together anew on every frame, and the weights of an object's positions
-  are in memory at once, `[T * N, N]`;
+* the remembered keys and values are put together anew on every frame, and the weights of all their positions
+  are in memory at once, `[T * N, N]` for an object;
 * enlarging is `torch.nn.functional.interpolate`, the border `torch.nn.functional.pad`.
 """
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from vosrt.benchmarks.candidate import TORCH_PUBLISHED, Candidate
 from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
 from vosrt.errors import InputError
+from vosrt.executor import Executor
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest, read_manifest
 from vosrt.models import (
@@ -20,9 +23,15 @@ from vosrt.models import (
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.stream import Stream
 
+Watch = Callable[[Executor], Executor]
 
-def open_torch_stream(candidate: Candidate) -> Stream:
+
+def open_torch_stream(candidate: Candidate, watch: Watch | None = None) -> Stream:
     """Build the network that the bundle was exported from and start a stream on it.
+
+    Args:
+        candidate: bundle, executor and threads.
+        watch: given the executor, gives one to take its place; None for none.
 
     Raises:
         Error: the bundle does not say how it was made, or the checkpoint does not fit.
@@ -31,7 +40,7 @@ def open_torch_stream(candidate: Candidate) -> Stream:
     torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
     _load_weights(network, manifest, candidate)
-    return _stream(manifest, network, candidate.executor)
+    return _stream(manifest, network, candidate.executor, watch)
 
 
 def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate) -> None:
@@ -50,11 +59,12 @@ def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate)
     load_stand_in_weights(network, salt)
 
 
-def _stream(manifest: Manifest, network: VosNetwork, executor: str) -> Stream:
+def _stream(manifest: Manifest, network: VosNetwork, executor: str, watch: Watch | None) -> Stream:
     """The one place where a stream is put on a PyTorch executor."""
     frame = manifest.frame_size
     size = manifest.input.resize.network_size(*frame) if frame else None
     kind = TorchExecutor
     if executor == TORCH_PUBLISHED:
         kind = PublishedMemoryExecutor if isinstance(network, MemoryNetwork) else PublishedExecutor
-    return Stream.of_bundle(manifest, kind(network, network_size=size))
+    plain = kind(network, network_size=size)
+    return Stream.of_bundle(manifest, plain if watch is None else watch(plain))
