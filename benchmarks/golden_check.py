@@ -9,9 +9,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from vosrt.benchmarks.golden_file import GoldenSequence, MemorySequence, NetworkKey, read_golden
+from vosrt.benchmarks.golden_file import (
+    GoldenSequence,
+    MatchingCase,
+    MemorySequence,
+    NetworkKey,
+    read_golden,
+)
 from vosrt.benchmarks.golden_matching import compare_matching_case
 from vosrt.benchmarks.golden_memory import MemorySequenceRun
+from vosrt.benchmarks.golden_memory_read import compare_memory_read
 from vosrt.benchmarks.golden_record import GoldenRecord
 from vosrt.benchmarks.golden_sequence import SequenceRun
 from vosrt.bundle import Bundle
@@ -38,8 +45,11 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
             by_network[content.network].append(content)
             continue
         for case in content:
-            compare_matching_case(case, record)
-        print(f"{Path(path).stem}: {len(content)} matching cases", flush=True)
+            if isinstance(case, MatchingCase):
+                compare_matching_case(case, record)
+            else:
+                compare_memory_read(case, record)
+        print(f"{Path(path).stem}: {len(content)} cases", flush=True)
     for key, sequences in by_network.items():
         check_network(key, sequences, record)
 

@@ -1,9 +1,10 @@
 """Golden files: stored numbers of a network's stages, with what is needed to compute them again.
 
-Three layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
+Four layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
 `meta` names the model, the salt of the stand-in weights and the options. A *matching* file holds embeddings
 and, for each case, label maps, options (`<case>/info`) and the matching maps. A *memory sequence* is one of a
-space-time memory network: its steps follow from the mask of frame 0 alone.
+space-time memory network: its steps follow from the mask of frame 0 alone. A *memory read* file holds keys,
+values and what a space-time memory read makes of them (`case<i>_<name>`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,34 @@ class MatchingCase:
     previous: NDArray[np.float32]
 
 
-GoldenContent = GoldenSequence | MemorySequence | tuple[MatchingCase, ...]
+@dataclass(frozen=True)
+class MemoryReadCase:
+    """One case of a memory read file, all float32: n objects, T remembered frames.
+
+    Attributes:
+        query_key: `[n, Ck, h, w]`; objects have different ones, unlike in a network.
+        query_value: `[n, Cv, h, w]`.
+        mem_key: `[n, Ck, T, h, w]`.
+        mem_value: `[n, Cv, T, h, w]`.
+        out: `[n, 2*Cv, h, w]`, what is read, then the query's own value.
+        attention: `[n, T*h*w, h*w]`, weights over the memory.
+    """
+
+    name: str
+    query_key: NDArray[np.float32]
+    query_value: NDArray[np.float32]
+    mem_key: NDArray[np.float32]
+    mem_value: NDArray[np.float32]
+    out: NDArray[np.float32]
+    attention: NDArray[np.float32]
+
+
+GoldenContent = GoldenSequence | MemorySequence | tuple[MatchingCase, ...] | tuple[MemoryReadCase, ...]
+MEMORY_READ = "space-time memory read"  # `op` in a file's `meta`
 
 
 def read_golden(path: str | Path) -> GoldenContent:
-    """Read a golden file of either layout.
+    """Read a golden file of any layout.
 
     Raises:
         InputError: not such a file, or for a model or option that is not known here.
@@ -156,6 +180,8 @@ def read_golden(path: str | Path) -> GoldenContent:
     try:
         if any(key.endswith("/info") for key in arrays):
             return _matching_cases(path.stem, arrays)
+        if meta.get("op") == MEMORY_READ:
+            return _memory_reads(path.stem, arrays)
         if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
             return _sequence(path.stem, arrays, meta)
         if "frames_rgb_u8" in arrays and meta.get("model") in MODELS:
@@ -164,7 +190,7 @@ def read_golden(path: str | Path) -> GoldenContent:
         raise InputError(f"{path} is no complete golden file ({error!r})") from error
     raise InputError(
         f"{path}: layout or model {meta.get('model')!r} is not known",
-        allowed=f"sequences of {', '.join(MODELS)}, or matching cases; of J and F the .json file",
+        allowed=f"sequences of {', '.join(MODELS)}, matching cases, memory reads; of J and F the .json file",
     )
 
 
@@ -227,6 +253,37 @@ def _matching_cases(name: str, arrays: Arrays) -> tuple[MatchingCase, ...]:
             MatchingCase(f"{name}/{prefix}", own, info, arrays["query"], references, arrays["previous"])
         )
     return tuple(cases)
+
+
+def _memory_reads(name: str, arrays: Arrays) -> tuple[MemoryReadCase, ...]:
+    names = [field.name for field in fields(MemoryReadCase) if field.name != "name"]
+    prefixes = sorted({key.split("_")[0] for key in arrays if re.match(r"case\d+_", key)})
+    cases = [
+        MemoryReadCase(f"{name}/{prefix}", **{key: arrays[f"{prefix}_{key}"] for key in names})
+        for prefix in prefixes
+    ]
+    unknown = sorted(set(arrays) - {f"{prefix}_{key}" for prefix in prefixes for key in names} - {"meta"})
+    if unknown or not cases:
+        raise InputError(f"{name} holds {unknown[0] if unknown else 'no case'}", allowed=", ".join(names))
+    for case in cases:
+        _check_shapes(case)
+    return tuple(cases)
+
+
+def _check_shapes(case: MemoryReadCase) -> None:
+    rows, channels, slots, *grid = case.mem_value.shape
+    key_channels, pixels = case.mem_key.shape[1:2], int(np.prod(grid))
+    expected = {
+        "mem_key": (rows, *key_channels, slots, *grid),
+        "query_key": (rows, *key_channels, *grid),
+        "query_value": (rows, channels, *grid),
+        "out": (rows, 2 * channels, *grid),
+        "attention": (rows, slots * pixels, pixels),
+    }
+    for key, shape in expected.items():
+        found = getattr(case, key).shape
+        if found != shape:
+            raise InputError(f"{case.name}: shape of {key}", value=found, allowed=str(shape))
 
 
 def _first(value: Any) -> int:

@@ -19,6 +19,8 @@ LIMITS = {
         "local_fg": 2e-5,
         "local_bg": 2e-5,
         "attention": 1e-5,
+        "memory_read": 5e-5,  # ten times the stored numbers' own deviation from float64
+        "memory_weights": 1e-5,
         "logits": 1e-3,
         "prob": 1e-3,
     },
@@ -31,6 +33,8 @@ LIMITS = {
         "local_fg": 1e-4,
         "local_bg": 1e-4,
         "attention": 5e-5,
+        "memory_read": 5e-5,
+        "memory_weights": 1e-5,
         "logits": 2e-3,
         "prob": 1e-3,
     },

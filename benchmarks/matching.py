@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vosrt.benchmarks.option_values import frame_size
-from vosrt.benchmarks.process_memory import peak_memory, reset_peak_memory
 from vosrt.benchmarks.required_packages import require_packages
+from vosrt.benchmarks.turns import Call, take_turns
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
 
@@ -34,8 +31,6 @@ WINDOWS = (12, 2, 4, 6, 8, 10)  # CFBI's, on the halved grid
 CHANNELS = 100
 PUBLISHED, TORCH, BODY = "published (PyTorch)", "vosrt PyTorch", "vosrt ONNX body on ONNX Runtime"
 VARIANTS = (PUBLISHED, TORCH, BODY)
-
-Call = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -149,58 +144,27 @@ def one_node_model(operator: Operator, attributes: dict[str, Any]) -> bytes:
     return model.SerializeToString()
 
 
-def serve(job: Job, connection: Connection) -> None:
-    """Body of a measuring process: one timed call per request, until told to stop."""
-    call = make_call(job)
-    before = reset_peak_memory()
-    connection.send("ready")
-    while connection.recv() == "run":
-        start = time.perf_counter()
-        result = call()
-        connection.send((time.perf_counter() - start, result, peak_memory() - before))
-
-
 def measure(
     operator: str, grid: tuple[int, int], *, objects: int, threads: int, repetitions: int, warm_up: int
 ) -> list[Measurement]:
     """Every variant of one operator, taking turns; differences are to the published formulation."""
-    context = multiprocessing.get_context("spawn")
-    lines: dict[str, Connection] = {}
-    processes = []
-    for variant in VARIANTS:
-        lines[variant], theirs = context.Pipe()
-        job = Job(operator, variant, grid, objects, threads)
-        processes.append(context.Process(target=serve, args=(job, theirs), daemon=True))
-        processes[-1].start()
-        theirs.close()  # so that a process that dies ends the wait
-        lines[variant].recv()
-    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    results: dict[str, np.ndarray] = {}
-    peaks: dict[str, float] = {}
-    for turn in range(warm_up + repetitions):
-        for variant, line in lines.items():
-            line.send("run")
-            elapsed, results[variant], peaks[variant] = line.recv()
-            if turn >= warm_up:
-                seconds[variant].append(elapsed)
-    for line, process in zip(lines.values(), processes, strict=True):
-        line.send("stop")
-        process.join()
+    jobs = {variant: Job(operator, variant, grid, objects, threads) for variant in VARIANTS}
+    timings = take_turns(jobs, make_call, repetitions=repetitions, warm_up=warm_up)
     # No candidate: the published formulation adds 5e4 to whatever distance is left.
-    results = {variant: np.minimum(result, NO_CANDIDATE) for variant, result in results.items()}
+    results = {variant: np.minimum(timing.result, NO_CANDIDATE) for variant, timing in timings.items()}
     expected = results[PUBLISHED]
     return [
         Measurement(
             operator,
             variant,
             grid,
-            milliseconds=[1e3 * value for value in seconds[variant]],
-            median_ms=1e3 * float(np.median(seconds[variant])),
-            p95_ms=1e3 * float(np.percentile(seconds[variant], 95)),
-            peak_mib=peaks[variant],
+            milliseconds=[1e3 * value for value in timing.seconds],
+            median_ms=timing.median_ms,
+            p95_ms=timing.p95_ms,
+            peak_mib=timing.peak_mib,
             largest_difference=float(np.abs(results[variant] - expected).max()),
         )
-        for variant in VARIANTS
+        for variant, timing in timings.items()
     ]
 
 

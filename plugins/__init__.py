@@ -2,10 +2,12 @@
 
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
-from vosrt.plugins.memory_read import memory_read
+from vosrt.plugins.memory_read import MEMORY_READ, memory_read
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
 
-OPERATORS: dict[str, Operator] = {operator.name: operator for operator in (GLOBAL_MATCHING, LOCAL_MATCHING)}
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator for operator in (GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
+}
 
 __all__ = [
     "DOMAIN",

@@ -31,7 +31,8 @@ def test_golden_numbers(capsys, network):
 @pytest.mark.full
 @pytest.mark.skipif(not ALL.is_dir(), reason="the whole set of golden files is not here")
 def test_all_golden_numbers(capsys):
-    status, lines, _ = run(capsys, *sorted(ALL.glob("cfbi_*.npz")), *sorted(ALL.glob("cfbip_*.npz")))
+    names = ("cfbi_*.npz", "cfbip_*.npz", "stm_memread.npz")
+    status, lines, _ = run(capsys, *(file for name in names for file in sorted(ALL.glob(name))))
     assert status == 0, "\n".join(lines)
 
 
@@ -79,6 +80,61 @@ def test_every_stored_stage_must_be_compared(tmp_path):
     assert "step1_new_stage" in read_golden(tmp_path / "more.npz").stage_keys()
     assert "step1_prev_mask" not in read_golden(tmp_path / "more.npz").stage_keys()
     assert "nothing was compared" in GoldenRecord().failures()
+
+
+def memory_read_arrays():
+    """One case of two objects and three remembered frames, computed in float64."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "query_key": (2, 8, 3, 4),
+        "query_value": (2, 5, 3, 4),
+        "mem_key": (2, 8, 3, 3, 4),
+        "mem_value": (2, 5, 3, 3, 4),
+    }
+    case = {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    flat = {name: array.reshape(*array.shape[:2], -1).astype(np.float64) for name, array in case.items()}
+    logits = flat["mem_key"].transpose(0, 2, 1) @ flat["query_key"] / np.sqrt(8)  # [n, T*N, N]
+    case["attention"] = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    read = (flat["mem_value"] @ case["attention"]).reshape(2, 5, 3, 4)
+    case["out"] = np.concatenate([read, case["query_value"]], axis=1)
+    return {"meta": '{"op": "space-time memory read"}', **{f"case0_{k}": v for k, v in case.items()}}
+
+
+def test_memory_reads_are_compared(capsys, tmp_path):
+    arrays = memory_read_arrays()
+    np.savez(tmp_path / "read.npz", **arrays)
+    status, lines, _ = run(capsys, tmp_path / "read.npz")
+    assert status == 0, "\n".join(lines)
+    for key, stage in (("out", "memory_read"), ("attention", "memory_weights")):
+        changed = {**arrays, f"case0_{key}": arrays[f"case0_{key}"] + 1e-4}
+        np.savez(tmp_path / "changed.npz", **changed)
+        status, lines, _ = run(capsys, tmp_path / "changed.npz")
+        assert status == 1
+        for implementation in ("torch", "onnxruntime"):
+            assert any(line.startswith(f"over its limit: {implementation} {stage}: 1.0") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("case0_out", None, "no complete golden file"),
+        ("case0_more", np.zeros(2), "case0_more"),
+        ("case0_mem_key", np.zeros((2, 8, 3, 4, 3)), "shape of mem_key"),
+        ("case0_mem_key", np.zeros(2), "shape of mem_key"),
+    ],
+)
+def test_memory_reads_that_lack_something_are_refused(capsys, tmp_path, key, value, message):
+    arrays = {**memory_read_arrays(), key: value}
+    np.savez(tmp_path / "read.npz", **{name: array for name, array in arrays.items() if array is not None})
+    status, _, error = run(capsys, tmp_path / "read.npz")
+    assert status == 2
+    assert message in error
+
+
+@pytest.mark.skipif(not (ALL / "stm_memread.npz").is_file(), reason="the golden file is not here")
+def test_golden_memory_reads(capsys):
+    status, lines, _ = run(capsys, ALL / "stm_memread.npz")
+    assert status == 0, "\n".join(lines)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vosrt.plugins import DOMAIN, OPERATORS, global_matching, local_matching
+from vosrt.plugins import DOMAIN, OPERATORS, global_matching, local_matching, memory_read
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -27,6 +27,11 @@ class GlobalNetwork(torch.nn.Module):
 class LocalNetwork(torch.nn.Module):
     def forward(self, query, previous, labels, rows):
         return torch.tanh(local_matching(query, previous, labels, rows, windows=WINDOWS, dilation=2) / 2)
+
+
+class ReadNetwork(torch.nn.Module):
+    def forward(self, query, keys, values, valid):
+        return torch.tanh(memory_read(query, keys, values, valid) / 2)
 
 
 def features(*shape: int) -> torch.Tensor:
@@ -48,6 +53,12 @@ def global_inputs(h: int, w: int, bank: int, *row_labels: int) -> tuple[torch.Te
 
 def local_inputs(h: int, w: int, *row_labels: int) -> tuple[torch.Tensor, ...]:
     return features(4, h, w), features(4, h + 1, w)[:, 1:], labels(h, w), rows(*row_labels)
+
+
+def read_inputs(pixels: int, channels: int, *valid: list[int]) -> tuple[torch.Tensor, ...]:
+    n, slots = len(valid), len(valid[0])
+    keys, values = features(n, slots, 4, pixels), features(n, slots, channels, pixels)
+    return features(4, pixels), keys, values, torch.tensor(valid, dtype=torch.int32)
 
 
 def export(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dimensions: list[dict[int, str]]):
@@ -81,6 +92,13 @@ EXPORTS = {
         [{1: "h", 2: "w"}, {1: "h", 2: "w"}, {0: "h", 1: "w"}, {0: "R"}],
         local_inputs(9, 5, 2, 5, 0, -1),
         {"windows": list(WINDOWS), "dilation": 2},
+    ),
+    "MemoryRead": (
+        ReadNetwork(),
+        read_inputs(6, 5, [1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]),
+        [{1: "N"}, {0: "n", 1: "T", 3: "N"}, {0: "n", 1: "T", 2: "Cv", 3: "N"}, {0: "n", 1: "T"}],
+        read_inputs(9, 8, [0, 1]),
+        {},
     ),
 }
 
@@ -168,6 +186,18 @@ WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "negative window": (
         lambda: local_matching(features(4, 3, 3), features(4, 3, 3), labels(3, 3), rows(0), windows=[2, -1]),
         "windows of at least 0",
+    ),
+    "keys of another size": (
+        lambda: memory_read(features(4, 6), features(2, 3, 4, 5), features(2, 3, 7, 5), labels(2, 3)),
+        r"got \(4, 6\) and \(2, 3, 4, 5\)",
+    ),
+    "values of another memory": (
+        lambda: memory_read(features(4, 6), features(2, 3, 4, 6), features(2, 2, 7, 6), labels(2, 3)),
+        r"values \[2, 3, Cv, 6\]",
+    ),
+    "validity of other rows": (
+        lambda: memory_read(features(4, 6), features(2, 3, 4, 6), features(2, 3, 7, 6), labels(3, 3)),
+        r"valid \[2, 3\], got .* and \(3, 3\)",
     ),
     "dilation 0": (
         lambda: local_matching(

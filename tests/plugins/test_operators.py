@@ -65,9 +65,24 @@ def brute_force_local(
     return distances
 
 
+def brute_force_read(
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    read = np.zeros((len(keys), values.shape[2], query.shape[1]))
+    for row, slots in enumerate(valid != 0):
+        if slots.any():
+            memory = np.concatenate(list(keys[row, slots].astype(np.float64)), axis=1)  # [Ck, S*N]
+            content = np.concatenate(list(values[row, slots].astype(np.float64)), axis=1)  # [Cv, S*N]
+            logits = memory.T @ query.astype(np.float64) / np.sqrt(len(query))
+            weights = np.exp(logits - logits.max(0))
+            read[row] = content @ (weights / weights.sum(0))
+    return read
+
+
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "GlobalMatching": brute_force_global,
     "LocalMatching": brute_force_local,
+    "MemoryRead": brute_force_read,
 }
 
 
@@ -81,9 +96,9 @@ def run_torch(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) ->
 
 def run_torch_float64(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
     doubled = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
-    distances = run_torch(operator, doubled, attributes)
-    assert distances.dtype == np.float64
-    return distances.astype(np.float32)
+    result = run_torch(operator, doubled, attributes)
+    assert result.dtype == np.float64
+    return result.astype(np.float32)
 
 
 def run_body(opset: int, level: str) -> Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]:
@@ -201,6 +216,28 @@ def local_case(
     return Case("LocalMatching", arrays, {"windows": windows, "dilation": dilation})
 
 
+def read_case(
+    valid: list[list[int]],
+    pixels: int,
+    *,
+    channels: tuple[int, int] = (6, 5),
+    scale: float = 1,
+    elsewhere: float = np.nan,
+) -> Case:
+    """Standard normal keys times `scale`; slots that are not valid hold `elsewhere`."""
+    rng = np.random.default_rng(pixels)
+    flags = np.array(valid, np.int32)
+    arrays = {
+        "query": scale * rng.standard_normal((channels[0], pixels), np.float32),
+        "keys": scale * rng.standard_normal((*flags.shape, channels[0], pixels), np.float32),
+        "values": rng.standard_normal((*flags.shape, channels[1], pixels), np.float32),
+        "valid": flags,
+    }
+    for name in ("keys", "values"):
+        arrays[name][flags == 0] = elsewhere
+    return Case("MemoryRead", arrays)
+
+
 CASES = {
     "global one row": lambda: global_case((6, 9), [0], bank=40, labels=[0]),
     "global odd grid, 8 rows": lambda: global_case((7, 11), list(range(8)), bank=300, labels=[*range(8)]),
@@ -240,6 +277,22 @@ CASES = {
     "local dilation 2": lambda: local_case((13, 16), [0, 1, 2], [12, 4, 8], labels=[0, 1, 2], dilation=2),
     "local dilation 3": lambda: local_case((11, 13), [0, 1], [8, 2, 4, 6], labels=[0, 1, 255], dilation=3),
     "local dilation above the grid": lambda: local_case((2, 4), [0, 1], [6, 3], labels=[0, 1], dilation=3),
+    "read one slot": lambda: read_case([[1]], 12),
+    "read all slots of 3 rows": lambda: read_case([[1] * 4] * 3, 35),
+    "read other slots in each row": lambda: read_case([[1, 0, 1], [0, 1, 0], [0, 1, 1]], 20),
+    "read no valid slot in a row": lambda: read_case([[0, 0, 0], [0, 1, 0], [0, 0, 0]], 15),
+    "read no valid slot at all": lambda: read_case([[0, 0]], 9),
+    "read invalid slots of infinity": lambda: read_case([[1, 0, 1]], 10, elsewhere=np.inf),
+    "read invalid slots of huge values": lambda: read_case([[0, 1, 0]], 11, elsewhere=6e4),
+    "read validity that is not 1": lambda: read_case([[-1, 0, 255]], 8),
+    "read no rows": lambda: read_case(np.zeros((0, 3), np.int32), 7),
+    "read no slots": lambda: read_case(np.zeros((2, 0), np.int32), 7),
+    "read one pixel": lambda: read_case([[1, 1]], 1),
+    "read logits up to 1e4": lambda: read_case([[1, 0, 1], [1, 1, 1]], 30, scale=50),
+    "read one key and value channel": lambda: read_case([[1, 1]], 14, channels=(1, 1)),
+    "read uniform weights": lambda: read_case([[1, 1, 0]], 16, scale=0),
+    "read published channels": lambda: read_case([[1, 1, 0, 1]], 24, channels=(128, 512)),
+    "read two query tiles, one pixel more than even": lambda: read_case([[1, 0, 1]], 2049, channels=(2, 3)),
 }
 
 
@@ -250,14 +303,37 @@ def case_and_expectation(name: str, feature_type: str) -> tuple[Case, np.ndarray
     return case, REFERENCES[case.operator](**case.arrays, **case.attributes)
 
 
+def check_distances(case: Case, distances: np.ndarray, expected: np.ndarray) -> None:
+    assert distances.min() >= 0
+    np.testing.assert_array_equal(distances == 5e4, expected == 5e4)
+    norm = np.square(case.arrays["query"].astype(np.float64)).sum(0).max()
+    np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=2e-6 * norm)
+
+
+def check_read(case: Case, read: np.ndarray, expected: np.ndarray) -> None:
+    """The error of a logit, about 1e-7 of the largest one, is the relative error of its weight."""
+    assert read.shape == expected.shape
+    assert not read[~(case.arrays["valid"] != 0).any(1)].any()
+    norm = np.square(case.arrays["query"].astype(np.float64)).sum(0).max()
+    np.testing.assert_allclose(read, expected, atol=2e-6 + 1e-6 * norm)
+
+
+CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray], None]] = {
+    "GlobalMatching": check_distances,
+    "LocalMatching": check_distances,
+    "MemoryRead": check_read,
+}
+
+
 @pytest.mark.parametrize("feature_type", ["float32", "float16"])
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("name", CASES)
 def test_implementation_agrees_with_brute_force(name: str, implementation: str, feature_type: str) -> None:
     case, expected = case_and_expectation(name, feature_type)
-    distances = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
-    assert distances.dtype == np.float32
-    assert distances.min() >= 0
-    np.testing.assert_array_equal(distances == 5e4, expected == 5e4)
-    norm = np.square(case.arrays["query"].astype(np.float64)).sum(0).max()
-    np.testing.assert_allclose(distances, expected, rtol=1e-6, atol=2e-6 * norm)
+    result = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
+    assert result.dtype == np.float32
+    CHECKS[case.operator](case, result, expected)
+
+
+def test_every_operator_has_cases() -> None:
+    assert {case().operator for case in CASES.values()} == set(OPERATORS)

@@ -1,0 +1,83 @@
+"""Variants of one computation, each in a process of its own, taking turns.
+
+A slow moment of the machine hits all of them, and memory is what one variant alone takes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from vosrt.benchmarks.process_memory import peak_memory, reset_peak_memory
+
+Call = Callable[[], np.ndarray]
+
+
+@dataclass
+class Timing:
+    """One variant: its timed calls, its last result, its peak above what it held before the first."""
+
+    seconds: list[float] = field(default_factory=list)
+    result: np.ndarray = field(default_factory=lambda: np.empty(0))
+    peak_mib: float = 0.0
+
+    @property
+    def median_ms(self) -> float:
+        """Median of the timed calls."""
+        return 1e3 * float(np.median(self.seconds))
+
+    @property
+    def p95_ms(self) -> float:
+        """95th percentile of the timed calls."""
+        return 1e3 * float(np.percentile(self.seconds, 95))
+
+
+def take_turns(
+    jobs: Mapping[str, Any], make_call: Callable[[Any], Call], *, repetitions: int, warm_up: int
+) -> dict[str, Timing]:
+    """Time every variant.
+
+    Args:
+        jobs: variant -> what `make_call` makes the timed call from, in the variant's process. Both are
+            sent there, so `make_call` is a function of a module.
+        make_call: its time and memory do not count.
+        repetitions: timed calls of every variant.
+        warm_up: calls before them.
+    """
+    context = multiprocessing.get_context("spawn")
+    lines: dict[str, Connection] = {}
+    processes = []
+    for variant, job in jobs.items():
+        lines[variant], theirs = context.Pipe()
+        processes.append(context.Process(target=_serve, args=(make_call, job, theirs), daemon=True))
+        processes[-1].start()
+        theirs.close()  # so that a process that dies ends the wait
+        lines[variant].recv()
+    timings = {variant: Timing() for variant in jobs}
+    for turn in range(warm_up + repetitions):
+        for variant, line in lines.items():
+            line.send("run")
+            elapsed, timings[variant].result, timings[variant].peak_mib = line.recv()
+            if turn >= warm_up:
+                timings[variant].seconds.append(elapsed)
+    for line, process in zip(lines.values(), processes, strict=True):
+        line.send("stop")
+        process.join()
+    return timings
+
+
+def _serve(make_call: Callable[[Any], Call], job: Any, connection: Connection) -> None:
+    """Body of a measuring process: one timed call per request, until told to stop."""
+    call = make_call(job)
+    before = reset_peak_memory()
+    connection.send("ready")
+    while connection.recv() == "run":
+        start = time.perf_counter()
+        result = call()
+        connection.send((time.perf_counter() - start, result, peak_memory() - before))
