@@ -11,6 +11,7 @@ DEFAULT = "cfbi-lite-davis"
 # name -> what whoever uses the weights has to know
 TERMS: Mapping[str, str] = {
     "cfbi-lite-davis": "trained on DAVIS (Perazzi et al., CVPR 2016): non-commercial use, with credit",
+    "cfbi-lite-synthetic": "trained on generated scenes alone: Apache-2.0, like the code",
 }
 
 

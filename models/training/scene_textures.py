@@ -41,8 +41,7 @@ class SceneTextures:
         part = _parts(rng, int(rng.integers(2, 6)), height, width)
         image = image.copy()
         for number in range(1, part.max() + 1):
-            inside = part == number
-            image[inside] = self.plain(rng, height, width)[inside]
+            cv2.copyTo(self.plain(rng, height, width), (part == number).astype(np.uint8), image)
         return image
 
 
@@ -54,11 +53,16 @@ def _another_piece(rng: np.random.Generator, image: np.ndarray, height: int, wid
 
 
 def _parts(rng: np.random.Generator, count: int, height: int, width: int) -> np.ndarray:
-    """Cells around random points, or slabs where the cells are stretched: numbers `[height, width]`."""
+    """Cells around random points, or slabs where the cells are stretched: numbers uint8 `[height, width]`."""
     angle, stretch = rng.uniform(0, np.pi), log_uniform(rng, 1, 6)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * [[1.0], [stretch]]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     places = np.stack([x / width, y / height], -1) @ turn.T.astype(np.float32)
     points = (0.5 + rng.normal(0, 0.2, (count, 2))) @ turn.T
-    distances = ((places[:, :, None] - points.astype(np.float32)) ** 2).sum(-1)
-    return np.asarray(distances.argmin(-1))
+    nearest = np.full((height, width), np.inf, np.float32)
+    parts = np.zeros((height, width), np.uint8)
+    for number, point in enumerate(points.astype(np.float32)):
+        distance = (places[..., 0] - point[0]) ** 2 + (places[..., 1] - point[1]) ** 2
+        parts[distance < nearest] = number
+        nearest = np.minimum(nearest, distance)
+    return parts

@@ -20,7 +20,12 @@ def test_a_shipped_bundle_is_whole_and_of_the_weights_in_the_repository(name, tm
     source = Bundle.open(name).manifest.source
     assert not source.stand_in
     assert hashlib.sha256((WEIGHTS / source.file).read_bytes()).hexdigest() == source.sha256
-    assert "non-commercial" in str(terms_of(name))
+    assert terms_of(name) == TERMS[name]
+
+
+def test_terms_follow_from_what_weights_were_trained_on():
+    assert "non-commercial" in TERMS["cfbi-lite-davis"]
+    assert "Apache-2.0" in TERMS["cfbi-lite-synthetic"]
 
 
 def test_a_folder_of_the_same_name_comes_first(tmp_path, monkeypatch):
