@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from vosrt.benchmarks.golden_aggregation import compare_aggregation
 from vosrt.benchmarks.golden_file import (
     GoldenSequence,
     MatchingCase,
+    MemoryReadCase,
     MemorySequence,
     NetworkKey,
     read_golden,
@@ -47,8 +49,10 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
         for case in content:
             if isinstance(case, MatchingCase):
                 compare_matching_case(case, record)
-            else:
+            elif isinstance(case, MemoryReadCase):
                 compare_memory_read(case, record)
+            else:
+                compare_aggregation(case, record)
         print(f"{Path(path).stem}: {len(content)} cases", flush=True)
     for key, sequences in by_network.items():
         check_network(key, sequences, record)

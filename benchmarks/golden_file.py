@@ -1,10 +1,10 @@
 """Golden files: stored numbers of a network's stages, with what is needed to compute them again.
 
-Four layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
+Five layouts. A *sequence* file holds frames, given labels and, for each step, the stages of the network; its
 `meta` names the model, the salt of the stand-in weights and the options. A *matching* file holds embeddings
 and, for each case, label maps, options (`<case>/info`) and the matching maps. A *memory sequence* is one of a
 space-time memory network: its steps follow from the mask of frame 0 alone. A *memory read* file holds keys,
-values and what a space-time memory read makes of them (`case<i>_<name>`).
+values and what a space-time memory read makes of them (`case<i>_<name>`), an *aggregation* file likewise.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +160,28 @@ class MemoryReadCase:
     attention: NDArray[np.float32]
 
 
-GoldenContent = GoldenSequence | MemorySequence | tuple[MatchingCase, ...] | tuple[MemoryReadCase, ...]
+@dataclass(frozen=True)
+class AggregationCase:
+    """One case of a soft aggregation file, float32: n objects, and unused rows behind theirs.
+
+    Attributes:
+        object_prob: `[n, H, W]`, of every object by itself.
+        agg_logit: `[rows, H, W]`, logarithms of the odds.
+        prob: `[rows, H, W]`.
+        mask: uint8 `[H, W]`, the likeliest row.
+    """
+
+    name: str
+    object_prob: NDArray[np.float32]
+    agg_logit: NDArray[np.float32]
+    prob: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+
+
+Case = MatchingCase | MemoryReadCase | AggregationCase
+CaseKind = TypeVar("CaseKind", MemoryReadCase, AggregationCase)
+GoldenContent = GoldenSequence | MemorySequence | tuple[Case, ...]
+AGGREGATION = "soft aggregation"
 MEMORY_READ = "space-time memory read"  # `op` in a file's `meta`
 
 
@@ -182,6 +203,8 @@ def read_golden(path: str | Path) -> GoldenContent:
             return _matching_cases(path.stem, arrays)
         if meta.get("op") == MEMORY_READ:
             return _memory_reads(path.stem, arrays)
+        if meta.get("op") == AGGREGATION:
+            return tuple(_cases(path.stem, arrays, AggregationCase))
         if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
             return _sequence(path.stem, arrays, meta)
         if "frames_rgb_u8" in arrays and meta.get("model") in MODELS:
@@ -256,18 +279,21 @@ def _matching_cases(name: str, arrays: Arrays) -> tuple[MatchingCase, ...]:
 
 
 def _memory_reads(name: str, arrays: Arrays) -> tuple[MemoryReadCase, ...]:
-    names = [field.name for field in fields(MemoryReadCase) if field.name != "name"]
-    prefixes = sorted({key.split("_")[0] for key in arrays if re.match(r"case\d+_", key)})
-    cases = [
-        MemoryReadCase(f"{name}/{prefix}", **{key: arrays[f"{prefix}_{key}"] for key in names})
-        for prefix in prefixes
-    ]
-    unknown = sorted(set(arrays) - {f"{prefix}_{key}" for prefix in prefixes for key in names} - {"meta"})
-    if unknown or not cases:
-        raise InputError(f"{name} holds {unknown[0] if unknown else 'no case'}", allowed=", ".join(names))
+    cases = tuple(_cases(name, arrays, MemoryReadCase))
     for case in cases:
         _check_shapes(case)
-    return tuple(cases)
+    return cases
+
+
+def _cases(name: str, arrays: Arrays, kind: type[CaseKind]) -> Iterator[CaseKind]:
+    """Cases that are stored as `case<i>_<field>`; whatever else is stored is an error."""
+    names = [field.name for field in fields(kind) if field.name != "name"]
+    prefixes = sorted({key.split("_")[0] for key in arrays if re.match(r"case\d+_", key)})
+    unknown = sorted(set(arrays) - {f"{prefix}_{key}" for prefix in prefixes for key in names} - {"meta"})
+    if unknown or not prefixes:
+        raise InputError(f"{name} holds {unknown[0] if unknown else 'no case'}", allowed=", ".join(names))
+    for prefix in prefixes:
+        yield kind(f"{name}/{prefix}", **{key: arrays[f"{prefix}_{key}"] for key in names})
 
 
 def _check_shapes(case: MemoryReadCase) -> None:

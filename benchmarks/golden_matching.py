@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vosrt.benchmarks.case_network import CaseNetwork, results_of
 from vosrt.benchmarks.golden_file import MatchingCase
 from vosrt.benchmarks.golden_record import GoldenRecord
-from vosrt.export.rewriting import finish_graph
-from vosrt.export.tracing import trace_role
 from vosrt.models.matching_maps import (
     MatchingOptions,
     background_maps,
@@ -22,13 +20,11 @@ from vosrt.models.matching_maps import (
     squash,
     thin_labels,
 )
-from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
+from vosrt.models.network import Taps
 
 
-class _MatchingCaseNetwork(VosNetwork):
-    """The matching of one case as a network with a single role."""
-
-    family = name = "matching-case"
+class _MatchingCaseNetwork(CaseNetwork):
+    """The matching of one case."""
 
     def __init__(self, case: MatchingCase) -> None:
         super().__init__()
@@ -62,9 +58,9 @@ class _MatchingCaseNetwork(VosNetwork):
             found["previous_labels"] = case.arrays["prev_label"].astype(np.int32)
         return found
 
-    def match(self, *inputs: Tensor, taps: Taps | None = None) -> tuple[Tensor, ...]:
+    def segment(self, *inputs: Tensor, taps: Taps | None = None) -> tuple[Tensor, ...]:
         """Matching maps of the case, in the order of the role's outputs."""
-        named = dict(zip(self.graphs()["match"].inputs, inputs, strict=True))
+        named = dict(zip(self.inputs(), inputs, strict=True))
         query, rows, options = named["query"], named["rows"], self.matching
         outputs: list[Tensor] = []
         if self.has_global:
@@ -77,39 +73,14 @@ class _MatchingCaseNetwork(VosNetwork):
             outputs += [maps, background_maps(maps)]
         return tuple(outputs)
 
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def network_input(self) -> NetworkInput:
-        return NetworkInput()
-
-    def grid_sizes(self, height: int, width: int) -> dict[str, int]:
-        return {}
-
-    def options(self) -> dict[str, Any]:
-        return dict(self.case.info)
-
-    def graphs(self) -> dict[str, GraphSpec]:
-        inputs = {
-            name: TensorSpec(str(array.dtype), array.shape, name) for name, array in self.inputs().items()
-        }
+    def outputs(self) -> dict[str, tuple[int, ...]]:
         kinds = ["global"] * self.has_global + ["local"] * self.has_local
         names = [f"{kind}_{side}" for kind in kinds for side in ("fg", "bg")]
-        outputs = {name: TensorSpec("float32", self.case.arrays[name].shape) for name in names}
-        return {"match": GraphSpec(inputs, outputs)}
+        return {name: self.case.arrays[name].shape for name in names}
 
 
 def compare_matching_case(case: MatchingCase, record: GoldenRecord) -> None:
     """Compare one case in both implementations."""
-    network = _MatchingCaseNetwork(case).eval()
-    inputs = network.inputs()
-    names = list(network.graphs()["match"].outputs)
-    with torch.no_grad():
-        found = network.match(*(torch.from_numpy(array) for array in inputs.values()))
-    model = finish_graph(trace_role(network, "match"), dict(network.named_parameters()))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    used = {value.name for value in session.get_inputs()}
-    exported = session.run(names, {name: array for name, array in inputs.items() if name in used})
-    for name, ours, theirs in zip(names, found, exported, strict=True):
-        record.add("torch", name, ours.numpy(), case.arrays[name], case.name)
-        record.add("onnxruntime", name, theirs, case.arrays[name], case.name)
+    for implementation, found in results_of(_MatchingCaseNetwork(case)).items():
+        for name, array in found.items():
+            record.add(implementation, name, array, case.arrays[name], case.name)

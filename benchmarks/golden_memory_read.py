@@ -5,27 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vosrt.benchmarks.case_network import CaseNetwork, results_of
 from vosrt.benchmarks.golden_file import MemoryReadCase
 from vosrt.benchmarks.golden_record import GoldenRecord
-from vosrt.export.rewriting import finish_graph
-from vosrt.export.tracing import trace_role
-from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
+from vosrt.models.network import Taps
 from vosrt.plugins import memory_read
 
 
-class _MemoryReadNetwork(VosNetwork):
-    """The reads of one case as a network with a single role.
+class _MemoryReadNetwork(CaseNetwork):
+    """The reads of one case.
 
     Weights are not an output of the operator. Reading values that are 1 at one position of the memory and 0
     elsewhere, a channel for each position, gives them.
     """
-
-    family = name = "memory-read-case"
 
     def __init__(self, case: MemoryReadCase) -> None:
         super().__init__()
@@ -57,44 +53,16 @@ class _MemoryReadNetwork(VosNetwork):
             weights.append(memory_read(query[row], own, positions, is_valid))
         return torch.cat(reads), torch.cat(weights)
 
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def network_input(self) -> NetworkInput:
-        return NetworkInput()
-
-    def grid_sizes(self, height: int, width: int) -> dict[str, int]:
-        return {}
-
-    def options(self) -> dict[str, Any]:
-        return {}
-
-    def graphs(self) -> dict[str, GraphSpec]:
-        inputs = {
-            name: TensorSpec(str(array.dtype), array.shape, name) for name, array in self.inputs().items()
-        }
+    def outputs(self) -> dict[str, tuple[int, ...]]:
         rows, channels = self.case.mem_value.shape[:2]
         weights = self.case.attention.shape
-        outputs = {
-            "memory_read": TensorSpec("float32", (rows, channels, weights[2])),
-            "memory_weights": TensorSpec("float32", weights),
-        }
-        return {"segment": GraphSpec(inputs, outputs)}
+        return {"memory_read": (rows, channels, weights[2]), "memory_weights": weights}
 
 
 def compare_memory_read(case: MemoryReadCase, record: GoldenRecord) -> None:
     """Compare one case in both implementations; what is stored behind the read is the query's own value."""
-    network = _MemoryReadNetwork(case).eval()
-    inputs = network.inputs()
-    with torch.no_grad():
-        found = network.segment(*(torch.from_numpy(array) for array in inputs.values()))
-    model = finish_graph(trace_role(network, "segment"), {})
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    exported = session.run(["memory_read", "memory_weights"], inputs)
-    for implementation, (read, weights) in (
-        ("torch", [tensor.numpy() for tensor in found]),
-        ("onnxruntime", exported),
-    ):
-        joined = np.concatenate([read.reshape(case.mem_value[:, :, 0].shape), case.query_value], axis=1)
+    for implementation, found in results_of(_MemoryReadNetwork(case)).items():
+        read = found["memory_read"].reshape(case.mem_value[:, :, 0].shape)
+        joined = np.concatenate([read, case.query_value], axis=1)
         record.add(implementation, "memory_read", joined, case.out, case.name)
-        record.add(implementation, "memory_weights", weights, case.attention, case.name)
+        record.add(implementation, "memory_weights", found["memory_weights"], case.attention, case.name)

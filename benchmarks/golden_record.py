@@ -21,6 +21,8 @@ LIMITS = {
         "attention": 1e-5,
         "memory_read": 5e-5,  # ten times the stored numbers' own deviation from float64
         "memory_weights": 1e-5,
+        "aggregation": 1e-5,
+        "aggregation_logit": 5e-2,  # 1 - 1e-7 has three bits in float32
         "logits": 1e-3,
         "prob": 1e-3,
     },
@@ -35,6 +37,8 @@ LIMITS = {
         "attention": 5e-5,
         "memory_read": 5e-5,
         "memory_weights": 1e-5,
+        "aggregation": 1e-5,
+        "aggregation_logit": 5e-2,
         "logits": 2e-3,
         "prob": 1e-3,
     },
