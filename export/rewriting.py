@@ -137,7 +137,8 @@ def cut_weights(graph: ir.Graph) -> None:
         if any(constant is None for constant in constants):
             continue
         data, starts, ends, *rest = [constant.numpy() for constant in constants if constant is not None]
-        axes, steps = [*rest, *(range(starts.size), np.ones(starts.size, int))[len(rest) :]]
+        axes = rest[0] if rest else np.arange(starts.size)
+        steps = rest[1] if len(rest) > 1 else np.ones(starts.size, np.int64)
         places = [slice(None)] * data.ndim
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
             places[int(axis)] = slice(int(start), int(end), int(step))

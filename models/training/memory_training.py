@@ -158,14 +158,14 @@ def predict_from_memory(
     latest: tuple[Tensor, Tensor] | None = None
     results = [labels]
     for index, image in enumerate(images):
-        encoded, *seen = network.encode(
+        encoded, key, context, skip8, skip4 = network.encode(
             torch.from_numpy(np.ascontiguousarray(image))[None].to(device), canvas, grid
         )
         if index:
             memory = [*kept, latest] if latest is not None else kept
             keys, values = (torch.stack([slot[part] for slot in memory], dim=1) for part in (0, 1))
             valid = torch.ones(keys.shape[:2], dtype=torch.int32, device=device)
-            (scores,) = network.segment(*seen, keys, values, valid)
+            (scores,) = network.segment(key, context, skip8, skip4, keys, values, valid)
             (probabilities,) = network.finish(scores, canvas, rows)
             results.append(ids[probabilities.argmax(0).cpu().numpy()].astype(np.uint8))
         latest = network.memorize(encoded, probabilities)

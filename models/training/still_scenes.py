@@ -39,9 +39,9 @@ class StillScenes:
         path = _Path.draw(rng, size, 0.25 * max_step)
         frames, maps = [], []
         for time in range(2 + predicted):
-            places = path.places(time, view)
-            frames.append(cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
-            maps.append(cv2.remap(labels, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101))
+            x, y = path.places(time, view)
+            frames.append(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
+            maps.append(cv2.remap(labels, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101))
         return np.stack(frames), few_objects(rng, np.stack(maps))
 
 
@@ -65,8 +65,8 @@ class _Path:
         affine = strength * rng.normal(0, (0.05, 0.05, 0.04, 0.08, 0.04, 0.04))
         return cls(size, affine, strength * rng.normal(0, 0.02, (_POINTS**2, 2)))
 
-    def places(self, time: int, view: np.ndarray) -> np.ndarray:
-        """Where in the image every pixel of a frame comes from: float32 `[H, W, 2]`, x and y."""
+    def places(self, time: int, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where in the image every pixel of a frame comes from: x and y, each float32 `[H, W]`."""
         height, width = self.size
         wide, high, shear, angle, right, down = time * self.affine
         centre = (width / 2, height / 2)
@@ -77,9 +77,8 @@ class _Path:
         bent = cv2.resize(time * self.shifts, (width, height), interpolation=cv2.INTER_CUBIC)
         x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         x, y = x + bent[..., 0] * width, y + bent[..., 1] * height
-        return np.stack(
-            [matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] for axis in (0, 1)], axis=-1
-        ).astype(np.float32)
+        across, along = (matrix[axis, 0] * x + matrix[axis, 1] * y + matrix[axis, 2] for axis in (0, 1))
+        return across.astype(np.float32), along.astype(np.float32)
 
 
 def thin_plate_shifts(bending: np.ndarray) -> np.ndarray:
