@@ -1,0 +1,72 @@
+"""Exported memory networks against the network: open and fixed, objects that join, objects in parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vosrt import Segmenter
+from vosrt.bundle import Bundle
+from vosrt.export.bundle_writer import ExportSettings, export_bundle
+from vosrt.export.parity_clip import make_clip
+from vosrt.export.torch_executor import TorchExecutor
+from vosrt.memory_budget import row_parts
+from vosrt.models import build_network, load_stand_in_weights
+from vosrt.stream import Stream
+
+from .conftest import STAND_IN
+
+pytestmark = pytest.mark.xdist_group("stm-lite")  # one process exports
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = build_network("stm-lite", memory_every=2)
+    load_stand_in_weights(network)
+    return network
+
+
+@pytest.fixture(scope="module")
+def bundle(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("memory") / "open"
+    export_bundle(network, STAND_IN, folder)
+    return folder
+
+
+def probabilities_of(stream, size, *, frames=6):
+    """Of every frame but the first; the second object joins on frame 2."""
+    images, masks = make_clip(frames, *size, 2)
+    given = {0: np.where(masks[0] == 1, masks[0], 0), 2: np.where(masks[2] == 2, masks[2], 0)}
+    found = [stream.step(image, given.get(index), probabilities=True) for index, image in enumerate(images)]
+    return [result.probabilities for result in found[1:]]
+
+
+@pytest.mark.parametrize("size", [(90, 131), (64, 97), (175, 80)])
+def test_an_open_bundle_equals_the_network_at_every_size(bundle, network, size):
+    manifest = Bundle.open(bundle).manifest
+    expected = probabilities_of(Stream.of_bundle(manifest, TorchExecutor(network)), size)
+    found = probabilities_of(Segmenter(bundle, threads=1).stream(), size)
+    assert [maps.shape[0] for maps in found] == [2, 3, 3, 3, 3]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_a_bundle_of_fixed_sizes_gives_the_same(bundle, network, tmp_path):
+    export_bundle(network, STAND_IN, tmp_path / "fixed", ExportSettings(frame=(90, 131), objects=4))
+    expected = probabilities_of(Segmenter(bundle, threads=1).stream(), (90, 131))
+    found = probabilities_of(Segmenter(tmp_path / "fixed", threads=1).stream(), (90, 131))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_objects_in_parts_give_the_same(bundle):
+    graphs = Bundle.open(bundle).manifest.graphs
+    pixels = 90 * 131
+    room = 3 * pixels * (graphs["segment"].memory.fixed + 1.5 * graphs["segment"].memory.row)
+    room = max(room, 3 * pixels * (graphs["finish"].memory.fixed + 3 * graphs["finish"].memory.row))
+    parts = row_parts(graphs, 3, frame_pixels=pixels, network_pixels=pixels, limit=int(room))
+    assert parts == [(0, 1), (1, 2)]
+    expected = probabilities_of(Segmenter(bundle, threads=1).stream(), (90, 131))
+    found = probabilities_of(Segmenter(bundle, threads=1, memory_limit=int(room)).stream(), (90, 131))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
