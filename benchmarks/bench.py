@@ -113,7 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         "bundles", nargs="*", metavar="BUNDLE", help=f"folders that `vosrt export` wrote ({DEFAULT})"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to this file")
-    clip = parser.add_argument_group("frames (generated ones unless --source is given)")
+    _add_frames(parser.add_argument_group("frames (generated ones unless --source is given)"))
+    _add_candidates(parser.add_argument_group("candidates"))
+    return parser
+
+
+def _add_frames(clip: Any) -> None:
     clip.add_argument("--size", type=frame_size, metavar="HxW", help="of generated frames (480x854)")
     clip.add_argument("--source", metavar="PATH", help="video file or folder of images")
     clip.add_argument("--mask", metavar="PNG", help="mask of the source's first frame")
@@ -133,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="turns of each candidate (10)",
     )
-    candidates = parser.add_argument_group("candidates")
+
+
+def _add_candidates(candidates: Any) -> None:
     candidates.add_argument(
         "--executors",
         type=names_of(EXECUTORS),
@@ -166,7 +173,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="weights of a bundle, for PyTorch; its hash must be the bundle's; may be repeated",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from vosrt.arithmetic import Arithmetic
 from vosrt.benchmarks.golden_file import MemorySequence
 from vosrt.benchmarks.golden_record import GoldenRecord
-from vosrt.benchmarks.watching_executor import WatchingExecutor
+from vosrt.benchmarks.watching_executor import WatchingExecutor, watched_stream
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
 from vosrt.device import Array
@@ -22,7 +22,6 @@ from vosrt.executor import Executor
 from vosrt.manifest import Manifest
 from vosrt.result import Result
 from vosrt.stream import Stream
-from vosrt.variant import Variant
 
 MOST_DEVIATIONS = 10.0  # times the stored deviation from float64
 MOST_FED_BACK = 5e-3  # of probabilities after several frames that were fed back
@@ -53,15 +52,7 @@ class MemorySequenceRun:
 
     def compare(self, record: GoldenRecord) -> None:
         """Run from the mask of frame 0 and compare what is stored; nothing else is fed."""
-        watching = [
-            WatchingExecutor(self.manifest, self.executor, flipped=flipped)
-            for _, flipped in self.sequence.variants
-        ]
-        variants = [
-            Variant(self.manifest, executor, scale, flipped)
-            for executor, (scale, flipped) in zip(watching, self.sequence.variants, strict=True)
-        ]
-        stream = Stream(variants, CpuDevice())
+        stream, watching = watched_stream(self.manifest, self.executor, self.sequence.variants)
         memorized: dict[str, Array] = {}
         for step, frame in enumerate(self.sequence.frames):
             if step > 0:

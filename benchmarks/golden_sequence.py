@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from vosrt.benchmarks.golden_file import GoldenSequence
 from vosrt.benchmarks.golden_record import GoldenRecord
-from vosrt.benchmarks.watching_executor import WatchingExecutor
-from vosrt.cpu_device import CpuDevice
+from vosrt.benchmarks.watching_executor import WatchingExecutor, watched_stream
 from vosrt.device import Array
 from vosrt.executor import Executor
 from vosrt.manifest import InputRule, Manifest
 from vosrt.resize_rule import LongEdge
 from vosrt.stream import Stream
-from vosrt.variant import Variant
 
 
 class SequenceRun:
@@ -57,11 +55,7 @@ class SequenceRun:
         return "attention" if "maps" in output else "attention_s4"
 
     def _stream(self) -> tuple[Stream, list[WatchingExecutor]]:
-        watching, variants = [], []
-        for scale, flipped in self.sequence.variants:
-            watching.append(WatchingExecutor(self.manifest, self.executor, flipped=flipped))
-            variants.append(Variant(self.manifest, watching[-1], scale, flipped))
-        return Stream(variants, CpuDevice()), watching
+        return watched_stream(self.manifest, self.executor, self.sequence.variants)
 
     def _run_fed(self, record: GoldenRecord) -> None:
         sequence = self.sequence

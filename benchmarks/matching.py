@@ -23,7 +23,7 @@ import numpy as np
 
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.benchmarks.required_packages import require_packages
-from vosrt.benchmarks.turns import Call, take_turns
+from vosrt.benchmarks.turns import TABLE_HEADING, Call, table_row, take_turns
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
 
@@ -172,11 +172,16 @@ def report(measurements: list[Measurement]) -> str:
     """Table of one operator with each variant's ratio to the published formulation."""
     published = measurements[0]
     rows = [f"{published.operator}, grid {published.grid[0]}x{published.grid[1]}, {CHANNELS} channels"]
-    rows.append(f"  {'variant':34}{'median ms':>11}{'p95 ms':>9}{'peak MiB':>10}{'largest difference':>21}")
+    rows.append(TABLE_HEADING)
     for one in measurements:
         rows.append(
-            f"  {one.variant:34}{one.median_ms:11.1f}{one.p95_ms:9.1f}{one.peak_mib:10.1f}"
-            f"{one.largest_difference:21.1e}"
+            table_row(
+                one.variant,
+                median_ms=one.median_ms,
+                p95_ms=one.p95_ms,
+                peak_mib=one.peak_mib,
+                difference=one.largest_difference,
+            )
         )
     for one in measurements[1:]:
         rows.append(

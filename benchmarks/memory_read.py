@@ -23,7 +23,7 @@ import numpy as np
 from vosrt.benchmarks.matching import one_node_model
 from vosrt.benchmarks.option_values import frame_size, whole_numbers
 from vosrt.benchmarks.required_packages import require_packages
-from vosrt.benchmarks.turns import Call, Timing, take_turns
+from vosrt.benchmarks.turns import TABLE_HEADING, Call, Timing, table_row, take_turns
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import OPERATORS
 
@@ -130,12 +130,17 @@ def _onnxruntime_call(job: ReadJob, inputs: dict[str, np.ndarray]) -> Call:
 def report(timings: dict[str, Timing], *, objects: int, slots: int, pixels: int) -> str:
     """Table of one memory size; differences are to the whole matrix in PyTorch."""
     rows = [f"{objects} objects, {slots} slots of {pixels} positions"]
-    rows.append(f"  {'variant':34}{'median ms':>11}{'p95 ms':>9}{'peak MiB':>10}{'largest difference':>21}")
+    rows.append(TABLE_HEADING)
     for variant, timing in timings.items():
         difference = float(np.abs(timing.result - timings[WHOLE].result).max())
         rows.append(
-            f"  {variant:34}{timing.median_ms:11.1f}{timing.p95_ms:9.1f}{timing.peak_mib:10.1f}"
-            f"{difference:21.1e}"
+            table_row(
+                variant,
+                median_ms=timing.median_ms,
+                p95_ms=timing.p95_ms,
+                peak_mib=timing.peak_mib,
+                difference=difference,
+            )
         )
     return "\n".join(rows)
 

@@ -38,6 +38,14 @@ class Timing:
         return 1e3 * float(np.percentile(self.seconds, 95))
 
 
+TABLE_HEADING = f"  {'variant':34}{'median ms':>11}{'p95 ms':>9}{'peak MiB':>10}{'largest difference':>21}"
+
+
+def table_row(variant: str, *, median_ms: float, p95_ms: float, peak_mib: float, difference: float) -> str:
+    """A line below `TABLE_HEADING`."""
+    return f"  {variant:34}{median_ms:11.1f}{p95_ms:9.1f}{peak_mib:10.1f}{difference:21.1e}"
+
+
 def take_turns(
     jobs: Mapping[str, Any], make_call: Callable[[Any], Call], *, repetitions: int, warm_up: int
 ) -> dict[str, Timing]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.cpu_device import CpuDevice
 from vosrt.device import Array
 from vosrt.executor import Executor, Take
 from vosrt.manifest import Manifest
+from vosrt.stream import Stream
+from vosrt.variant import Variant
 
 PREVIOUS_LABELS = "state.previous.labels"
 
@@ -40,3 +43,14 @@ class WatchingExecutor:
         outputs = self.executor.run(role, given)  # in memory of its own, so that it can be looked at later
         self.values |= {f"{role}.{name}": value for name, value in outputs.items()}
         return outputs
+
+
+def watched_stream(
+    manifest: Manifest, executor: Executor, variants: Sequence[tuple[float, bool]]
+) -> tuple[Stream, list[WatchingExecutor]]:
+    """A stream of a bundle at scales, plain or mirrored, and what watches each of these variants."""
+    watching, looks = [], []
+    for scale, flipped in variants:
+        watching.append(WatchingExecutor(manifest, executor, flipped=flipped))
+        looks.append(Variant(manifest, watching[-1], scale, flipped))
+    return Stream(looks, CpuDevice()), watching

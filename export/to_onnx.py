@@ -9,6 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 LARGEST_SIDE = 8192  # pixels
 INSTALL = (
@@ -117,7 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     fixed.add_argument(
         "--references", type=_whole(1, 64), metavar="N", help="so many frames with given masks are kept"
     )
-    results = parser.add_argument_group("options that change results")
+    _add_results(parser.add_argument_group("options that change results"))
+    parser.add_argument(
+        "--taps", action="store_true", help="add intermediate results to the outputs, for checking"
+    )
+    return parser
+
+
+def _add_results(results: Any) -> None:
     results.add_argument(
         "--global-atrous",
         type=_whole(1, 64),
@@ -151,10 +159,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LIST",
         help="float32, float16 or both (float32)",
     )
-    parser.add_argument(
-        "--taps", action="store_true", help="add intermediate results to the outputs, for checking"
-    )
-    return parser
 
 
 def _size(text: str) -> tuple[int, int]:

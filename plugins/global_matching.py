@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from vosrt.plugins.operator import FEATURES, LABELS, NO_CANDIDATE, Operator, Port
+from vosrt.plugins.query_tiles import query_tiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,18 +145,7 @@ _BODY = """
   ones = Expand (one, ones_shape)
   scaled = Mul (flat, minus_two)
   extended = Concat <axis: int = 0> (scaled, ones)
-  last_pixel = Sub (count, axis_1)
-  full_tiles = Div (last_pixel, query_tile)
-  tiles = Add (full_tiles, axis_1)
-  rounding = Add (last_pixel, tiles)
-  tile = Div (rounding, tiles)
-  padded_count = Mul (tile, tiles)
-  padding = Sub (padded_count, count)
-  pads = Concat <axis: int = 0> (first, first, first, padding)
-  padded = Pad (extended, pads)
-  pixels = Transpose <perm: ints = [1, 0]> (padded)
-  tiles_shape = Concat <axis: int = 0> (tiles, tile, columns)
-  query_tiles = Reshape (pixels, tiles_shape)
+  @QUERY_TILES
 
   # bank -> [b, |b|^2]
   bank_32 = Cast <to: int = 1> (bank)
@@ -216,6 +206,6 @@ GLOBAL_MATCHING = Operator(
     ),
     outputs=(Port("distances", ("float32",), ("R", "h", "w"), "least squared distance, 5e4 if none"),),
     attributes=(),
-    body=_BODY,
+    body=_BODY.replace("@QUERY_TILES", query_tiles("extended", "columns")),
     compute=_compute,
 )

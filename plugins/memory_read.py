@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vosrt.plugins.operator import FEATURES, LABELS, Operator, Port
+from vosrt.plugins.query_tiles import query_tiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,18 +91,7 @@ _BODY = """
   channels_32 = Cast <to: int = 1> (channels)
   root = Sqrt (channels_32)
   scaled = Div (query_32, root)
-  last_pixel = Sub (count, axis_1)
-  full_tiles = Div (last_pixel, query_tile)
-  tiles = Add (full_tiles, axis_1)
-  rounding = Add (last_pixel, tiles)
-  tile = Div (rounding, tiles)
-  padded_count = Mul (tile, tiles)
-  padding = Sub (padded_count, count)
-  pads = Concat <axis: int = 0> (first, first, first, padding)
-  padded = Pad (scaled, pads)
-  pixels = Transpose <perm: ints = [1, 0]> (padded)
-  tiles_shape = Concat <axis: int = 0> (tiles, tile, channels)
-  query_tiles = Reshape (pixels, tiles_shape)
+  @QUERY_TILES
 
   column = Concat <axis: int = 0> (tile, axis_1)
   line = Concat <axis: int = 0> (axis_1, tile)
@@ -173,6 +163,6 @@ MEMORY_READ = Operator(
     ),
     outputs=(Port("read", ("float32",), ("n", "Cv", "N"), "mean value, zeros without a valid slot"),),
     attributes=(),
-    body=_BODY,
+    body=_BODY.replace("@QUERY_TILES", query_tiles("scaled", "channels")),
     compute=_compute,
 )

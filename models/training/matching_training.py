@@ -14,7 +14,8 @@ from torch import Tensor
 from vosrt.models.ensembler import logits_of_rows
 from vosrt.models.matching_network import MatchingNetwork
 from vosrt.models.resize import resize_linear
-from vosrt.models.training.losses import VOID, bootstrapped_cross_entropy, soft_iou_loss
+from vosrt.models.training.losses import VOID
+from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
 
 
@@ -35,19 +36,8 @@ class _Track:
     truth: Tensor
 
 
-class MatchingTraining:
-    """Losses of a `MatchingNetwork` on clips of one size.
-
-    Args:
-        network: to be trained.
-        soft_iou: weight of the soft intersection over union.
-        bfloat16: whether convolutions compute in bfloat16; matching never does.
-    """
-
-    def __init__(self, network: MatchingNetwork, *, soft_iou: float, bfloat16: bool) -> None:
-        self.network = network
-        self.soft_iou = soft_iou
-        self.bfloat16 = bfloat16
+class MatchingTraining(SequentialTraining[MatchingNetwork]):
+    """Losses of a `MatchingNetwork` on clips of one size."""
 
     def loss(self, clips: list[TrainingClip], hardest: float) -> Tensor:
         """Mean loss over clips and predicted frames, a scalar.
@@ -71,14 +61,11 @@ class MatchingTraining:
                 total = total + self._loss_of_frame(track, of_clip, time, hardest)
         return total / (count * len(clips))
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
-
     def _embed(self, frames: Tensor) -> tuple[list[Tensor], Tensor]:
         """Per scale `[B, T, C, h, w]`, and low-level features alike, of uint8 `[B, T, H, W, 3]`."""
         batch, length = frames.shape[:2]
         images = self.network.normalized(frames.flatten(0, 1).float())
-        with self._autocast(frames.device):
+        with self.autocast(frames.device):
             embeddings, low = self.network.embed(images)
         return [e.float().unflatten(0, (batch, length)) for e in embeddings], low.unflatten(
             0, (batch, length)
@@ -114,7 +101,7 @@ class MatchingTraining:
                 joined[scale].append(at_rows[scale])
             vectors.append(of_clip)
             lows.append(low[index, time : time + 1].expand(len(track.rows), -1, -1, -1))
-        with self._autocast(low.device):
+        with self.autocast(low.device):
             scores = self.network.assemble(
                 [torch.cat(of_scale) for of_scale in maps],
                 [torch.cat(of_scale) for of_scale in joined],
@@ -129,10 +116,7 @@ class MatchingTraining:
         logits = resize_linear(logits_of_rows(scores, track.rows), *truth.shape)
         with torch.no_grad():
             track.previous_labels = track.rows[logits.argmax(0)]
-        loss = bootstrapped_cross_entropy(logits, truth, hardest)
-        if len(track.rows) > 1 and self.soft_iou > 0:
-            loss = loss + self.soft_iou * soft_iou_loss(torch.softmax(logits, 0), truth)
-        return loss
+        return self.loss_of_rows(logits, truth, hardest)
 
 
 @torch.no_grad()

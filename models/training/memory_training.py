@@ -15,7 +15,8 @@ from torch import Tensor
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.resize import crop_maps, pad_maps
 from vosrt.models.stm_decoder import enlarged, object_probability, row_odds
-from vosrt.models.training.losses import VOID, bootstrapped_cross_entropy, soft_iou_loss
+from vosrt.models.training.losses import VOID
+from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
 from vosrt.plugins import memory_read
 
@@ -39,19 +40,8 @@ class _Track:
     values: list[Tensor] = field(default_factory=list)
 
 
-class MemoryTraining:
-    """Losses of a `MemoryNetwork` on clips of one size.
-
-    Args:
-        network: to be trained.
-        soft_iou: weight of the soft intersection over union.
-        bfloat16: whether convolutions compute in bfloat16; reading the memory never does.
-    """
-
-    def __init__(self, network: MemoryNetwork, *, soft_iou: float, bfloat16: bool) -> None:
-        self.network = network
-        self.soft_iou = soft_iou
-        self.bfloat16 = bfloat16
+class MemoryTraining(SequentialTraining[MemoryNetwork]):
+    """Losses of a `MemoryNetwork` on clips of one size."""
 
     def loss(self, clips: list[TrainingClip], hardest: float) -> Tensor:
         """Mean loss over clips and predicted frames, a scalar.
@@ -73,19 +63,16 @@ class MemoryTraining:
         for time in range(count):
             rows = self._predict(tracks, [maps[:, time] for maps in seen], frames.shape[2:4])
             for track, odds in zip(tracks, rows, strict=True):
-                total = total + self._loss_of_frame(odds, track.truth[2 + time], hardest)
+                total = total + self.loss_of_rows(torch.log(odds), track.truth[2 + time], hardest)
             if time + 1 < count:
                 masks = [(odds / odds.sum(0, keepdim=True))[1:] for odds in rows]
                 self._memorize(tracks, images[:, 2 + time], masks)
         return total / (count * len(clips))
 
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
-
     def _see(self, images: Tensor) -> list[Tensor]:
         """Key, context and skip branches of all frames that are predicted, each `[B, T, C, .., ..]`."""
         network, (batch, length) = self.network, images.shape[:2]
-        with self._autocast(images.device):
+        with self.autocast(images.device):
             pyramid = network.query_encoder(images.flatten(0, 1))
             key, value = network.query_heads(pyramid.r4)
             decoder = network.decoder
@@ -100,7 +87,7 @@ class MemoryTraining:
         padded = [pad_maps(each, images.shape[-2], images.shape[-1]) for each in masks]
         others = [torch.clamp(each.sum(0, keepdim=True) - each, 0.0, 1.0) for each in padded]
         repeated = images.repeat_interleave(torch.tensor(counts, device=images.device), dim=0)
-        with self._autocast(images.device):
+        with self.autocast(images.device):
             maps = self.network.memory_encoder(
                 repeated, torch.cat(padded).unsqueeze(1), torch.cat(others).unsqueeze(1)
             )
@@ -119,18 +106,12 @@ class MemoryTraining:
         if not read:
             return [key.new_ones(1, *size, dtype=torch.float32) for _ in tracks]
         repeats = torch.tensor(counts, device=key.device)
-        with self._autocast(key.device):
+        with self.autocast(key.device):
             scores = self.network.decoder(
                 torch.cat(read), *(maps.repeat_interleave(repeats, dim=0) for maps in features)
             )
         logits = crop_maps(enlarged(scores.float(), 4), size[0], size[1])
         return [row_odds(of_clip) for of_clip in object_probability(logits).split(counts)]
-
-    def _loss_of_frame(self, odds: Tensor, truth: Tensor, hardest: float) -> Tensor:
-        loss = bootstrapped_cross_entropy(torch.log(odds), truth, hardest)
-        if len(odds) > 1 and self.soft_iou > 0:
-            loss = loss + self.soft_iou * soft_iou_loss(odds / odds.sum(0, keepdim=True), truth)
-        return loss
 
 
 @torch.no_grad()
