@@ -73,7 +73,7 @@ class PublishedMemoryExecutor(TorchExecutor):
             [_read(query[0], *of_object) for of_object in zip(keys, values, valid, strict=True)]
         )
         r2, r3, value = (maps.expand(len(keys), -1, -1, -1) for maps in (pyramid.r2, pyramid.r3, value))
-        maps = decoder.ResMM(decoder.convFM(torch.cat([read, value], dim=1)))
+        maps = decoder.ResMM(decoder.norm(decoder.convFM(torch.cat([read, value], dim=1))))
         maps = _refined(decoder.RF2, r2, _refined(decoder.RF3, r3, maps))
         return {"scores": decoder.pred2(F.relu(maps)).numpy()}
 

@@ -99,7 +99,7 @@ def fixed_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, int]
         height, width = rule.network_size(*settings.frame)
         fixed.update(H=settings.frame[0], W=settings.frame[1], **network.grid_sizes(height, width))
     if settings.objects is not None:
-        fixed |= {"rows": settings.objects + 1, "objects": settings.objects}
+        fixed |= {"rows": settings.objects + 1, "objects": settings.objects, "part": settings.objects}
     if settings.references is not None:
         fixed["slots"] = settings.references
     if settings.objects is not None:
@@ -129,7 +129,7 @@ def write_bundle(
         model = finish_graph(graph, weights)
         check_for_tensorrt(role, model)
         inputs[role] = [value.name for value in model.graph.input]
-        if role in ("segment", "finish") and settings.objects is None:
+        if settings.objects is None and (role in ("segment", "finish") or "part" in graph.spec.inputs):
             memory[role] = _memory_of(role, model, graph, network, settings)
         files[role] = {}
         for precision in settings.precisions:

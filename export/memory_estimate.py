@@ -30,7 +30,8 @@ def estimate_memory(model: ModelProto, spec: GraphSpec, sizes: Mapping[str, int]
         pixels: what the sizes stand for.
     """
     few, many = (
-        _peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows, "objects": rows})) for rows in ROWS
+        _peak_bytes(model, _example_inputs(spec, {**sizes, "rows": rows, "objects": rows, "part": rows}))
+        for rows in ROWS
     )
     row = (many - few) / (ROWS[1] - ROWS[0])
     fixed = max(few - ROWS[0] * row, 0.0)
@@ -44,8 +45,9 @@ def _example_inputs(spec: GraphSpec, sizes: Mapping[str, int]) -> dict[str, NDAr
         if tensor.size_step == 1:
             inputs["size"] = np.array(shape, np.int64)
         inputs[name] = np.zeros(shape, tensor.dtype)
-    if "rows" in inputs:
-        inputs["rows"] = np.arange(len(inputs["rows"]), dtype=np.int32)
+    for name in ("rows", "part"):
+        if name in inputs:
+            inputs[name] = np.arange(len(inputs[name]), dtype=np.int32)
     return inputs
 
 

@@ -19,7 +19,7 @@ WEIGHT_PREFIX = "network."
 _EXPRESSION = re.compile(r"^(?:(\d+)\*)?([A-Za-z_]\w*)(?:\+(\d+))?$")
 # Sizes to trace with where none is fixed: distinct, so that no two axes are taken for one.
 EXAMPLE_SIZES = {"H": 90, "W": 131, "nh": 85, "nw": 117, "h": 6, "w": 8}
-EXAMPLE_SIZES |= {"slots": 2, "rows": 3, "objects": 4}
+EXAMPLE_SIZES |= {"slots": 2, "rows": 3, "objects": 4, "part": 3}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _tap_spec(name: str, example: Tensor, value: ir.Value) -> TensorSpec:
 def example_tensor(name: str, spec: TensorSpec, sizes: Mapping[str, int]) -> Tensor:
     """A tensor of the right type and shape to trace or to try a graph with."""
     shape = [evaluate(dimension, sizes) for dimension in spec.shape]
-    if name == "rows":
+    if name in ("rows", "part"):
         return torch.arange(shape[0], dtype=torch.int32)
     dtype = getattr(torch, spec.dtype)
     if dtype.is_floating_point:

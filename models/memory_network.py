@@ -33,6 +33,8 @@ class MemoryNetwork(VosNetwork):
         memory_every: each k-th frame is kept.
     """
 
+    keys_from_frame = False  # whether `memory_heads` looks at the frame's own key
+
     def __init__(
         self, keys: int, values: int, width: int, *, scale: float, memory_capacity: int, memory_every: int
     ) -> None:
@@ -55,15 +57,18 @@ class MemoryNetwork(VosNetwork):
     def memory_encoder(self) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         """Features `[n, C, h, w]` of image, masks and others, see `MemoryEncoder`."""
 
-    @property
     @abstractmethod
-    def query_heads(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Key and value of the current frame."""
+    def query_heads(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Key `[B, keys, h, w]` and value `[B, values, h, w]` of the current frame's `[B, C, h, w]`."""
 
-    @property
     @abstractmethod
-    def memory_heads(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """Keys and values of a frame to be remembered."""
+    def memory_heads(self, maps: Tensor, key: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keys `[n, keys, h, w]` and values `[n, values, h, w]` of a frame to be remembered.
+
+        Args:
+            maps: of `memory_encoder`, `[n, C, h, w]`.
+            key: of `query_heads` for the same frame, `[1 or n, keys, h, w]`, if `keys_from_frame`.
+        """
 
     @property
     @abstractmethod
@@ -159,24 +164,33 @@ class MemoryNetwork(VosNetwork):
         return (odds / odds.sum(dim=0, keepdim=True),)
 
     def memorize(
-        self, image: Tensor, probabilities: Tensor, *, taps: Taps | None = None
+        self,
+        image: Tensor,
+        probabilities: Tensor,
+        part: Tensor,
+        key: Tensor | None = None,
+        *,
+        taps: Taps | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What a frame leaves in the memory.
+        """What a frame leaves in the memory of some or all objects.
 
         Args:
             image: of `encode`, `[1, 3, 16h, 16w]`.
             probabilities: of the frame's end, `[n + 1, nh, nw]`, background first.
+            part: int32 `[m]`, the objects to be computed, counted from 0.
+            key: of `encode`, `[1, keys, h, w]`, if `keys_from_frame`.
             taps: collects `mem_r4`.
 
         Returns:
-            keys `[n, keys, h, w]` and values `[n, values, h, w]`.
+            keys `[m, keys, h, w]` and values `[m, values, h, w]`.
         """
-        objects = pad_maps(probabilities[1:], image.shape[2], image.shape[3]).unsqueeze(1)
-        others = torch.clamp(objects.sum(0, keepdim=True) - objects, 0.0, 1.0)
-        maps = self.memory_encoder(image, objects, others)
+        together = pad_maps(probabilities[1:].sum(0, keepdim=True), image.shape[2], image.shape[3])
+        objects = pad_maps(probabilities[1:].index_select(0, part), image.shape[2], image.shape[3])
+        others = torch.clamp(together - objects, 0.0, 1.0)
+        maps = self.memory_encoder(image, objects.unsqueeze(1), others.unsqueeze(1))
         if taps is not None:
             taps["mem_r4"] = maps
-        return self.memory_heads(maps)
+        return self.memory_heads(maps, key)
 
     # Self-description.
     def graphs(self) -> dict[str, GraphSpec]:
@@ -199,9 +213,11 @@ class MemoryNetwork(VosNetwork):
                 ("valid", "int32", ()),
             )
         }
+        part = TensorSpec("int32", ("part",), "part")
+        final = {"image": image, "probabilities": probabilities, "part": part}
         remembered = {
-            "keys": TensorSpec("float32", ("objects", self.keys, "h", "w")),
-            "values": TensorSpec("float32", ("objects", self.values, "h", "w")),
+            "keys": TensorSpec("float32", ("part", self.keys, "h", "w")),
+            "values": TensorSpec("float32", ("part", self.values, "h", "w")),
         }
         frame = TensorSpec("uint8", (1, "H", "W", 3), "frame")
         rows = TensorSpec("int32", ("objects+1",), "rows")
@@ -211,7 +227,7 @@ class MemoryNetwork(VosNetwork):
             "finish": GraphSpec(
                 {"scores": scores, "canvas": canvas, "rows": rows}, {"probabilities": probabilities}
             ),
-            "memorize": GraphSpec({"image": image, "probabilities": probabilities}, remembered),
+            "memorize": GraphSpec(final | ({"key": key} if self.keys_from_frame else {}), remembered),
         }
 
     def state(self) -> dict[str, Any]:

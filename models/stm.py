@@ -5,6 +5,8 @@ Oh, Lee, Xu and Kim, "Video Object Segmentation using Space-Time Memory Networks
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.stm_decoder import Decoder
 from vosrt.models.stm_encoders import KeyValue, MemoryEncoder, QueryEncoder
@@ -52,13 +54,11 @@ class Stm(MemoryNetwork):
     def memory_encoder(self) -> MemoryEncoder:
         return self.Encoder_M
 
-    @property
-    def query_heads(self) -> KeyValue:
-        return self.KV_Q_r4
+    def query_heads(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        return self.KV_Q_r4(maps)
 
-    @property
-    def memory_heads(self) -> KeyValue:
-        return self.KV_M_r4
+    def memory_heads(self, maps: Tensor, key: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.KV_M_r4(maps)
 
     @property
     def decoder(self) -> Decoder:

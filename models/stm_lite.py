@@ -1,4 +1,9 @@
-"""stm-lite: the data flow of STM in small, for a CPU."""
+"""stm-lite: the data flow of STM in small, for a CPU, with keys that can be learnt from nothing.
+
+A remembered frame has the key that it had as the current frame, and keys are compared by distance (Cheng, Tai
+and Tang, "Rethinking Space-Time Networks with Improved Memory Coverage", NeurIPS 2021): equal appearance
+attracts from the first step on, where two encoders and a product would have to find each other first.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from vosrt.models.cfbi_lite import ResidualBlock, conv_batch_norm
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.normalization import BatchNorm2d
 from vosrt.models.stm_decoder import Decoder
-from vosrt.models.stm_encoders import DEVIATION, MEAN, KeyValue, Pyramid
+from vosrt.models.stm_encoders import DEVIATION, MEAN, Pyramid
 
 KEYS, VALUES, WIDTH = 48, 96, 48
 TRUNK_WIDTHS = (16, 32, 64, 112)  # strides 2, 4, 8, 16
@@ -56,8 +61,31 @@ class LightEncoder(nn.Module):
         return self.pyramid(image, masks, others).r4
 
 
+class DistanceKey(nn.Module):
+    """Keys whose scaled product is `(|q|^2 - |q - k|^2) / sqrt(channels)`, up to what softmax drops.
+
+    A frame's key is `(q, 1)`; remembered, it becomes `(2 k, -|k|^2)`.
+    """
+
+    def __init__(self, channels: int, keys: int) -> None:
+        super().__init__()
+        self.projection = nn.Conv2d(channels, keys - 1, 3, padding=1)
+        nn.init.normal_(self.projection.weight, 0.0, (9 * channels) ** -0.5)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """`[B, channels, h, w]` to float32 `[B, keys, h, w]`."""
+        key = self.projection(maps).float()
+        return torch.cat([key, torch.ones_like(key[:, :1])], dim=1)
+
+    @staticmethod
+    def remembered(key: Tensor) -> Tensor:
+        """A frame's key, `[B, keys, h, w]`, as the memory keeps it."""
+        key = key[:, :-1]
+        return torch.cat([2.0 * key, -(key * key).sum(1, keepdim=True)], dim=1)
+
+
 class StmLite(MemoryNetwork):
-    """STM in small: about 1.9 million parameters.
+    """STM in small: about 2.3 million parameters.
 
     Args:
         scale: test-time scale.
@@ -67,6 +95,7 @@ class StmLite(MemoryNetwork):
 
     family = "stm_lite"
     name = "stm-lite"
+    keys_from_frame = True
 
     def __init__(self, *, scale: float = 1.0, memory_capacity: int = 8, memory_every: int = 5) -> None:
         super().__init__(
@@ -74,9 +103,10 @@ class StmLite(MemoryNetwork):
         )
         self.query_trunk = LightEncoder(maps=0)
         self.memory_trunk = LightEncoder(maps=2)
-        self.query_kv = KeyValue(TRUNK_WIDTHS[3], KEYS, VALUES)
-        self.memory_kv = KeyValue(TRUNK_WIDTHS[3], KEYS, VALUES)
-        self.light_decoder = Decoder(VALUES, WIDTH, channels=TRUNK_WIDTHS[1:3])
+        self.key = DistanceKey(TRUNK_WIDTHS[3], KEYS)
+        self.query_value = nn.Conv2d(TRUNK_WIDTHS[3], VALUES, 3, padding=1)
+        self.memory_value = nn.Conv2d(TRUNK_WIDTHS[3], VALUES, 3, padding=1)
+        self.light_decoder = Decoder(VALUES, WIDTH, channels=TRUNK_WIDTHS[1:3], norm=BatchNorm2d)
 
     @property
     def query_encoder(self) -> Callable[[Tensor], Pyramid]:
@@ -86,13 +116,13 @@ class StmLite(MemoryNetwork):
     def memory_encoder(self) -> LightEncoder:
         return self.memory_trunk
 
-    @property
-    def query_heads(self) -> KeyValue:
-        return self.query_kv
+    def query_heads(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        return self.key(maps), self.query_value(maps)
 
-    @property
-    def memory_heads(self) -> KeyValue:
-        return self.memory_kv
+    def memory_heads(self, maps: Tensor, key: Tensor | None) -> tuple[Tensor, Tensor]:
+        assert key is not None
+        keys = self.key.remembered(key)
+        return keys.expand(maps.shape[0], -1, -1, -1), self.memory_value(maps)
 
     @property
     def decoder(self) -> Decoder:

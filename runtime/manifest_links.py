@@ -18,7 +18,7 @@ from vosrt.strict_json import nearest
 if TYPE_CHECKING:
     from vosrt.manifest import Manifest
 
-_GIVEN = ("frame", "size", "rows", "given")
+_GIVEN = ("frame", "size", "rows", "given", "part")
 _READS = {  # whose outputs each graph may take; all may take what the runtime gives, and state
     "encode": (),
     "match": ("encode",),
@@ -70,6 +70,7 @@ def sources_of(manifest: Manifest) -> dict[str, TensorType]:
         "size": TensorType("int64", (2,)),
         "rows": TensorType("int32", (rows,)),
         "given": TensorType("int32", (rows,)),
+        "part": TensorType("int32", (manifest.objects or "part",)),  # the objects that are computed
         "step.labels": TensorType("int32", (height, width)),
         "step.probabilities": TensorType("float32", (rows, "own_height", "own_width")),
     }

@@ -58,15 +58,22 @@ def parse_bytes(text: str) -> int:
 
 
 def row_parts(
-    graphs: Mapping[str, Graph], rows: int, *, frame_pixels: int, network_pixels: int, limit: int
+    graphs: Mapping[str, Graph],
+    role: str,
+    rows: int,
+    *,
+    frame_pixels: int,
+    network_pixels: int,
+    limit: int,
 ) -> list[tuple[int, int]]:
-    """Parts `(start, stop)` of the rows that `segment` computes at a time, as equal as possible.
+    """Parts `(start, stop)` of the rows that a graph computes at a time, as equal as possible.
 
-    Where `segment` is open in objects and not in rows, they are parts of the objects, without the background.
+    Where the graph is open in objects and not in rows, they are parts of the objects, without the background.
     A graph whose memory the manifest does not tell is taken to need none.
 
     Args:
-        graphs: of the bundle.
+        graphs: of the bundle; all are checked.
+        role: whose parts.
         rows: background, objects and unused capacity.
         frame_pixels: of the frame, at which `finish` works.
         network_pixels: of the network's input, at which all others work.
@@ -75,26 +82,24 @@ def row_parts(
     Raises:
         InputError: not even one row at a time fits.
     """
-    dimension = split_dimension(graphs)
-    total = rows - 1 if dimension == "objects" else rows
-    largest = total
-    for role, graph in graphs.items():
-        if graph.memory is None:
-            continue
-        pixels = frame_pixels if role == "finish" else network_pixels
-        splits = role == "segment" and dimension is not None
-        need = estimate(graph, 1 if splits else total, pixels)
+    for name, graph in graphs.items():
+        pixels = frame_pixels if name == "finish" else network_pixels
+        at_once = rows if split_dimension(graphs, name) is None else 1
+        need = estimate(graph, at_once, pixels)
         if need > limit:
             raise InputError(
-                f"{rows - 1} objects on {network_pixels} pixels need about {need / 2**20:.0f} MiB in {role}",
+                f"{rows - 1} objects on {network_pixels} pixels need about {need / 2**20:.0f} MiB in {name}",
                 value=f"{limit / 2**20:.0f} MiB free for it",
                 allowed="no more than the limit",
                 cure="give fewer objects or smaller frames, or raise memory_limit (--memory-limit)",
             )
-        if splits and graph.memory.row:
-            fitting = (limit / pixels / OVERHEAD - graph.memory.fixed) / graph.memory.row
-            largest = max(1, min(total, int(fitting)))
-    count = -(-total // largest)
+    dimension, memory = split_dimension(graphs, role), graphs[role].memory
+    total = rows if dimension in (None, "rows") else rows - 1
+    largest = total
+    if dimension is not None and memory is not None and memory.row:
+        fitting = (limit / network_pixels / OVERHEAD - memory.fixed) / memory.row
+        largest = min(total, int(fitting))
+    count = -(-total // max(1, largest)) or 1
     edges = [total * index // count for index in range(count + 1)]
     return list(pairwise(edges))
 
@@ -106,14 +111,20 @@ def estimate(graph: Graph, rows: int, pixels: int) -> float:
     return OVERHEAD * pixels * (graph.memory.fixed + rows * graph.memory.row)
 
 
-def split_dimension(graphs: Mapping[str, Graph]) -> str | None:
-    """The one dimension, rows or objects, in which `segment` computes any number, each by itself.
+def split_dimension(graphs: Mapping[str, Graph], role: str) -> str | None:
+    """The one dimension in which a graph computes any number of rows or objects, each by itself.
 
-    None where there is no such dimension, or no `finish` to join the parts.
+    Rows or objects in `segment`, where a `finish` joins the parts; `part` in `memorize`, where the objects to
+    be computed are an input. None for all others.
     """
-    graph = graphs["segment"]
-    open_in = [name for name in ROW_DIMENSIONS if any(name in value.shape for value in graph.inputs.values())]
-    if len(open_in) != 1 or "finish" not in graphs:
+    graph = graphs[role]
+    dimensions = {"segment": ROW_DIMENSIONS if "finish" in graphs else (), "memorize": ("part",)}
+    open_in = [
+        name
+        for name in dimensions.get(role, ())
+        if any(name in value.shape for value in graph.inputs.values())
+    ]
+    if len(open_in) != 1:
         return None
     apart = all(output.shape[:1] == (open_in[0],) for output in graph.outputs.values())
     return open_in[0] if apart else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -44,13 +44,7 @@ class StreamJob:
         keep_colour: leave the frames' colours under the transparent pixels.
         sinks: further takers of frames and results.
         overwrite: replace outputs that exist.
-        precision: one of the bundle's; None for the bundle's first.
-        device: where to run; None for the segmenter's choice.
-        threads: per graph; None for one per core.
-        scales: sizes of the network's input whose results are averaged; None for the bundle's own.
-        flip: average with mirrored frames.
-        long_edge: most pixels of the long edge of the network's input; None for the bundle's own limit.
-        memory_limit: bytes; None for what is there.
+        settings: of the `Segmenter`; it chooses what is left out.
         most_frames: stop after so many; None for all.
         show_progress: on standard error.
     """
@@ -66,13 +60,7 @@ class StreamJob:
     keep_colour: bool = False
     sinks: Sequence[Sink] = ()
     overwrite: bool = False
-    precision: str | None = None
-    device: str | None = None
-    threads: int | None = None
-    scales: Sequence[float] | None = None
-    flip: bool = False
-    long_edge: int | None = None
-    memory_limit: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     most_frames: int | None = None
     show_progress: bool = True
 
@@ -151,20 +139,10 @@ class StreamJob:
         )
 
     def _segmenter(self) -> Segmenter:
-        """The segmenter, told only what the user has set."""
-        options: dict[str, Any] = {
-            "precision": self.precision,
-            "device": self.device,
-            "threads": self.threads,
-            "scales": None if self.scales is None else tuple(self.scales),
-            "flip": self.flip or None,
-            "long_edge": self.long_edge,
-            "memory_limit": self.memory_limit,
-        }
         bundles: Any = self.bundles
         if not isinstance(bundles, str):
             bundles = bundles[0] if len(bundles) == 1 else list(bundles)
-        return Segmenter(bundles, **{name: value for name, value in options.items() if value is not None})
+        return Segmenter(bundles, **self.settings)
 
 
 def _least(*counts: int | None) -> int | None:

@@ -46,7 +46,7 @@ class VariantRun:
     def predict(self) -> None:
         """Segment the frame with the objects there are."""
         self._run("match")
-        self._segment()
+        self._run("segment")
         self._run("finish")
         labels = self.values.get(f"{self.variant.result_role}.labels")
         size = tuple(self.values["frame"].shape[1:3])
@@ -113,29 +113,6 @@ class VariantRun:
         assert self.moment is not None
         self.state = self.state.with_frame(self.moment)
 
-    def _segment(self) -> None:
-        frame, size = self.values["frame"], self.values["size"]
-        parts = row_parts(
-            self.variant.manifest.graphs,
-            self.rows.count,
-            frame_pixels=frame.shape[1] * frame.shape[2],
-            network_pixels=int(size[0]) * int(size[1]),
-            limit=self.memory_limit,
-        )
-        if len(parts) == 1:
-            self._run("segment")
-            return
-        graph, whole = self.variant.manifest.graphs["segment"], dict[str, Array]()
-        dimension = split_dimension(self.variant.manifest.graphs)
-        assert dimension is not None
-        for start, stop in parts:
-            outputs = self._call("segment", graph, self._inputs(graph, dimension, start, stop))
-            for name, output in outputs.items():
-                if name not in whole:
-                    whole[name] = self.arithmetic.pool.take((parts[-1][1], *output.shape[1:]), output.dtype)
-                self.arithmetic.copy(output, self.arithmetic.device.part(whole[name], start, stop))
-        self.values |= {f"segment.{name}": value for name, value in whole.items()}
-
     def _inputs(self, graph: Graph, dimension: str, start: int, stop: int) -> dict[str, Array]:
         """Inputs for some of the rows or objects only."""
         inputs = {}
@@ -152,12 +129,37 @@ class VariantRun:
         return inputs
 
     def _run(self, role: str) -> None:
-        graph = self.variant.manifest.graphs.get(role)
+        """Run a graph, in parts that fit into memory where it takes parts."""
+        graphs = self.variant.manifest.graphs
+        graph = graphs.get(role)
         if graph is None:
             return
-        inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
-        outputs = self._call(role, graph, inputs)
-        self.values |= {f"{role}.{name}": value for name, value in outputs.items()}
+        dimension = split_dimension(graphs, role)
+        parts = [] if dimension is None else self._parts(role)
+        if dimension is None or len(parts) == 1:
+            inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
+            whole = self._call(role, graph, inputs)
+        else:
+            whole = {}
+            for start, stop in parts:
+                outputs = self._call(role, graph, self._inputs(graph, dimension, start, stop))
+                for name, output in outputs.items():
+                    if name not in whole:
+                        shape = (parts[-1][1], *output.shape[1:])
+                        whole[name] = self.arithmetic.pool.take(shape, output.dtype)
+                    self.arithmetic.copy(output, self.arithmetic.device.part(whole[name], start, stop))
+        self.values |= {f"{role}.{name}": value for name, value in whole.items()}
+
+    def _parts(self, role: str) -> list[tuple[int, int]]:
+        frame, size = self.values["frame"], self.values["size"]
+        return row_parts(
+            self.variant.manifest.graphs,
+            role,
+            self.rows.count,
+            frame_pixels=frame.shape[1] * frame.shape[2],
+            network_pixels=int(size[0]) * int(size[1]),
+            limit=self.memory_limit,
+        )
 
     def _call(self, role: str, graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
         for name, value in graph.inputs.items():
@@ -172,6 +174,7 @@ class VariantRun:
     def _set_rows(self, rows: Rows, *, given: tuple[int, ...], background: bool = False) -> None:
         self.values["rows"] = rows.labels()
         self.values["given"] = rows.flags(given, background=background)
+        self.values["part"] = np.arange(rows.count - 1, dtype=np.int32)
         self.values |= self.state.values(rows, self.arithmetic)
 
     def _assert_labels(self, labels: Array, asserted: Array, before: Rows) -> None:

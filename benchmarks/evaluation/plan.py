@@ -13,11 +13,10 @@ from vosrt.benchmarks.evaluation.attributes import Attributes, read_attributes
 from vosrt.benchmarks.evaluation.scored_frames import check_length
 from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
 from vosrt.bundle import Bundle
+from vosrt.commands.bundle_settings import bundle_settings
 from vosrt.errors import InputError
 from vosrt.segmenter import Segmenter
 from vosrt.shipped_bundles import DEFAULT
-
-_OF_BUNDLES = ("scales", "flip", "long_edge", "precision", "device", "threads", "memory_limit")
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
             allowed="BUNDLE folders that `vosrt export` wrote, or --results with a folder of label maps",
         )
     if arguments.results is not None:
-        for name in _OF_BUNDLES:
-            if getattr(arguments, name) not in (None, False):
-                raise InputError(f"--{name.replace('_', '-')} is for bundles", cure="leave it out")
+        for name in bundle_settings(arguments):
+            raise InputError(f"--{name.replace('_', '-')} is for bundles", cure="leave it out")
         if not arguments.results.is_dir():
             raise InputError("--results", value=str(arguments.results), allowed="a folder")
     elif arguments.output is None:
@@ -96,9 +94,7 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
 
 
 def _segmenter(arguments: argparse.Namespace) -> Segmenter:
-    given = {name: getattr(arguments, name) for name in _OF_BUNDLES}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return Segmenter(arguments.bundles or [DEFAULT], **options)
+    return Segmenter(arguments.bundles or [DEFAULT], **bundle_settings(arguments))
 
 
 def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmenter | None) -> Settings:
@@ -111,6 +107,8 @@ def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmen
         precision=segmenter.precision,
         device=segmenter.device,
         scales=arguments.scales or (1.0,),
-        flip=arguments.flip,
+        flip=bool(arguments.flip),
         long_edge=arguments.long_edge,
+        memory_every=arguments.memory_every,
+        memory_capacity=arguments.memory_capacity,
     )

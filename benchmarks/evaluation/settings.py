@@ -51,6 +51,8 @@ class Settings:
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     long_edge: int | None = None
+    memory_every: int | None = None
+    memory_capacity: int | None = None
     results: str | None = None
     frames: int | None = None
 
@@ -65,6 +67,8 @@ class Settings:
             "scales": list(self.scales),
             "flip": self.flip,
             "long_edge": self.long_edge,
+            "memory_every": self.memory_every,
+            "memory_capacity": self.memory_capacity,
             "results": self.results,
             "frames": self.frames,
         }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.resize import crop_maps, pad_maps
-from vosrt.models.stm_decoder import enlarged, object_probability, row_odds
+from vosrt.models.stm_decoder import enlarged, object_logit, row_log_odds
 from vosrt.models.training.losses import VOID
 from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
@@ -54,64 +54,72 @@ class MemoryTraining(SequentialTraining[MemoryNetwork]):
         frames = torch.stack([clip.frames for clip in clips]).to(device)  # [B, T, H, W, 3]
         images = _padded_images(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         tracks = [_start(clip, device) for clip in clips]
-        seen = self._see(images[:, 2:])
+        seen, keys = self._see(images)
         for time, labels in ((0, [t.truth[0] for t in tracks]), (1, [t.given for t in tracks])):
             masks = [_one_hot(of_clip, track.objects) for of_clip, track in zip(labels, tracks, strict=True)]
-            self._memorize(tracks, images[:, time], masks)
+            self._memorize(tracks, images[:, time], masks, keys[:, time])
         total = frames.new_zeros((), dtype=torch.float32)
         count = frames.shape[1] - 2
         for time in range(count):
             rows = self._predict(tracks, [maps[:, time] for maps in seen], frames.shape[2:4])
-            for track, odds in zip(tracks, rows, strict=True):
-                total = total + self.loss_of_rows(torch.log(odds), track.truth[2 + time], hardest)
+            for track, logits in zip(tracks, rows, strict=True):
+                total = total + self.loss_of_rows(logits, track.truth[2 + time], hardest)
             if time + 1 < count:
-                masks = [(odds / odds.sum(0, keepdim=True))[1:] for odds in rows]
-                self._memorize(tracks, images[:, 2 + time], masks)
+                masks = [torch.softmax(logits, 0)[1:] for logits in rows]
+                self._memorize(tracks, images[:, 2 + time], masks, keys[:, 2 + time])
         return total / (count * len(clips))
 
-    def _see(self, images: Tensor) -> list[Tensor]:
-        """Key, context and skip branches of all frames that are predicted, each `[B, T, C, .., ..]`."""
-        network, (batch, length) = self.network, images.shape[:2]
+    def _see(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Key, context and skip branches of the frames that are predicted, and the keys of all frames.
+
+        Each is `[B, T, C, .., ..]`; where the memory has keys of its own, the first two frames' are zeros.
+        """
+        network, batch = self.network, images.shape[0]
+        known = 0 if network.keys_from_frame else 2
         with self.autocast(images.device):
-            pyramid = network.query_encoder(images.flatten(0, 1))
+            pyramid = network.query_encoder(images[:, known:].flatten(0, 1))
             key, value = network.query_heads(pyramid.r4)
             decoder = network.decoder
             maps = [key, decoder.context(value), decoder.RF3.skip(pyramid.r3), decoder.RF2.skip(pyramid.r2)]
-        return [each.unflatten(0, (batch, length)) for each in maps]
+        seen = [each.unflatten(0, (batch, -1)) for each in maps]
+        given = seen[0].new_zeros(batch, known, *seen[0].shape[2:])
+        return [each[:, 2 - known :] for each in seen], torch.cat([given, seen[0]], dim=1)
 
-    def _memorize(self, tracks: list[_Track], images: Tensor, masks: list[Tensor]) -> None:
-        """Remember a frame of every clip; `masks` are `[n, H, W]` each."""
+    def _memorize(self, tracks: list[_Track], images: Tensor, masks: list[Tensor], keys: Tensor) -> None:
+        """Remember a frame of every clip; `masks` are `[n, H, W]` each, `keys` those of the frames."""
         counts = [track.objects for track in tracks]
         if not sum(counts):
             return
         padded = [pad_maps(each, images.shape[-2], images.shape[-1]) for each in masks]
         others = [torch.clamp(each.sum(0, keepdim=True) - each, 0.0, 1.0) for each in padded]
-        repeated = images.repeat_interleave(torch.tensor(counts, device=images.device), dim=0)
+        repeats = torch.tensor(counts, device=images.device)
         with self.autocast(images.device):
             maps = self.network.memory_encoder(
-                repeated, torch.cat(padded).unsqueeze(1), torch.cat(others).unsqueeze(1)
+                images.repeat_interleave(repeats, dim=0),
+                torch.cat(padded).unsqueeze(1),
+                torch.cat(others).unsqueeze(1),
             )
-            keys, values = self.network.memory_heads(maps)
+            own, values = self.network.memory_heads(maps, keys.repeat_interleave(repeats, dim=0))
         for track, key, value in zip(
-            tracks, keys.float().split(counts), values.float().split(counts), strict=True
+            tracks, own.float().split(counts), values.float().split(counts), strict=True
         ):
             track.keys.append(key)
             track.values.append(value)
 
     def _predict(self, tracks: list[_Track], seen: list[Tensor], size: torch.Size) -> list[Tensor]:
-        """Odds of every clip's rows, `[n + 1, H, W]`."""
+        """Logits of every clip's rows, `[n + 1, H, W]`."""
         key, *features = seen
         counts = [track.objects for track in tracks]
         read = [_read(track, key[index].float()) for index, track in enumerate(tracks) if track.objects]
         if not read:
-            return [key.new_ones(1, *size, dtype=torch.float32) for _ in tracks]
+            return [key.new_zeros(1, *size, dtype=torch.float32) for _ in tracks]
         repeats = torch.tensor(counts, device=key.device)
         with self.autocast(key.device):
             scores = self.network.decoder(
                 torch.cat(read), *(maps.repeat_interleave(repeats, dim=0) for maps in features)
             )
-        logits = crop_maps(enlarged(scores.float(), 4), size[0], size[1])
-        return [row_odds(of_clip) for of_clip in object_probability(logits).split(counts)]
+        scores = crop_maps(enlarged(scores.float(), 4), size[0], size[1])
+        return [row_log_odds(of_clip) for of_clip in object_logit(scores).split(counts)]
 
 
 @torch.no_grad()
@@ -135,6 +143,7 @@ def predict_from_memory(
     canvas = torch.zeros(height, width, device=device)
     grid = torch.zeros(-(-height // 16), -(-width // 16), device=device)
     probabilities = torch.stack([torch.from_numpy(labels == row) for row in ids]).float().to(device)
+    part = torch.arange(len(rows) - 1, device=device)
     kept: list[tuple[Tensor, Tensor]] = []
     latest: tuple[Tensor, Tensor] | None = None
     results = [labels]
@@ -149,7 +158,7 @@ def predict_from_memory(
             (scores,) = network.segment(key, context, skip8, skip4, keys, values, valid)
             (probabilities,) = network.finish(scores, canvas, rows)
             results.append(ids[probabilities.argmax(0).cpu().numpy()].astype(np.uint8))
-        latest = network.memorize(encoded, probabilities)
+        latest = network.memorize(encoded, probabilities, part, key)
         if index % network.memory_every == 0:
             kept, latest = [*kept, latest], None
     return results

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.shipped_bundles import terms_of
+
+NAMES = (
+    "precision",
+    "device",
+    "threads",
+    "scales",
+    "flip",
+    "long_edge",
+    "memory_every",
+    "memory_capacity",
+    "memory_limit",
+)
 
 
 def print_terms(bundles: Iterable[str | os.PathLike[str]]) -> None:
@@ -36,10 +49,28 @@ def add_bundle_settings(group: Any) -> None:
         metavar="PIXELS",
         help="most of the long edge of the network's input: smaller is faster (the bundle's own limit)",
     )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored frame")
+    group.add_argument("--flip", action="store_true", default=None, help="average with the mirrored frame")
+    group.add_argument(
+        "--memory-every",
+        type=option_readers.positive,
+        metavar="K",
+        help="of networks that remember frames: keep each K-th one (the bundle's own rhythm)",
+    )
+    group.add_argument(
+        "--memory-capacity",
+        type=option_readers.positive,
+        metavar="N",
+        help="keep so many frames beside the latest; the oldest give way (the bundle's own number)",
+    )
     group.add_argument(
         "--memory-limit",
         type=option_readers.memory,
         metavar="SIZE",
         help="take no more memory than this, such as 2G",
     )
+
+
+def bundle_settings(arguments: Namespace) -> dict[str, Any]:
+    """Arguments of a `Segmenter`: those that the user has given."""
+    given = {name: getattr(arguments, name) for name in NAMES}
+    return {name: value for name, value in given.items() if value is not None}

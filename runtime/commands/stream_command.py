@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
+from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -91,13 +91,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         cutout=arguments.cutout,
         keep_colour=arguments.keep_colour,
         overwrite=arguments.overwrite,
-        precision=arguments.precision,
-        device=arguments.device,
-        threads=arguments.threads,
-        scales=arguments.scales,
-        flip=arguments.flip,
-        long_edge=arguments.long_edge,
-        memory_limit=arguments.memory_limit,
+        settings=bundle_settings(arguments),
         most_frames=arguments.frames,
         show_progress=not arguments.json,
     )

@@ -62,11 +62,17 @@ def test_a_bundle_of_fixed_sizes_gives_the_same(bundle, network, tmp_path):
 def test_objects_in_parts_give_the_same(bundle):
     graphs = Bundle.open(bundle).manifest.graphs
     pixels = 90 * 131
-    room = 3 * pixels * (graphs["segment"].memory.fixed + 1.5 * graphs["segment"].memory.row)
-    room = max(room, 3 * pixels * (graphs["finish"].memory.fixed + 3 * graphs["finish"].memory.row))
-    parts = row_parts(graphs, 3, frame_pixels=pixels, network_pixels=pixels, limit=int(room))
-    assert parts == [(0, 1), (1, 2)]
+    needs = {"segment": 1.2, "memorize": 1.2, "finish": 3}
+    room = int(
+        max(
+            3 * pixels * (graphs[role].memory.fixed + count * graphs[role].memory.row)
+            for role, count in needs.items()
+        )
+    )
+    for role in ("segment", "memorize"):
+        parts = row_parts(graphs, role, 3, frame_pixels=pixels, network_pixels=pixels, limit=room)
+        assert parts == [(0, 1), (1, 2)]
     expected = probabilities_of(Segmenter(bundle, threads=1).stream(), (90, 131))
-    found = probabilities_of(Segmenter(bundle, threads=1, memory_limit=int(room)).stream(), (90, 131))
+    found = probabilities_of(Segmenter(bundle, threads=1, memory_limit=room).stream(), (90, 131))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -42,7 +42,7 @@ def probabilities_of(network, frames, labels, rows):
     with torch.no_grad():
         image, *_ = network.encode(frames[0], canvas, grid)
         given = torch.stack([(labels == row) & (row >= 0) for row in rows.tolist()]).float()
-        keys, values = network.memorize(image, given)
+        keys, values = network.memorize(image, given, torch.arange(len(given) - 1))
         _, *seen = network.encode(frames[1], canvas, grid)
         valid = (rows[1:] >= 0).to(torch.int32).unsqueeze(1)
         (scores,) = network.segment(*seen, keys.unsqueeze(1), values.unsqueeze(1), valid)

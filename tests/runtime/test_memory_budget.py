@@ -26,7 +26,8 @@ def graphs(
 
 
 def parts(memory: dict[str, float] | None, rows: int, limit: int, **options) -> list[tuple[int, int]]:
-    return row_parts(graphs(memory, **options), rows, frame_pixels=1000, network_pixels=1000, limit=limit)
+    of_bundle = graphs(memory, **options)
+    return row_parts(of_bundle, "segment", rows, frame_pixels=1000, network_pixels=1000, limit=limit)
 
 
 def test_rows_that_fit_are_computed_at_once():
@@ -46,6 +47,21 @@ def test_a_graph_that_is_open_in_objects_is_computed_in_parts_of_the_objects():
         (29, 44),
     ]
     assert parts({"fixed": 10, "row": 100}, 3, 930_000, declared="objects") == [(0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(930_000, [(0, 2)]), (330_000, [(0, 1), (1, 2)]), (930_000_000, [(0, 2)])]
+)
+def test_a_graph_that_is_told_which_objects_to_compute_is_computed_in_parts(limit, expected):
+    document = graph(
+        "memorize", {"part": fed("part", "int32", ["part"])}, {"keys": typed("float32", ["part", 8])}
+    )
+    of_bundle = graphs(None) | {
+        "memorize": Graph.parse(Node(document | {"memory": {"fixed": 10, "row": 100}}))
+    }
+    options = {"frame_pixels": 1000, "network_pixels": 1000, "limit": limit}
+    assert row_parts(of_bundle, "memorize", 3, **options) == expected
+    assert row_parts(of_bundle, "memorize", 1, **options) == [(0, 0)]
 
 
 def test_unknown_memory_is_taken_at_once():

@@ -220,14 +220,14 @@ def test_settings_reach_the_segmenter_only_when_they_are_given(scene, tmp_path, 
 
     monkeypatch.setattr("vosrt.stream_job.Segmenter", record)
     mask = str(scene / "mask.png")
-    settings = {"scales": [1.0, 1.3], "flip": True, "memory_limit": 2**31, "threads": 2, "device": "cpu"}
+    settings = {"scales": (1.0, 1.3), "flip": True, "memory_limit": 2**31, "threads": 2, "device": "cpu"}
     for given in ({}, settings):
         with pytest.raises(InputError, match="enough"):
-            job(scene, tmp_path, mask=mask, **given).run()
+            job(scene, tmp_path, mask=mask, settings=given).run()
     with pytest.raises(InputError, match="enough"):
         StreamJob(["one", "two"], str(scene / "frames"), mask=mask).run()
     assert calls[0] == (str(scene / "bundle"), {})
-    assert calls[1][1] == settings | {"scales": (1.0, 1.3)}
+    assert calls[1][1] == settings
     assert calls[2] == (["one", "two"], {})
 
 
