@@ -63,9 +63,13 @@ class RunFolder:
         _publish(partial, self.path / CHECKPOINT)
 
     def save_weights(self, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-        """Store weights for export, with notes on where they come from, and in float16, to be handed on."""
+        """Store weights for export, with notes on where they come from, and in float16, to be handed on.
+
+        Norms and biases stay float32 there: they are few, and a variance may be too large for float16.
+        """
         halves = {
-            name: value.half() if value.is_floating_point() else value for name, value in weights.items()
+            name: value.half() if value.is_floating_point() and value.dim() > 1 else value
+            for name, value in weights.items()
         }
         for file, tensors in ((WEIGHTS, weights), (HALF_WEIGHTS, halves)):
             partial = self.path / f"{file}.partial"

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 from tests.models.training.annotated_folders import write_sequences  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
+from vosrt.models.training.run_folder import RunFolder  # noqa: E402
 from vosrt.models.training.settings import Stage, TrainingSettings  # noqa: E402
 from vosrt.models.training.synthetic_scenes import SyntheticScenes  # noqa: E402
 from vosrt.models.training.train import main  # noqa: E402
@@ -37,10 +38,10 @@ def curve(folder: Path) -> list[tuple[str, str, str]]:
         return [(row["step"], row["loss"], row["gradient_norm"]) for row in csv.DictReader(file)]
 
 
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
+def tensors(folder: Path, file: str = "weights.safetensors") -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
-    return load_file(folder / "weights.safetensors")
+    return load_file(folder / file)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -104,6 +105,16 @@ def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     without = [name for name, weight in network.named_parameters() if weight.grad is None]
     assert without == []
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+
+
+def test_weights_handed_on_keep_variances_that_float16_does_not_hold(tmp_path):
+    weights = {"norm.running_var": torch.tensor([1e5, 1e-8]), "conv.weight": torch.ones(2, 1, 3, 3)}
+    folder = RunFolder(tmp_path / "run")
+    folder.begin(TrainingSettings())
+    folder.save_weights(weights, {})
+    stored = tensors(tmp_path / "run", "weights-float16.safetensors")
+    assert torch.equal(stored["norm.running_var"], weights["norm.running_var"])
+    assert stored["conv.weight"].dtype == torch.float16
 
 
 @pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite"])
