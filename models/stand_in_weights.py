@@ -56,6 +56,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"^KV_[MQ]_r4\.Key\.weight$", _fan_in(1.1)),
     (r"^Decoder\.pred2\.weight$", _fan_in(0.7)),
     (r"^key\.projection\.weight$", _fan_in(0.15)),
+    (r"^key\.nearness$", _normal(6.0, 0.1)),
     (r"^light_decoder\.pred2\.weight$", _fan_in(0.3)),
     (r"^bn2\.weight$", _normal(0.22, 0.02)),
     (r"^bn2\.bias$", _normal(0.0, 0.03)),

@@ -64,24 +64,37 @@ class LightEncoder(nn.Module):
 class DistanceKey(nn.Module):
     """Keys whose scaled product is `(|q|^2 - |q - k|^2) / sqrt(channels)`, up to what softmax drops.
 
-    A frame's key is `(q, 1)`; remembered, it becomes `(2 k, -|k|^2)`.
+    A frame's key is `(q, 1)`; remembered, it becomes `(2 k, -|k|^2)`. Two channels of q are the place in the
+    frame, so what is near is more alike; how much, is learnt.
     """
 
     def __init__(self, channels: int, keys: int) -> None:
         super().__init__()
-        self.projection = nn.Conv2d(channels, keys - 1, 3, padding=1)
+        self.projection = nn.Conv2d(channels, keys - 3, 3, padding=1)
         nn.init.normal_(self.projection.weight, 0.0, (9 * channels) ** -0.5)
+        self.nearness = nn.Parameter(torch.tensor([6.0]))
 
     def forward(self, maps: Tensor) -> Tensor:
         """`[B, channels, h, w]` to float32 `[B, keys, h, w]`."""
         key = self.projection(maps).float()
-        return torch.cat([key, torch.ones_like(key[:, :1])], dim=1)
+        height, width = key.shape[2:]
+        ones = torch.ones_like(key[:, :1])
+        unit = self.nearness / torch.sqrt(torch.ones_like(self.nearness) * (height * width))
+        rows, columns = (_centred(size, unit) for size in (height, width))
+        places = [rows.reshape(1, 1, -1, 1) * ones, columns.reshape(1, 1, 1, -1) * ones]
+        return torch.cat([key, *places, ones], dim=1)
 
     @staticmethod
     def remembered(key: Tensor) -> Tensor:
         """A frame's key, `[B, keys, h, w]`, as the memory keeps it."""
         key = key[:, :-1]
         return torch.cat([2.0 * key, -(key * key).sum(1, keepdim=True)], dim=1)
+
+
+def _centred(size: int, unit: Tensor) -> Tensor:
+    """Places along an axis, counted from its middle: `[size]`."""
+    steps = torch.arange(size, device=unit.device)
+    return (2 * steps - (size - 1)).to(torch.float32) * (0.5 * unit)
 
 
 class StmLite(MemoryNetwork):
