@@ -1,0 +1,54 @@
+// The matching operators on a GPU, without TensorRT. `vosrt.plugins` defines what they compute.
+//
+// All pointers but those named `host_` are device memory, contiguous. Nothing is allocated and nothing
+// synchronises; calls may be captured into CUDA graphs. A call returns 0, or the number of a CUDA error;
+// cudaErrorInvalidValue (1) for sizes that it does not take.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef _WIN32
+#define VOSRT_API __declspec(dllexport)
+#else
+#define VOSRT_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { VOSRT_FLOAT32 = 0, VOSRT_FLOAT16 = 1 };
+
+// Least squared distance of every query pixel to the bank's pixels of each row: [rows, pixels], float32.
+typedef struct {
+    const void* query;           // [channels, pixels]
+    const void* bank;            // [references, channels]
+    const int32_t* bank_labels;  // [references]
+    const int32_t* rows;         // [row_count], the label of each row; -1: unused
+    float* distances;            // [row_count, pixels]; 5e4 where a row has no pixel
+    int32_t dtype;               // of query and bank
+    int32_t channels, pixels, references, row_count;
+} VosrtGlobalMatching;
+
+// Least squared distance of every query pixel to nearby pixels of each row: [row_count, window_count, height, width].
+typedef struct {
+    const void* query;      // [channels, height, width]
+    const void* previous;   // [channels, height, width]
+    const int32_t* labels;  // [height, width]
+    const int32_t* rows;    // [row_count]; -1: unused
+    float* distances;       // [row_count, window_count, height, width]; 5e4 where a window has no pixel of a row
+    const int32_t* host_windows;  // [window_count], radii in pixels in any order; read before the call returns
+    int32_t dtype;
+    int32_t channels, height, width, row_count, window_count, dilation;
+} VosrtLocalMatching;
+
+VOSRT_API size_t vosrt_global_matching_workspace(const VosrtGlobalMatching* arguments);
+VOSRT_API int vosrt_global_matching(const VosrtGlobalMatching* arguments, void* workspace, void* stream);
+
+VOSRT_API size_t vosrt_local_matching_workspace(const VosrtLocalMatching* arguments);
+VOSRT_API int vosrt_local_matching(const VosrtLocalMatching* arguments, void* workspace, void* stream);
+
+#ifdef __cplusplus
+}
+#endif
