@@ -43,11 +43,24 @@ typedef struct {
     int32_t channels, height, width, row_count, window_count, dilation;
 } VosrtLocalMatching;
 
+// Softmax read of every object's memory: [objects, value_channels, pixels], float32.
+typedef struct {
+    const void* query;     // [key_channels, pixels]
+    const void* keys;      // [objects, slots, key_channels, pixels]
+    const void* values;    // [objects, slots, value_channels, pixels]
+    const int32_t* valid;  // [objects, slots]; a slot with 0 is not read, whatever it holds
+    float* result;         // zeros for an object without a valid slot
+    int32_t dtype;         // of query, keys and values
+    int32_t objects, slots, key_channels, value_channels, pixels;
+} VosrtMemoryRead;
+
 VOSRT_API size_t vosrt_global_matching_workspace(const VosrtGlobalMatching* arguments);
 VOSRT_API int vosrt_global_matching(const VosrtGlobalMatching* arguments, void* workspace, void* stream);
 
 VOSRT_API size_t vosrt_local_matching_workspace(const VosrtLocalMatching* arguments);
 VOSRT_API int vosrt_local_matching(const VosrtLocalMatching* arguments, void* workspace, void* stream);
+VOSRT_API size_t vosrt_memory_read_workspace(const VosrtMemoryRead* arguments);
+VOSRT_API int vosrt_memory_read(const VosrtMemoryRead* arguments, void* workspace, void* stream);
 
 #ifdef __cplusplus
 }
