@@ -1,0 +1,222 @@
+// What the plugins of all TensorRT versions share: shapes, types and attributes of the operators, and the calls
+// of their kernels. The two wrappers only translate TensorRT's interfaces.
+#pragma once
+
+#include <NvInfer.h>
+
+#include <cstring>
+#include <vector>
+
+#include "vosrt_kernels.h"
+
+namespace vosrt {
+
+using nvinfer1::DataType;
+using nvinfer1::Dims;
+using nvinfer1::DimsExprs;
+using nvinfer1::IExprBuilder;
+using nvinfer1::PluginField;
+using nvinfer1::PluginFieldCollection;
+using nvinfer1::PluginFieldType;
+
+constexpr char const* kVersion = "1";
+constexpr char const* kNamespace = "";  // the parser looks under the node's plugin_namespace, which is empty
+
+// The type of features, as the kernels' headers number it.
+inline int32_t kernel_type(DataType type) { return type == DataType::kHALF ? VOSRT_FLOAT16 : VOSRT_FLOAT32; }
+
+inline int32_t count_of(Dims const& dims, int32_t first) {
+    int32_t count = 1;
+    for (int32_t axis = first; axis < dims.nbDims; ++axis) count *= static_cast<int32_t>(dims.d[axis]);
+    return count;
+}
+
+inline int32_t size_of(Dims const& dims, int32_t axis) { return static_cast<int32_t>(dims.d[axis]); }
+
+// An operator has four inputs: features, then int32; and one float32 output. `kFeatures` says how many of the
+// inputs are features, which share a type.
+struct GlobalMatching {
+    static constexpr char const* kName = "GlobalMatching";
+    static constexpr int32_t kFeatures = 2;
+
+    static std::vector<PluginField> fields() { return {}; }
+    bool set(PluginField const&) { return true; }
+    std::vector<PluginField> values() const { return {}; }
+    bool is_complete() const { return true; }
+
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
+        output.nbDims = 3;  // [rows, height, width]
+        output.d[0] = inputs[3].d[0];
+        output.d[1] = inputs[0].d[1];
+        output.d[2] = inputs[0].d[2];
+    }
+
+    static VosrtGlobalMatching arguments(Dims const* inputs, DataType type) {
+        VosrtGlobalMatching result{};
+        result.dtype = kernel_type(type);
+        result.channels = size_of(inputs[0], 0);
+        result.pixels = count_of(inputs[0], 1);
+        result.references = size_of(inputs[1], 0);
+        result.row_count = size_of(inputs[3], 0);
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtGlobalMatching const call = arguments(inputs, type);
+        return vosrt_global_matching_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtGlobalMatching call = arguments(dims, type);
+        call.query = inputs[0];
+        call.bank = inputs[1];
+        call.bank_labels = static_cast<int32_t const*>(inputs[2]);
+        call.rows = static_cast<int32_t const*>(inputs[3]);
+        call.distances = static_cast<float*>(output);
+        return vosrt_global_matching(&call, workspace, stream);
+    }
+};
+
+struct LocalMatching {
+    static constexpr char const* kName = "LocalMatching";
+    static constexpr int32_t kFeatures = 2;
+
+    std::vector<int32_t> windows;
+    int32_t dilation = 1;
+
+    static std::vector<PluginField> fields() {
+        return {{"windows", nullptr, PluginFieldType::kINT32, 1}, {"dilation", nullptr, PluginFieldType::kINT32, 1}};
+    }
+
+    bool set(PluginField const& field) {
+        if (field.name == nullptr || field.data == nullptr) return true;
+        auto const* numbers = static_cast<int32_t const*>(field.data);
+        if (std::strcmp(field.name, "windows") == 0) {
+            if (field.type != PluginFieldType::kINT32 || field.length < 1) return false;
+            windows.assign(numbers, numbers + field.length);
+        } else if (std::strcmp(field.name, "dilation") == 0) {
+            if (field.type != PluginFieldType::kINT32 || field.length != 1) return false;
+            dilation = *numbers;
+        }
+        return true;
+    }
+
+    std::vector<PluginField> values() const {
+        return {
+            {"windows", windows.data(), PluginFieldType::kINT32, static_cast<int32_t>(windows.size())},
+            {"dilation", &dilation, PluginFieldType::kINT32, 1}};
+    }
+
+    bool is_complete() const {
+        for (int32_t window : windows)
+            if (window < 0) return false;
+        return !windows.empty() && dilation >= 1;
+    }
+
+    void shape(DimsExprs const* inputs, IExprBuilder& builder, DimsExprs& output) const {
+        output.nbDims = 4;  // [rows, windows, height, width]
+        output.d[0] = inputs[3].d[0];
+        output.d[1] = builder.constant(static_cast<int32_t>(windows.size()));
+        output.d[2] = inputs[0].d[1];
+        output.d[3] = inputs[0].d[2];
+    }
+
+    VosrtLocalMatching arguments(Dims const* inputs, DataType type) const {
+        VosrtLocalMatching result{};
+        result.host_windows = windows.data();
+        result.dtype = kernel_type(type);
+        result.channels = size_of(inputs[0], 0);
+        result.height = size_of(inputs[0], 1);
+        result.width = size_of(inputs[0], 2);
+        result.row_count = size_of(inputs[3], 0);
+        result.window_count = static_cast<int32_t>(windows.size());
+        result.dilation = dilation;
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtLocalMatching const call = arguments(inputs, type);
+        return vosrt_local_matching_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtLocalMatching call = arguments(dims, type);
+        call.query = inputs[0];
+        call.previous = inputs[1];
+        call.labels = static_cast<int32_t const*>(inputs[2]);
+        call.rows = static_cast<int32_t const*>(inputs[3]);
+        call.distances = static_cast<float*>(output);
+        return vosrt_local_matching(&call, workspace, stream);
+    }
+};
+
+struct MemoryRead {
+    static constexpr char const* kName = "MemoryRead";
+    static constexpr int32_t kFeatures = 3;
+
+    static std::vector<PluginField> fields() { return {}; }
+    bool set(PluginField const&) { return true; }
+    std::vector<PluginField> values() const { return {}; }
+    bool is_complete() const { return true; }
+
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
+        output.nbDims = 3;  // [objects, value channels, pixels]
+        output.d[0] = inputs[1].d[0];
+        output.d[1] = inputs[2].d[2];
+        output.d[2] = inputs[0].d[1];
+    }
+
+    static VosrtMemoryRead arguments(Dims const* inputs, DataType type) {
+        VosrtMemoryRead result{};
+        result.dtype = kernel_type(type);
+        result.objects = size_of(inputs[1], 0);
+        result.slots = size_of(inputs[1], 1);
+        result.key_channels = size_of(inputs[0], 0);
+        result.value_channels = size_of(inputs[2], 2);
+        result.pixels = size_of(inputs[0], 1);
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtMemoryRead const call = arguments(inputs, type);
+        return vosrt_memory_read_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtMemoryRead call = arguments(dims, type);
+        call.query = inputs[0];
+        call.keys = inputs[1];
+        call.values = inputs[2];
+        call.valid = static_cast<int32_t const*>(inputs[3]);
+        call.result = static_cast<float*>(output);
+        return vosrt_memory_read(&call, workspace, stream);
+    }
+};
+
+constexpr int32_t kInputs = 4;
+
+// Features share one of the two types, everything else has one type; all are plain arrays.
+template <typename Operator, typename Description>
+bool supports(int32_t position, Description const& at, DataType first) {
+    if (at.format != nvinfer1::TensorFormat::kLINEAR) return false;
+    if (position >= kInputs) return at.type == DataType::kFLOAT;
+    if (position >= Operator::kFeatures) return at.type == DataType::kINT32;
+    if (position > 0) return at.type == first;
+    return at.type == DataType::kFLOAT || at.type == DataType::kHALF;
+}
+
+// Attributes as the parser gives them; false if one cannot be used.
+template <typename Operator>
+bool read_fields(Operator& operator_, PluginFieldCollection const* collection) {
+    for (int32_t i = 0; collection != nullptr && i < collection->nbFields; ++i)
+        if (!operator_.set(collection->fields[i])) return false;
+    return operator_.is_complete();
+}
+
+}  // namespace vosrt
