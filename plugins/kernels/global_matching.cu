@@ -3,7 +3,8 @@
 // 1. The bank's pixels are sorted by row; pixels of no row drop out. Every row is padded to whole tiles, so a
 //    tile belongs to one row and the cost does not depend on how many rows there are.
 // 2. Query and bank are extended so that one product is the score to minimise:
-//    |q - b|^2 - |q|^2 = [-2 q, 1] . [b, |b|^2]. In float16 the norm is three channels that add up to it.
+//    |q - b|^2 - |q|^2 = [-2 q, 1] . [b, |b|^2]. In float16 the norm is four channels, the first of which
+//    counts 4096 times, so that any norm keeps its 24 bits.
 // 3. Every warp keeps the least score of its query pixels in registers while tiles of one row pass, and
 //    writes it when the row changes. Nothing of the size of query times bank is written.
 //
@@ -19,9 +20,11 @@ constexpr int kTile = 64;          // bank pixels that meet the queries at a tim
 constexpr int kStep = 16;          // side of a fragment
 constexpr int kWarps = 4;          // of a block
 constexpr int kSkew = 8;           // halves between rows in shared memory, against bank conflicts
-constexpr int kNormChannels = 3;
+constexpr int kNormChannels = 4;
+constexpr float kNormUnit = 4096.0f;  // of the first of them, used from kLargeNorm on
+constexpr float kLargeNorm = 3e4f;
 constexpr float kFar = 1e30f;      // score of a pixel that pads a tile, in float32
-constexpr float kFarHalf = 6e4f;   // … and of each of its norm's channels in float16
+constexpr float kFarHalf = 6e4f;   // first channel of its norm in float16
 constexpr int kPacking = 128;      // threads of the kernels that prepare
 
 struct Sorted {
@@ -71,16 +74,17 @@ __global__ void start_distances(float* distances, const int* counts, int pixels,
     distances[index] = counts[index / pixels] > 0 ? __int_as_float(0x7f800000) : kNoCandidate;
 }
 
-// The norm as three halves; their sum is exact to float32 for norms below 6e4.
 __device__ void split_norm(float norm, __half* channels) {
-    for (int i = 0; i < kNormChannels; ++i) {
+    channels[0] = __float2half(norm < kLargeNorm ? 0.0f : norm / kNormUnit);
+    norm -= kNormUnit * __half2float(channels[0]);
+    for (int i = 1; i < kNormChannels; ++i) {
         const __half part = __float2half(norm);
         channels[i] = part;
         norm -= __half2float(part);
     }
 }
 
-// [pixels, depth] halves: -2 q, 1, 1, 1, zeros; and |q|^2.
+// [pixels, depth] halves: -2 q, 4096, 1, 1, 1, zeros; and |q|^2.
 __global__ void pack_queries_half(
     const __half* query, __half* packed, float* norms, int channels, int pixels, int padded, int depth) {
     const int pixel = blockIdx.x * blockDim.x + threadIdx.x;
@@ -94,7 +98,7 @@ __global__ void pack_queries_half(
             norm += value * value;
             value *= -2.0f;
         } else if (pixel < pixels && channel < channels + kNormChannels) {
-            value = 1.0f;
+            value = channel == channels ? kNormUnit : 1.0f;
         }
         own[channel] = __float2half(value);
     }
@@ -132,8 +136,8 @@ __global__ void pad_tiles_half(Sorted sorted, __half* packed, int channels, int 
     const int missing = rounded_up(count, kTile) - count;
     for (int index = threadIdx.x; index < missing * depth; index += blockDim.x) {
         const int place = sorted.starts[row] + count + index / depth, channel = index % depth;
-        const bool is_norm = channel >= channels && channel < channels + kNormChannels;
-        packed[static_cast<std::size_t>(place) * depth + channel] = __float2half(is_norm ? kFarHalf : 0.0f);
+        packed[static_cast<std::size_t>(place) * depth + channel] =
+            __float2half(channel == channels ? kFarHalf : 0.0f);
     }
 }
 

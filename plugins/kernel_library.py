@@ -1,0 +1,144 @@
+"""The matching kernels as a shared library, called with arrays of whoever has them on the GPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+FLOAT32, FLOAT16 = 0, 1  # as `vosrt_kernels.h` numbers them
+
+
+class KernelError(RuntimeError):
+    """A kernel could not be launched."""
+
+
+class _Call(ctypes.Structure):
+    """Arguments of a kernel; `POINTERS` and `NUMBERS` are the names in `vosrt_kernels.h`, in its order."""
+
+
+class GlobalMatchingCall(_Call):
+    """See `VosrtGlobalMatching` in `vosrt_kernels.h`."""
+
+    name: ClassVar = "global_matching"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("query", "bank", "bank_labels", "rows", "distances")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("dtype", "channels", "pixels", "references", "row_count")
+        ),
+    ]
+
+
+class LocalMatchingCall(_Call):
+    """See `VosrtLocalMatching`."""
+
+    name: ClassVar = "local_matching"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("query", "previous", "labels", "rows", "distances")),
+        ("host_windows", ctypes.POINTER(ctypes.c_int32)),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("dtype", "channels", "height", "width", "row_count", "window_count", "dilation")
+        ),
+    ]
+
+
+class MemoryReadCall(_Call):
+    """See `VosrtMemoryRead`."""
+
+    name: ClassVar = "memory_read"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("query", "keys", "values", "valid", "result")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("dtype", "objects", "slots", "key_channels", "value_channels", "pixels")
+        ),
+    ]
+
+
+class KernelLibrary:
+    """Calls kernels on contiguous arrays: NumPy's for the library that tests build, PyTorch's on a GPU.
+
+    Args:
+        path: the shared library.
+        allocate: makes room of so many bytes where the kernels run, aligned to 256 bytes.
+        stream: CUDA stream; None for the default one.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], allocate: Callable[[int], Any], stream: int | None = None
+    ) -> None:
+        self._library = ctypes.CDLL(os.fspath(path))
+        self._allocate = allocate
+        self.stream = stream
+
+    def global_matching(self, query: Any, bank: Any, labels: Any, rows: Any, distances: Any) -> None:
+        """Fill `distances`, float32 `[R, h, w]`; inputs as `vosrt.plugins.global_matching` takes them."""
+        channels, height, width = query.shape
+        self._run(
+            GlobalMatchingCall(
+                *map(_pointer, (query, bank, labels, rows, distances)),
+                _type_of(query),
+                channels,
+                height * width,
+                bank.shape[0],
+                rows.shape[0],
+            )
+        )
+
+    def local_matching(
+        self,
+        query: Any,
+        previous: Any,
+        labels: Any,
+        rows: Any,
+        distances: Any,
+        *,
+        windows: Sequence[int],
+        dilation: int = 1,
+    ) -> None:
+        """Fill `distances`, float32 `[R, K, h, w]`; inputs as `vosrt.plugins.local_matching` takes them."""
+        self._run(
+            LocalMatchingCall(
+                *map(_pointer, (query, previous, labels, rows, distances)),
+                (ctypes.c_int32 * len(windows))(*windows),
+                _type_of(query),
+                *query.shape,
+                rows.shape[0],
+                len(windows),
+                dilation,
+            )
+        )
+
+    def memory_read(self, query: Any, keys: Any, values: Any, valid: Any, result: Any) -> None:
+        """Fill `result`, float32 `[n, Cv, N]`; inputs as `vosrt.plugins.memory_read` takes them."""
+        self._run(
+            MemoryReadCall(
+                *map(_pointer, (query, keys, values, valid, result)),
+                _type_of(query),
+                *keys.shape[:3],
+                values.shape[2],
+                query.shape[1],
+            )
+        )
+
+    def _run(self, call: _Call) -> None:
+        measure = getattr(self._library, f"vosrt_{call.name}_workspace")
+        measure.restype = ctypes.c_size_t
+        workspace = self._allocate(measure(ctypes.byref(call)))
+        run = getattr(self._library, f"vosrt_{call.name}")
+        status = run(
+            ctypes.byref(call), ctypes.c_void_p(_pointer(workspace)), ctypes.c_void_p(self.stream)
+        )
+        if status:
+            raise KernelError(f"{call.name}: CUDA error {status}")
+
+
+def _pointer(array: Any) -> int:
+    return int(array.data_ptr()) if hasattr(array, "data_ptr") else int(array.ctypes.data)
+
+
+def _type_of(array: Any) -> int:
+    return FLOAT16 if str(array.dtype).endswith("float16") else FLOAT32
