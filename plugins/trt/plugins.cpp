@@ -11,33 +11,52 @@
 #endif
 
 namespace vosrt {
+namespace {
 
-using GlobalMatchingCreator = VOSRT_CREATOR<GlobalMatching>;
-using LocalMatchingCreator = VOSRT_CREATOR<LocalMatching>;
-using MemoryReadCreator = VOSRT_CREATOR<MemoryRead>;
+#if NV_TENSORRT_MAJOR >= 10
+using Creator = nvinfer1::IPluginCreatorInterface;
+#else
+using Creator = nvinfer1::IPluginCreator;
+#endif
 
-REGISTER_TENSORRT_PLUGIN(GlobalMatchingCreator);
-REGISTER_TENSORRT_PLUGIN(LocalMatchingCreator);
-REGISTER_TENSORRT_PLUGIN(MemoryReadCreator);
+VOSRT_CREATOR<GlobalMatching> global_matching;
+VOSRT_CREATOR<LocalMatching> local_matching;
+VOSRT_CREATOR<MemoryRead> memory_read;
+Creator* const creators[] = {&global_matching, &local_matching, &memory_read};
 
+const struct Registration {
+    Registration() {
+        auto* registry = getPluginRegistry();
+        if (registry == nullptr) return;
+        registry->registerCreator(global_matching, kNamespace);
+        registry->registerCreator(local_matching, kNamespace);
+        registry->registerCreator(memory_read, kNamespace);
+    }
+} registration;
+
+}  // namespace
 }  // namespace vosrt
+
+// The creators, for a program that registers them itself.
+extern "C" VOSRT_API vosrt::Creator* const* vosrt_plugin_creators(int32_t* count) {
+    *count = sizeof vosrt::creators / sizeof *vosrt::creators;
+    return vosrt::creators;
+}
+
+// The version of TensorRT that this library was built for: 80503 is 8.5.3.
+extern "C" VOSRT_API int32_t vosrt_plugins_tensorrt_version() {
+    return 10000 * NV_TENSORRT_MAJOR + 100 * NV_TENSORRT_MINOR + NV_TENSORRT_PATCH;
+}
 
 // loadLibrary asks for creators to register; all are registered already.
 #if NV_TENSORRT_MAJOR >= 10
 extern "C" VOSRT_API nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
     count = 0;
-    static nvinfer1::IPluginCreatorInterface* const none = nullptr;
-    return &none;
+    return vosrt::creators;
 }
 #elif NV_TENSORRT_MAJOR == 8 && NV_TENSORRT_MINOR >= 6
 extern "C" VOSRT_API nvinfer1::IPluginCreator* const* getPluginCreators(int32_t& count) {
     count = 0;
-    static nvinfer1::IPluginCreator* const none = nullptr;
-    return &none;
+    return vosrt::creators;
 }
 #endif
-
-// The version of TensorRT that this library was built for.
-extern "C" VOSRT_API int32_t vosrt_plugins_tensorrt_version() {
-    return 10000 * NV_TENSORRT_MAJOR + 100 * NV_TENSORRT_MINOR + NV_TENSORRT_PATCH;
-}
