@@ -3,7 +3,7 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-full lint install install-runtime clean
+.PHONY: demo test test-full lint install install-runtime plugins clean
 
 demo: install-runtime  ## follow objects through a generated scene, say where to look; without PyTorch
 	$(BIN)/vosrt demo --output out/demo
@@ -38,6 +38,10 @@ $(VENV)/.dependencies: $(VENV)/.runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,dev]"
 	@rm -rf build *.egg-info
 	@touch $@
+
+plugins:  ## CUDA kernels and TensorRT plugins; needs nvcc and cmake, and for plugins TENSORRT_ROOT
+	cmake -S plugins -B out/plugins
+	cmake --build out/plugins --parallel
 
 clean:
 	rm -rf $(VENV) build *.egg-info out .mypy_cache .pytest_cache .ruff_cache

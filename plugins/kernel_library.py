@@ -24,10 +24,7 @@ class GlobalMatchingCall(_Call):
     name: ClassVar = "global_matching"
     _fields_: ClassVar = [
         *((name, ctypes.c_void_p) for name in ("query", "bank", "bank_labels", "rows", "distances")),
-        *(
-            (name, ctypes.c_int32)
-            for name in ("dtype", "channels", "pixels", "references", "row_count")
-        ),
+        *((name, ctypes.c_int32) for name in ("dtype", "channels", "pixels", "references", "row_count")),
     ]
 
 
@@ -129,9 +126,7 @@ class KernelLibrary:
         measure.restype = ctypes.c_size_t
         workspace = self._allocate(measure(ctypes.byref(call)))
         run = getattr(self._library, f"vosrt_{call.name}")
-        status = run(
-            ctypes.byref(call), ctypes.c_void_p(_pointer(workspace)), ctypes.c_void_p(self.stream)
-        )
+        status = run(ctypes.byref(call), ctypes.c_void_p(_pointer(workspace)), ctypes.c_void_p(self.stream))
         if status:
             raise KernelError(f"{call.name}: CUDA error {status}")
 
