@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 FLOAT32, FLOAT16 = 0, 1  # as `vosrt_kernels.h` numbers them
+
+ARITHMETIC_INPUTS = {  # of the runtime's small graphs, in the order in which the kernels take them
+    "gather": ("x", "index"),
+    "select": ("flags", "fresh", "kept"),
+    "write": ("x", "index", "items"),
+    "member": ("labels", "ids"),
+    "relabel": ("flags", "values", "labels"),
+    "add": ("a", "b"),
+    "resize": ("x",),  # the size is the output's
+    "decide": ("probabilities", "rows", "allowed"),
+    "measure": ("probabilities", "labels", "rows"),
+    "said": ("mask", "first"),
+    "either": ("a", "b"),
+    "assert_labels": ("probabilities", "labels", "flags", "rows", "lines", "columns"),
+}
 
 
 class KernelError(RuntimeError):
@@ -52,6 +67,27 @@ class MemoryReadCall(_Call):
             (name, ctypes.c_int32)
             for name in ("dtype", "objects", "slots", "key_channels", "value_channels", "pixels")
         ),
+    ]
+
+
+class _ArrayCall(ctypes.Structure):
+    """See `VosrtArray`."""
+
+    _fields_: ClassVar = [("data", ctypes.c_void_p), ("shape", ctypes.c_int64 * 3)]
+
+    @classmethod
+    def of(cls, array: Any) -> _ArrayCall:
+        shape = (*array.shape, 1, 1, 1)[:3]
+        return cls(_pointer(array), (ctypes.c_int64 * 3)(*shape))
+
+
+class ArithmeticCall(ctypes.Structure):
+    """See `VosrtArithmetic`."""
+
+    _fields_: ClassVar = [
+        ("graph", ctypes.c_char_p),
+        ("inputs", _ArrayCall * 6),
+        ("output", _ArrayCall),
     ]
 
 
@@ -120,6 +156,15 @@ class KernelLibrary:
                 query.shape[1],
             )
         )
+
+    def arithmetic(self, graph: str, inputs: Mapping[str, Any], output: Any) -> None:
+        """Fill `output` as one of the runtime's small graphs does, its inputs by their names there."""
+        names = ARITHMETIC_INPUTS[graph.removesuffix("_word").removesuffix("_byte")]
+        arrays = (_ArrayCall * 6)(*(_ArrayCall.of(inputs[name]) for name in names))
+        call = ArithmeticCall(graph.encode(), arrays, _ArrayCall.of(output))
+        status = self._library.vosrt_arithmetic(ctypes.byref(call), ctypes.c_void_p(self.stream))
+        if status:
+            raise KernelError(f"{graph}: CUDA error {status}")
 
     def _run(self, call: _Call) -> None:
         measure = getattr(self._library, f"vosrt_{call.name}_workspace")

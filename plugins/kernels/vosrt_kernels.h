@@ -54,6 +54,21 @@ typedef struct {
     int32_t objects, slots, key_channels, value_channels, pixels;
 } VosrtMemoryRead;
 
+// One of the runtime's small graphs, by name, on the same inputs in the same order. `write_*` writes in place:
+// its first input is its output.
+typedef struct {
+    void* data;
+    int64_t shape[3];  // axes that an array does not have are 1
+} VosrtArray;
+
+typedef struct {
+    const char* graph;
+    VosrtArray inputs[6];
+    VosrtArray output;
+} VosrtArithmetic;
+
+VOSRT_API int vosrt_arithmetic(const VosrtArithmetic* arguments, void* stream);
+
 VOSRT_API size_t vosrt_global_matching_workspace(const VosrtGlobalMatching* arguments);
 VOSRT_API int vosrt_global_matching(const VosrtGlobalMatching* arguments, void* workspace, void* stream);
 

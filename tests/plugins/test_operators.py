@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 
 from tests.plugins.kernels.emulated import emulated_kernels
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
+from vosrt.plugins.kernel_library import KernelLibrary
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
+KERNELS = Path(__file__).parents[2] / "out/plugins/libvosrt_kernels.so"
 Arrays = dict[str, np.ndarray]
 OFFICIAL_WINDOWS = [12, 2, 4, 6, 8, 10]
 ONNX_TYPES = {
@@ -155,17 +158,34 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
 
 def run_kernels_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
     """The CUDA kernels, thread by thread; see `cuda_emulation.h`."""
-    library = emulated_kernels()
     inputs = [np.ascontiguousarray(arrays[port.name]) for port in operator.inputs]
     shape = operator.compute(*map(torch.from_numpy, inputs), **attributes).shape
     result = np.full(tuple(shape), np.nan, np.float32)
+    call_kernel(emulated_kernels(), operator, [*inputs, result], attributes)
+    return result
+
+
+def run_kernels_on_gpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+    """The same from the library that `make plugins` builds, on PyTorch's arrays."""
+    if not KERNELS.is_file():
+        pytest.skip("needs `make plugins`")
+    library = KernelLibrary(KERNELS, lambda size: torch.full((size,), 0xFF, dtype=torch.uint8, device="cuda"))
+    inputs = [torch.from_numpy(arrays[port.name]).cuda().contiguous() for port in operator.inputs]
+    shape = operator.compute(*inputs, **attributes).shape
+    result = torch.full(tuple(shape), torch.nan, device="cuda")
+    call_kernel(library, operator, [*inputs, result], attributes)
+    return result.cpu().numpy()
+
+
+def call_kernel(
+    library: KernelLibrary, operator: Operator, arrays: list[Any], attributes: dict[str, Any]
+) -> None:
     call = {
         "GlobalMatching": library.global_matching,
         "LocalMatching": library.local_matching,
         "MemoryRead": library.memory_read,
     }
-    call[operator.name](*inputs, result, **attributes)
-    return result
+    call[operator.name](*arrays, **attributes)
 
 
 IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]] = {
@@ -178,6 +198,8 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
     "body-18-all": run_body(18, "ORT_ENABLE_ALL"),
     "cuda-on-cpu": run_kernels_on_cpu,
 }
+if torch.cuda.is_available():
+    IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
 
 
 # --- cases ---

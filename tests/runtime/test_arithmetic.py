@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.plugins.kernels.emulated import emulated_kernels
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
@@ -12,9 +13,17 @@ from vosrt.cpu_device import CpuDevice
 DTYPES = ["float32", "float16", "int32", "int64", "uint8", "bool"]
 
 
-@pytest.fixture(scope="module")
-def arithmetic() -> Arithmetic:
-    device = CpuDevice()
+class KernelDevice(CpuDevice):
+    """The CUDA kernels in place of the graphs, compiled for the CPU."""
+
+    def run(self, graph, inputs, output):
+        emulated_kernels().arithmetic(graph, inputs, output)
+        return output
+
+
+@pytest.fixture(scope="module", params=[CpuDevice, KernelDevice])
+def arithmetic(request) -> Arithmetic:
+    device = request.param()
     return Arithmetic(device, BufferPool(device))
 
 
