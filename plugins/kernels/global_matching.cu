@@ -105,18 +105,28 @@ __global__ void pack_queries_half(
     norms[pixel] = norm;
 }
 
+// The next place of a label's row, the same for all lanes of the warp that asks; -1 where it has no row.
+__device__ int take_place(int label, const int* rows, const Sorted& sorted, int row_count) {
+    const int row = row_of(label, rows, row_count);
+    if (row < 0) return -1;
+    int place = 0;
+    if (threadIdx.x % kWarp == 0) place = atomicAdd(&sorted.cursors[row], 1);
+    return __shfl_sync(kFullMask, place, 0);
+}
+
+__device__ float sum_of_warp(float value) {
+    for (int mask = kWarp / 2; mask > 0; mask /= 2) value += __shfl_xor_sync(kFullMask, value, mask);
+    return value;
+}
+
 // One warp per pixel of the bank: into its row's place.
 __global__ void sort_bank_half(
     const __half* bank, const int* labels, const int* rows, Sorted sorted, __half* packed, int channels,
     int references, int row_count, int depth) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
-    if (index >= references) return;
-    const int row = row_of(labels[index], rows, row_count);
-    if (row < 0) return;
-    int place = 0;
-    if (lane == 0) place = atomicAdd(&sorted.cursors[row], 1);
-    place = __shfl_sync(kFullMask, place, 0);
+    const int place = index < references ? take_place(labels[index], rows, sorted, row_count) : -1;
+    if (place < 0) return;
     const __half* from = bank + static_cast<std::size_t>(index) * channels;
     __half* own = packed + static_cast<std::size_t>(place) * depth;
     float norm = 0.0f;
@@ -125,7 +135,7 @@ __global__ void sort_bank_half(
         norm += to_float(value) * to_float(value);
         if (channel < channels || channel >= channels + kNormChannels) own[channel] = value;
     }
-    for (int mask = kWarp / 2; mask > 0; mask /= 2) norm += __shfl_xor_sync(kFullMask, norm, mask);
+    norm = sum_of_warp(norm);
     if (lane == 0) split_norm(norm, own + channels);
 }
 
@@ -246,19 +256,15 @@ __global__ void sort_bank(
     int references, int row_count) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
-    if (index >= references) return;
-    const int row = row_of(labels[index], rows, row_count);
-    if (row < 0) return;
-    int place = 0;
-    if (lane == 0) place = atomicAdd(&sorted.cursors[row], 1);
-    place = __shfl_sync(kFullMask, place, 0);
+    const int place = index < references ? take_place(labels[index], rows, sorted, row_count) : -1;
+    if (place < 0) return;
     float norm = 0.0f;
     for (int channel = lane; channel < channels; channel += kWarp) {
         const float value = to_float(bank[static_cast<std::size_t>(index) * channels + channel]);
         packed[static_cast<std::size_t>(place) * channels + channel] = value;
         norm += value * value;
     }
-    for (int mask = kWarp / 2; mask > 0; mask /= 2) norm += __shfl_xor_sync(kFullMask, norm, mask);
+    norm = sum_of_warp(norm);
     if (lane == 0) norms[place] = norm;
 }
 

@@ -219,4 +219,16 @@ bool read_fields(Operator& operator_, PluginFieldCollection const* collection) {
     return operator_.is_complete();
 }
 
+// What a creator says of its fields.
+template <typename Operator>
+class FieldNames {
+  public:
+    PluginFieldCollection const* collection() { return &collection_; }
+    std::vector<PluginField> const& fields() const { return fields_; }
+
+  private:
+    std::vector<PluginField> fields_ = Operator::fields();
+    PluginFieldCollection collection_{static_cast<int32_t>(fields_.size()), fields_.data()};
+};
+
 }  // namespace vosrt

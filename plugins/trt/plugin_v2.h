@@ -86,14 +86,9 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
 template <typename Operator>
 class CreatorV2 final : public nvinfer1::IPluginCreator {
   public:
-    CreatorV2() : fields_(Operator::fields()) {
-        collection_.nbFields = static_cast<int32_t>(fields_.size());
-        collection_.fields = fields_.data();
-    }
-
     char const* getPluginName() const noexcept override { return Operator::kName; }
     char const* getPluginVersion() const noexcept override { return kVersion; }
-    PluginFieldCollection const* getFieldNames() noexcept override { return &collection_; }
+    PluginFieldCollection const* getFieldNames() noexcept override { return names_.collection(); }
     void setPluginNamespace(char const*) noexcept override {}
     char const* getPluginNamespace() const noexcept override { return kNamespace; }
 
@@ -105,7 +100,7 @@ class CreatorV2 final : public nvinfer1::IPluginCreator {
     nvinfer1::IPluginV2* deserializePlugin(char const*, void const* data, size_t length) noexcept override {
         Operator what;
         auto const* from = static_cast<char const*>(data);
-        for (PluginField field : fields_) {
+        for (PluginField field : names_.fields()) {
             if (length < sizeof(int32_t)) return nullptr;
             std::memcpy(&field.length, from, sizeof(int32_t));
             from += sizeof(int32_t);
@@ -123,8 +118,7 @@ class CreatorV2 final : public nvinfer1::IPluginCreator {
     }
 
   private:
-    std::vector<PluginField> fields_;
-    PluginFieldCollection collection_{};
+    FieldNames<Operator> names_;
 };
 
 }  // namespace vosrt

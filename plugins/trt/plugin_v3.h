@@ -93,15 +93,10 @@ class PluginV3 final : public nvinfer1::IPluginV3,
 template <typename Operator>
 class CreatorV3 final : public nvinfer1::IPluginCreatorV3One {
   public:
-    CreatorV3() : fields_(Operator::fields()) {
-        collection_.nbFields = static_cast<int32_t>(fields_.size());
-        collection_.fields = fields_.data();
-    }
-
     char const* getPluginName() const noexcept override { return Operator::kName; }
     char const* getPluginVersion() const noexcept override { return kVersion; }
     char const* getPluginNamespace() const noexcept override { return kNamespace; }
-    PluginFieldCollection const* getFieldNames() noexcept override { return &collection_; }
+    PluginFieldCollection const* getFieldNames() noexcept override { return names_.collection(); }
 
     nvinfer1::IPluginV3* createPlugin(
         char const*, PluginFieldCollection const* given, nvinfer1::TensorRTPhase) noexcept override {
@@ -110,8 +105,7 @@ class CreatorV3 final : public nvinfer1::IPluginCreatorV3One {
     }
 
   private:
-    std::vector<PluginField> fields_;
-    PluginFieldCollection collection_{};
+    FieldNames<Operator> names_;
 };
 
 }  // namespace vosrt
