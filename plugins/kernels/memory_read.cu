@@ -40,6 +40,18 @@ struct Share {
     const int* slots;  // numbers of the valid slots, in shared memory
 };
 
+// How a block divides its shared memory: numbers of slots, a tile of scores, and what the products take.
+struct Room {
+    int* list;
+    float* scores;
+    unsigned char* rest;
+
+    __device__ explicit Room(unsigned char* shared)
+        : list(reinterpret_cast<int*>(shared)),
+          scores(reinterpret_cast<float*>(list + kMostSlots + 4)),
+          rest(reinterpret_cast<unsigned char*>(scores + kQueries * kScorePitch)) {}
+};
+
 __device__ Share own_share(const Memory& memory, int* list) {
     const int object = blockIdx.z;
     if (threadIdx.x == 0) {
@@ -189,12 +201,12 @@ struct FloatScores {
 template <typename Scores>
 __global__ void __launch_bounds__(kThreads) gather_weights(Memory memory, float* largest, float* total) {
     VOSRT_SHARED(shared);
-    int* list = reinterpret_cast<int*>(shared);
-    float* scores = reinterpret_cast<float*>(list + kMostSlots + 4);
-    unsigned char* room = reinterpret_cast<unsigned char*>(scores + kQueries * kScorePitch);
+    const Room room_of_block(shared);
+    float* scores = room_of_block.scores;
+    unsigned char* room = room_of_block.rest;
     const int first = blockIdx.x * kQueries;
     const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries) * kQuarter;
-    const Share share = own_share(memory, list);
+    const Share share = own_share(memory, room_of_block.list);
     Scores product;
     product.start(room, memory, first);
     float top = kLeast, sum = 0.0f;
@@ -339,13 +351,13 @@ __global__ void __launch_bounds__(kThreads) read(
     Memory memory, const float* largest, const float* total, float* partial, int part_of_channels, int objects) {
     using T = typename Values::T;
     VOSRT_SHARED(shared);
-    int* list = reinterpret_cast<int*>(shared);
-    float* scores = reinterpret_cast<float*>(list + kMostSlots + 4);
-    unsigned char* room = reinterpret_cast<unsigned char*>(scores + kQueries * kScorePitch);
+    const Room room_of_block(shared);
+    float* scores = room_of_block.scores;
+    unsigned char* room = room_of_block.rest;
     unsigned char* value_room = room + Scores::kKeyBytes;
     const int first = blockIdx.x * kQueries;
     const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries) * kQuarter;
-    const Share share = own_share(memory, list);
+    const Share share = own_share(memory, room_of_block.list);
     const int start = part_of_channels * Values::kChannels;  // of the channels
     const int rest = memory.value_channels - start;
     const int channels = rest < Values::kChannels ? rest : Values::kChannels;

@@ -219,6 +219,16 @@ bool read_fields(Operator& operator_, PluginFieldCollection const* collection) {
     return operator_.is_complete();
 }
 
+// Runs an operator on tensors as TensorRT describes them, which is the same in all versions.
+template <typename Operator>
+int32_t run(
+    Operator const& operator_, nvinfer1::PluginTensorDesc const* described, void const* const* inputs,
+    void* const* outputs, void* workspace, cudaStream_t stream) {
+    Dims dims[kInputs];
+    for (int32_t i = 0; i < kInputs; ++i) dims[i] = described[i].dims;
+    return operator_.enqueue(dims, described[0].type, inputs, outputs[0], workspace, stream);
+}
+
 // What a creator says of its fields.
 template <typename Operator>
 class FieldNames {

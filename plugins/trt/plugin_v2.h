@@ -57,9 +57,7 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
     int32_t enqueue(
         nvinfer1::PluginTensorDesc const* described, nvinfer1::PluginTensorDesc const*, void const* const* inputs,
         void* const* outputs, void* workspace, cudaStream_t stream) noexcept override {
-        Dims dims[kInputs];
-        for (int32_t i = 0; i < kInputs; ++i) dims[i] = described[i].dims;
-        return operator_.enqueue(dims, described[0].type, inputs, outputs[0], workspace, stream);
+        return run(operator_, described, inputs, outputs, workspace, stream);
     }
 
     // Serialised: for every attribute its length and its numbers, in the order of `fields`.
