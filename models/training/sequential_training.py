@@ -19,7 +19,8 @@ class SequentialTraining(Generic[Network]):
     Args:
         network: to be trained.
         soft_iou: weight of the soft intersection over union.
-        bfloat16: whether convolutions compute in bfloat16; matching and reading a memory never do.
+        bfloat16: whether convolutions compute in bfloat16 where the processor can; matching and reading a
+            memory never do.
     """
 
     def __init__(self, network: Network, *, soft_iou: float, bfloat16: bool) -> None:
@@ -29,7 +30,8 @@ class SequentialTraining(Generic[Network]):
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The type in which convolutions compute."""
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bfloat16)
+        enabled = self.bfloat16 and (device.type != "cpu" or _cpu_has_bfloat16())
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def loss_of_rows(self, logits: Tensor, truth: Tensor, hardest: float) -> Tensor:
         """Loss of one frame of one clip, a scalar.
@@ -43,3 +45,8 @@ class SequentialTraining(Generic[Network]):
         if len(logits) > 1 and self.soft_iou > 0:
             loss = loss + self.soft_iou * soft_iou_loss(torch.softmax(logits, 0), truth)
         return loss
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Without such instructions PyTorch emulates them, which is several times slower than float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -66,7 +66,7 @@ class TrainingSettings:
         soft_iou: weight of the soft intersection over union.
         damaged: share of the clips whose given mask is damaged.
         frozen_batch_norm: keep the running statistics of batch norms.
-        bfloat16: convolutions in bfloat16 (parameters stay float32).
+        bfloat16: convolutions in bfloat16 where the processor can (parameters stay float32).
         synthetic: share of generated clips beside annotated sequences.
         seed: of everything that is drawn.
         stages: sizes over the run.
