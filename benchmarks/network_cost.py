@@ -23,8 +23,8 @@ from vosrt.errors import Error
 from vosrt.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from vosrt.device import Array
-    from vosrt.executor import Executor, Take
+    from vosrt.device import Array, Take
+    from vosrt.executor import Executor
 
 NAMES = {TORCH: "vosrt", TORCH_PUBLISHED: "as published"}
 

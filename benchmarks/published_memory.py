@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vosrt.device import Array
-from vosrt.executor import Take
+from vosrt.device import Array, Take
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.stm_decoder import RefinementStage

@@ -31,8 +31,7 @@ from vosrt.benchmarks.published_matching import (
     published_global_matching,
     published_local_matching,
 )
-from vosrt.device import Array
-from vosrt.executor import Take
+from vosrt.device import Array, Take
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.models import cfbi_lite, cfbi_plus, deeplab, ensembler, matching_maps, matching_network
 from vosrt.models.instance_vectors import EPSILON, row_masks

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.cpu_device import CpuDevice
-from vosrt.device import Array
-from vosrt.executor import Executor, Take
+from vosrt.device import Array, Take
+from vosrt.executor import Executor
 from vosrt.manifest import Manifest
 from vosrt.stream import Stream
 from vosrt.variant import Variant

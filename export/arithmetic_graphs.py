@@ -101,6 +101,16 @@ _COMPUTING = {
            both = And (speaks, counts)
            y = Cast <to = 6> (both)""",
     ),
+    # what the user sees: void is background
+    "shown": (
+        "(int32[n] labels) => (uint8[n] y)",
+        """void = Constant <value = int32[1] {255}> ()
+           zero = Constant <value = int32[1] {0}> ()
+           unsaid = Equal (labels, void)
+           plain = Where (unsaid, zero, labels)
+           real = Cast <to = 1> (plain)
+           y = Cast <to = 2> (real)""",
+    ),
     "either": ("(int32[n] a, int32[n] b) => (int32[n] y)", "y = Max (a, b)"),
     # probabilities that are one-hot where a label was given
     "assert_labels": (

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.bundle import Bundle
-from vosrt.device import Array
+from vosrt.device import Array, Take
 from vosrt.errors import ExportError
-from vosrt.executor import Executor, Take
+from vosrt.executor import Executor
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vosrt.device import Array
-from vosrt.executor import Take
+from vosrt.device import Array, Take
 from vosrt.models import TensorSpec, VosNetwork
 
 

@@ -23,7 +23,11 @@ class Arithmetic:
 
     def upload(self, array: NDArray) -> Array:
         """A host array on the device."""
-        return self.device.upload(np.ascontiguousarray(array))
+        return self.device.upload(np.ascontiguousarray(array), self.pool.take)
+
+    def constant(self, array: NDArray) -> Array:
+        """A small host array on the device, which nobody will write to."""
+        return self.device.constant(np.ascontiguousarray(array))
 
     def full(self, shape: Sequence[int], dtype: DTypeLike, value: float) -> Array:
         """A new array of one value."""
@@ -37,7 +41,7 @@ class Arithmetic:
         result = self.pool.take(shape, array.dtype)
         if 0 not in shape:
             kind, x, y = self._moved("gather", axis, array, result)
-            self.device.run(kind, {"x": x, "index": self.upload(index)}, y)
+            self.device.run(kind, {"x": x, "index": self.constant(index)}, y)
         return result
 
     def flip(self, array: Array, axis: int) -> Array:
@@ -57,7 +61,7 @@ class Arithmetic:
             span: how many axes.
         """
         if isinstance(flags, np.ndarray):
-            flags = self.upload(flags.astype(np.int32))
+            flags = self.constant(flags.astype(np.int32))
         result = self.pool.take(fresh.shape, fresh.dtype)
         if 0 not in fresh.shape:
             kind, a, b, y = self._moved("select", axis, fresh, kept, result, span=span)
@@ -75,7 +79,7 @@ class Arithmetic:
         index = np.arange(before, dtype=np.int64)[:, None] * size + entry
         inputs = {
             "x": x,
-            "index": self.upload(index),
+            "index": self.constant(index),
             "items": self.device.view(items, (before, x.shape[1]), dtype),
         }
         self.device.run(f"write_{kind}", inputs, x)
@@ -87,45 +91,48 @@ class Arithmetic:
     def member(self, labels: Array, ids: Sequence[int]) -> Array:
         """int32, 1 where a label is one of `ids`; the shape of `labels`."""
         chosen = np.array(list(ids) or [_NO_ID], np.int32)
-        return self._flat("member", {"labels": labels}, labels, {"ids": self.upload(chosen)})
+        return self._flat("member", {"labels": labels}, labels, {"ids": self.constant(chosen)})
 
     def relabel(self, flags: Array, values: Array | int, labels: Array) -> Array:
         """int32 labels, other ones where flagged: a map of them, or one number."""
         single = isinstance(values, int)
-        one = {"values": self.upload(np.array([values], np.int32))} if single else {}
+        one = {"values": self.constant(np.array([values], np.int32))} if single else {}
         maps = {"flags": flags, "labels": labels} | ({} if single else {"values": values})
         return self._flat("relabel", maps, labels, one)
 
     def add(self, a: Array, b: Array) -> Array:
         """Sum of two float32 arrays of one shape."""
-        return self._flat("add", {"a": a, "b": b}, a)
+        return self._flat("add", {"a": a, "b": b}, a, dtype=np.float32)
 
     def resize(self, maps: Array, height: int, width: int) -> Array:
         """float32 `[R, h, w]` to `[R, height, width]`: bilinear, half-pixel centres, edges repeated."""
         if tuple(maps.shape[1:]) == (height, width):
             return maps
         result = self.pool.take((maps.shape[0], height, width), np.float32)
-        size = self.upload(np.array([height, width], np.int64))
+        size = self.constant(np.array([height, width], np.int64))
         return self.device.run("resize", {"x": maps, "size": size}, result)
 
     def decide(self, probabilities: Array, rows: NDArray[np.int32], allowed: NDArray[np.int32]) -> Array:
         """The id of each pixel's likeliest row among those allowed, the first of equals: int32 `[H, W]`."""
         inputs = {
             "probabilities": probabilities,
-            "rows": self.upload(rows),
-            "allowed": self.upload(allowed),
+            "rows": self.constant(rows),
+            "allowed": self.constant(allowed),
         }
         return self.device.run("decide", inputs, self.pool.take(probabilities.shape[1:], np.int32))
 
-    def measure(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Sum of each row's probability over the pixels that bear its id: `[R]`, on the host."""
-        inputs = {"probabilities": probabilities, "labels": labels, "rows": self.upload(rows)}
-        result = self.device.run("measure", inputs, self.pool.take((len(rows),), np.float32))
-        return self.device.download(result).copy()
+    def measure(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> Array:
+        """Sum of each row's probability over the pixels that bear its id: `[R]`."""
+        inputs = {"probabilities": probabilities, "labels": labels, "rows": self.constant(rows)}
+        return self.device.run("measure", inputs, self.pool.take((len(rows),), np.float32))
+
+    def shown(self, labels: Array) -> Array:
+        """Labels as the user sees them, uint8: void is background."""
+        return self._flat("shown", {"labels": labels}, labels, dtype=np.uint8)
 
     def said(self, mask: Array, *, first: bool) -> Array:
         """int32, 1 where a mask speaks: void never does, background only on a stream's first mask."""
-        return self._flat("said", {"mask": mask}, mask, {"first": self.upload(np.array([first], np.int32))})
+        return self._flat("said", {"mask": mask}, mask, {"first": self.constant(np.array([first], np.int32))})
 
     def either(self, a: Array, b: Array) -> Array:
         """int32, 1 where one of two flags is 1."""
@@ -142,16 +149,22 @@ class Arithmetic:
             "probabilities": probabilities,
             "labels": labels,
             "flags": flags,
-            "rows": self.upload(rows),
-            "lines": self.upload(lines.astype(np.int64)),
-            "columns": self.upload(columns.astype(np.int64)),
+            "rows": self.constant(rows),
+            "lines": self.constant(lines.astype(np.int64)),
+            "columns": self.constant(columns.astype(np.int64)),
         }
         return self.device.run("assert_labels", inputs, self.pool.take(probabilities.shape, np.float32))
 
     def _flat(
-        self, graph: str, maps: dict[str, Array], like: Array, others: dict[str, Array] | None = None
+        self,
+        graph: str,
+        maps: dict[str, Array],
+        like: Array,
+        others: dict[str, Array] | None = None,
+        *,
+        dtype: DTypeLike = np.int32,
     ) -> Array:
-        result = self.pool.take(like.shape, np.float32 if graph == "add" else np.int32)
+        result = self.pool.take(like.shape, dtype)
         flat = {name: self.device.view(array, (-1,), array.dtype) for name, array in maps.items()}
         self.device.run(graph, flat | (others or {}), self.device.view(result, (-1,), result.dtype))
         return result

@@ -36,14 +36,15 @@ class BufferPool:
         """End a frame: what is not held is free; kinds that this frame did not use are given back.
 
         Args:
-            held: arrays that are still needed, as `take` returned them.
+            held: arrays that are still needed, or views of them.
         """
-        ids = {id(array) for array in held}
+        memory_of = self._device.memory_of
+        held_memory = {memory_of(array) for array in held}
         used = {key for key, _ in self._taken}
         self._free = {key: arrays for key, arrays in self._free.items() if key in used}
         still_taken = []
         for key, array in self._taken:
-            if id(array) in ids:
+            if memory_of(array) in held_memory:
                 still_taken.append((key, array))
             else:
                 self._free.setdefault(key, []).append(array)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from vosrt.device import Array
+from vosrt.device import Array, Take
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 
 
@@ -30,7 +30,11 @@ class CpuDevice:
         """See `Device`."""
         return np.empty(tuple(shape), dtype)
 
-    def upload(self, array: NDArray[Any]) -> Array:
+    def upload(self, array: NDArray[Any], take: Take | None = None) -> Array:
+        """See `Device`."""
+        return np.ascontiguousarray(array)
+
+    def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""
         return np.ascontiguousarray(array)
 
@@ -47,6 +51,12 @@ class CpuDevice:
     def part(self, array: Array, start: int, stop: int) -> Array:
         """See `Device`."""
         return array[start:stop]
+
+    def memory_of(self, array: Array) -> int:
+        """See `Device`."""
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        return id(array)
 
     def copy(self, source: Array, target: Array) -> None:
         """See `Device`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import DTypeLike, NDArray
 
 Array = Any  # a numpy array on the CPU; elsewhere the device's own array, with `shape` and `dtype` alike
+Take = Callable[[Sequence[int], DTypeLike], Array]  # shape and type -> memory with any content
 
 
 class Device(Protocol):
@@ -22,8 +23,17 @@ class Device(Protocol):
         """Memory with any content."""
         ...
 
-    def upload(self, array: NDArray[Any]) -> Array:
-        """An array on the device with the content of a host array; on the CPU it may be the same memory."""
+    def upload(self, array: NDArray[Any], take: Take | None = None) -> Array:
+        """An array on the device with the content of a host array; on the CPU it may be the same memory.
+
+        Args:
+            array: any array; it may be changed as soon as the device's memory is another one.
+            take: gives the memory, where the device needs some; None for new memory.
+        """
+        ...
+
+    def constant(self, array: NDArray[Any]) -> Array:
+        """The same for what nobody will write to: equal small arrays may be one, uploaded once."""
         ...
 
     def download(self, array: Array) -> NDArray[Any]:
@@ -36,6 +46,10 @@ class Device(Protocol):
 
     def part(self, array: Array, start: int, stop: int) -> Array:
         """The same memory from `start` to before `stop` of the first axis."""
+        ...
+
+    def memory_of(self, array: Array) -> int:
+        """A number for the memory that an array and all views of it share."""
         ...
 
     def copy(self, source: Array, target: Array) -> None:

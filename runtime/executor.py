@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
-from numpy.typing import DTypeLike
-
-from vosrt.device import Array
+from vosrt.device import Array, Take
 
 MOST_THREADS = 256  # per graph; more only fill the memory with stacks
-Take = Callable[[Sequence[int], DTypeLike], Array]  # shape and type -> memory for an output
 
 
 class Executor(Protocol):

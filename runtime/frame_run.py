@@ -30,6 +30,7 @@ class FrameRun:
     ids: tuple[int, ...]
     labels: Array = None  # int32 [H, W] of the frame's end
     probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
+    shown: NDArray[np.uint8] | None = None  # `labels` on the host, void as background
     confidence: dict[int, float] = field(default_factory=dict)
     asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
     ids_before: tuple[int, ...] = ()  # objects that were predicted
@@ -49,10 +50,9 @@ class FrameRun:
             for run in self.runs:
                 run.predict()
             self._fuse()
-            self._measure()
+        predicted, sums = self.labels, self._sums()
         first, given = not self.ids, prompt.given if prompt else ()
         asserted = self._override(prompt) if prompt else None
-        self.confidence |= dict.fromkeys(given, 1.0)
         joined = [run.rows.joined(given) for run in self.runs]
         for run, rows in zip(self.runs, joined, strict=True):
             run.end(
@@ -66,6 +66,12 @@ class FrameRun:
         self.asserted, self.ids_before = asserted, self.ids
         for run in self.runs:
             run.remember()
+        # All work is under way; from here on the host waits for it.
+        self.shown = self._download(self.labels)
+        if sums is not None:
+            areas = areas_of(self.shown if asserted is None else self._download(predicted))
+            self.confidence = self._confidence(self.arithmetic.device.download(sums), areas)
+        self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = joined[0].ids
 
     def undo(self) -> None:
@@ -126,15 +132,21 @@ class FrameRun:
         rows = Rows(self.ids).labels()
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
-    def _measure(self) -> None:
-        """Mean probability of every object over its pixels."""
+    def _sums(self) -> Array | None:
+        """Of every row's probability over its pixels; None where bundles have none."""
         if self.probabilities is None:
-            return
-        sums = self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
-        areas = areas_of(self.arithmetic.device.download(self.labels))
-        for row, object_id in enumerate(self.ids, start=1):
-            area = areas.get(object_id, 0)
-            self.confidence[object_id] = float(sums[row]) / area / len(self.runs) if area else 0.0
+            return None
+        return self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
+
+    def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
+        """Mean probability of every object over its pixels."""
+        return {
+            object_id: float(sums[row]) / areas[object_id] / len(self.runs) if areas.get(object_id) else 0.0
+            for row, object_id in enumerate(self.ids, start=1)
+        }
+
+    def _download(self, labels: Array) -> NDArray[np.uint8]:
+        return self.arithmetic.device.download(self.arithmetic.shown(labels))
 
     def _override(self, prompt: Prompt) -> Array:
         """Write the user's word into the labels; returns int32 `[H, W]`, 1 where it stands."""

@@ -7,24 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vosrt.bundle import Bundle
-from vosrt.device import Array
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.device import Array, Take
 from vosrt.errors import BundleError, InputError
-from vosrt.executor import MOST_THREADS, Take
+from vosrt.executor import MOST_THREADS
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
+from vosrt.session_arrays import ONNX_TYPES, GpuArrays, HostArrays, SessionArrays
 
-PROVIDERS = {"cpu": "CPUExecutionProvider"}  # device -> ONNX Runtime's name for what runs on it
-_ONNX_TYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
-}
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 
 Signature = tuple[Any, ...]
@@ -40,7 +31,7 @@ class OnnxRuntimeExecutor:
     Args:
         bundle: an opened bundle.
         precision: which of the bundle's precisions to run.
-        device: "cpu".
+        cuda: where graphs and arrays are on a GPU; None for the CPU.
         threads: threads per graph; None means one per physical core that this process may use.
         profile: a folder for ONNX Runtime's profiles; None for no profile.
 
@@ -55,19 +46,20 @@ class OnnxRuntimeExecutor:
         bundle: Bundle,
         *,
         precision: str = "float32",
-        device: str = "cpu",
+        cuda: CudaDevice | None = None,
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
     ) -> None:
-        if device not in PROVIDERS:
-            raise InputError("device", value=device, allowed=", ".join(PROVIDERS))
         if threads is not None and not 1 <= threads <= MOST_THREADS:
             allowed = f"1 to {MOST_THREADS}"
             raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
         self.precision = precision
-        self.device = device
+        self.device = "cpu" if cuda is None else cuda.name
         self.threads = threads or min(physical_cores(), MOST_THREADS)
         self._runtime = import_onnxruntime()
+        self._arrays: SessionArrays = (
+            HostArrays(self._runtime) if cuda is None else GpuArrays(self._runtime, cuda)
+        )
         self._profile = Path(profile) if profile is not None else None
         self._graphs = bundle.manifest.graphs
         self._sessions = {
@@ -83,26 +75,28 @@ class OnnxRuntimeExecutor:
             BundleError: the graph fails on these inputs.
         """
         session, graph = self._sessions[role], self._graphs[role]
-        arrays = {name: np.ascontiguousarray(inputs[name]) for name in graph.inputs}
+        arrays = {
+            name: self._arrays.ready(name, inputs[name], value.source) for name, value in graph.inputs.items()
+        }
         signature = self._signature(role, graph, arrays)
         shapes = self._shapes.get(signature) if take else None
-        value_of = self._runtime.OrtValue.ortvalue_from_numpy
         binding = session.io_binding()
         outputs: dict[str, Array] = {}
         try:
             for name, array in arrays.items():
-                binding.bind_ortvalue_input(name, value_of(array))
+                self._arrays.bind_input(binding, name, array)
             for index, (name, spec) in enumerate(graph.outputs.items()):
                 if take and shapes and 0 not in shapes[index]:
                     outputs[name] = take(shapes[index], spec.dtype)
-                    binding.bind_ortvalue_output(name, value_of(outputs[name]))
+                    self._arrays.bind_output(binding, name, outputs[name])
                 else:
-                    binding.bind_output(name, "cpu")
-            session.run_with_iobinding(binding)
+                    self._arrays.bind_new_output(binding, name)
+            self._arrays.run(session, binding)
         except Exception as error:
             raise _failure(role, arrays, error) from error
         for name, value in zip(graph.outputs, binding.get_outputs(), strict=True):
-            outputs.setdefault(name, value.numpy())
+            if name not in outputs:
+                outputs[name] = self._arrays.array_of(value)
         if take and not shapes:
             self._learn(signature, tuple(outputs[name].shape for name in graph.outputs))
         return {name: outputs[name] for name in graph.outputs}
@@ -131,7 +125,7 @@ class OnnxRuntimeExecutor:
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profile / role)
         try:
-            session = self._runtime.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
+            session = self._runtime.InferenceSession(str(path), options, providers=self._arrays.providers())
         except Exception as error:
             raise BundleError(
                 f"graph {role}: {path} does not load ({_first_line(error)})",
@@ -158,7 +152,7 @@ def physical_cores() -> int:
 
 
 def _check_signature(role: str, side: str, declared: Mapping[str, str], actual: Any) -> None:
-    found = {value.name: _ONNX_TYPES.get(value.type, value.type) for value in actual}
+    found = {value.name: ONNX_TYPES.get(value.type, value.type) for value in actual}
     if found != declared:
         differ = sorted(
             name for name in found.keys() | declared.keys() if found.get(name) != declared.get(name)

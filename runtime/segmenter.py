@@ -101,7 +101,6 @@ class Segmenter:
             OnnxRuntimeExecutor(
                 bundle,
                 precision=precision or bundle.precisions[0],
-                device=self.device,
                 threads=threads,
                 profile=profile,
             )

@@ -28,7 +28,7 @@ from vosrt.result import Result
 from vosrt.rows import Rows
 from vosrt.snapshot import Snapshot, VariantRecord
 from vosrt.state import State
-from vosrt.user_input import VOID, checked_frame, checked_ids
+from vosrt.user_input import checked_frame, checked_ids
 from vosrt.variant import Variant
 from vosrt.variant_run import VariantRun
 
@@ -96,8 +96,9 @@ class Stream:
     @property
     def memory(self) -> int:
         """Bytes of remembered tensors and of the buffers that frames are computed in."""
-        held = {id(array): array for state in self._now.states for array in state.arrays()}
-        pooled = {id(array) for array in self._arithmetic.pool.arrays()}
+        memory_of = self._arithmetic.device.memory_of
+        held = {memory_of(array): array for state in self._now.states for array in state.arrays()}
+        pooled = {memory_of(array) for array in self._arithmetic.pool.arrays()}
         own = sum(array.nbytes for key, array in held.items() if key not in pooled)
         return own + self._arithmetic.pool.bytes
 
@@ -265,8 +266,8 @@ class Stream:
         try:
             # A copy: the caller keeps the original, and state may hold the frame.
             frame_run.run(np.array(image, order="C"), prompt, probabilities=probabilities)
-            labels = self._arithmetic.device.download(frame_run.labels).astype(np.uint8)
-            labels[labels == VOID] = 0
+            assert frame_run.shown is not None
+            labels = frame_run.shown.copy()
             maps = frame_run.final_probabilities() if probabilities else None
         except BaseException:
             frame_run.undo()

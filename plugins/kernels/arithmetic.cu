@@ -63,6 +63,10 @@ __global__ void either(const int* a, const int* b, int* y, long long count) {
     VOSRT_EACH(i, count) y[i] = a[i] > b[i] ? a[i] : b[i];
 }
 
+__global__ void shown(const int* labels, uint8_t* y, long long count) {
+    VOSRT_EACH(i, count) y[i] = static_cast<uint8_t>(labels[i] == 255 ? 0 : labels[i]);
+}
+
 __global__ void said(const int* mask, const int* first, int* y, long long count) {
     VOSRT_EACH(i, count) y[i] = mask[i] != 255 && (mask[i] != 0 || *first != 0);
 }
@@ -181,6 +185,8 @@ int compute(const VosrtArithmetic& a, const char* name, cudaStream_t stream) {
         VOSRT_RUN(add, count, read<float>(in[0]), read<float>(in[1]), reals, count);
     } else if (is("either")) {
         VOSRT_RUN(either, count, read<int>(in[0]), read<int>(in[1]), y, count);
+    } else if (is("shown")) {
+        VOSRT_RUN(shown, count, read<int>(in[0]), static_cast<uint8_t*>(out.data), count);
     } else if (is("said")) {
         VOSRT_RUN(said, count, read<int>(in[0]), read<int>(in[1]), y, count);
     } else if (is("resize")) {

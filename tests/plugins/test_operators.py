@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.plugins.kernels.emulated import emulated_kernels
+from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
-from vosrt.plugins.kernel_library import KernelLibrary
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -79,6 +79,8 @@ def test_labels(arithmetic):
     mask = np.array([[0, 1, 255], [254, 0, 255]], np.int32)
     assert arithmetic.said(mask, first=True).tolist() == [[1, 1, 0], [1, 1, 0]]
     assert arithmetic.said(mask, first=False).tolist() == [[0, 1, 0], [1, 0, 0]]
+    shown = arithmetic.shown(mask)
+    assert (shown.dtype, shown.tolist()) == (np.uint8, [[0, 1, 0], [254, 0, 0]])
 
 
 def test_the_likeliest_allowed_row_wins_and_the_first_of_equals(arithmetic):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vosrt.plugins.kernel_library import KernelLibrary
+from vosrt.cuda.kernel_library import KernelLibrary
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[2] / "plugins" / "kernels"

@@ -1,4 +1,4 @@
-"""The matching kernels as a shared library, called with arrays of whoever has them on the GPU."""
+"""The CUDA kernels as a shared library, called with arrays of whoever has them on the GPU."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ ARITHMETIC_INPUTS = {  # of the runtime's small graphs, in the order in which th
     "resize": ("x",),  # the size is the output's
     "decide": ("probabilities", "rows", "allowed"),
     "measure": ("probabilities", "labels", "rows"),
+    "shown": ("labels",),
     "said": ("mask", "first"),
     "either": ("a", "b"),
     "assert_labels": ("probabilities", "labels", "flags", "rows", "lines", "columns"),
@@ -92,7 +93,7 @@ class ArithmeticCall(ctypes.Structure):
 
 
 class KernelLibrary:
-    """Calls kernels on contiguous arrays: NumPy's for the library that tests build, PyTorch's on a GPU.
+    """Calls kernels on contiguous arrays: a stream's or PyTorch's on a GPU; NumPy's for the tests' library.
 
     Args:
         path: the shared library.
@@ -177,6 +178,8 @@ class KernelLibrary:
 
 
 def _pointer(array: Any) -> int:
+    if hasattr(array, "pointer"):  # CudaArray
+        return array.pointer
     return int(array.data_ptr()) if hasattr(array, "data_ptr") else int(array.ctypes.data)
 
 

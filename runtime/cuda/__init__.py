@@ -1,0 +1,1 @@
+"""Arrays and small graphs on an NVIDIA GPU."""

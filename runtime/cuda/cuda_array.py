@@ -1,0 +1,83 @@
+"""Dense arrays on a GPU, readable by PyTorch, CuPy, Numba and PyCUDA where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+class Allocation:
+    """Memory that is given back with its last array."""
+
+    def __init__(self, pointer: int, size: int, free: Callable[[int], None]) -> None:
+        self.pointer = pointer
+        self.size = size
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self.pointer)
+
+
+class CudaArray:
+    """Row by row without gaps; a view keeps the memory alive.
+
+    `__cuda_array_interface__` offers it to other packages: `torch.as_tensor(array, device="cuda")`,
+    `cupy.asarray(array)`. They see what the stream writes there later, too.
+
+    Attributes:
+        owner: what keeps the memory alive.
+        pointer: address on the GPU.
+        shape: as of a NumPy array.
+        dtype: as of a NumPy array.
+        stream: CUDA stream in whose order the content is written.
+    """
+
+    __slots__ = ("dtype", "owner", "pointer", "shape", "stream")
+
+    def __init__(
+        self, owner: Any, pointer: int, shape: Sequence[int], dtype: DTypeLike, stream: int = 0
+    ) -> None:
+        self.owner = owner
+        self.pointer = pointer
+        self.shape = tuple(int(size) for size in shape)
+        self.dtype = np.dtype(dtype)
+        self.stream = stream
+
+    @classmethod
+    def of(cls, array: Any) -> CudaArray | None:
+        """Any package's array on the GPU, where it lies; None for what is none or has gaps."""
+        interface = getattr(array, "__cuda_array_interface__", None)
+        if not isinstance(interface, dict):
+            return None
+        shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
+        strides = interface.get("strides")
+        if strides is not None and tuple(strides) != _dense_strides(shape, dtype.itemsize):
+            return None
+        return cls(array, int(interface["data"][0]), shape, dtype, int(interface.get("stream") or 0))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        interface = {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.pointer, False),
+            "strides": None,
+            "version": 3,
+        }
+        return interface | ({"stream": self.stream} if self.stream else {})
+
+    def __repr__(self) -> str:
+        return f"CudaArray({list(self.shape)}, {self.dtype})"
+
+
+def _dense_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    return tuple(itemsize * prod(shape[axis + 1 :]) for axis in range(len(shape)))

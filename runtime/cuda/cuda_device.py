@@ -1,0 +1,100 @@
+"""Arrays in a GPU's memory; small graphs as kernels."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from vosrt.cuda.cuda_array import Allocation, CudaArray
+from vosrt.cuda.driver import CudaDriver
+from vosrt.cuda.pinned_memory import PinnedMemory
+from vosrt.device import Array, Take
+
+SmallGraphs = Callable[[str, Mapping[str, Array], Array], None]  # graph, inputs, output
+_MOST_CONSTANTS = 1024  # small arrays that are kept: row numbers, flags, indices
+_CONSTANT_BYTES = 1 << 16
+
+
+class CudaDevice:
+    """All work goes into one stream, in the order of the calls; only `download` waits for it.
+
+    Args:
+        driver: memory and copies.
+        small_graphs: runs a graph of `arithmetic_graphs/` on arrays of this device, in its stream; given the
+            device, because it needs the stream and memory.
+    """
+
+    name = "cuda"
+
+    def __init__(self, driver: CudaDriver, small_graphs: Callable[[CudaDevice], SmallGraphs]) -> None:
+        self.driver = driver
+        self.stream = driver.create_stream()
+        self._small_graphs = small_graphs(self)
+        self._upload = PinnedMemory(driver, self.stream, turns=2)
+        self._download = PinnedMemory(driver, self.stream, turns=1)
+        self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
+
+    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        """See `Device`."""
+        size = prod(shape) * np.dtype(dtype).itemsize
+        memory = Allocation(self.driver.allocate(size), size, self.driver.free)
+        return CudaArray(memory, memory.pointer, shape, dtype, self.stream)
+
+    def upload(self, array: NDArray[Any], take: Take | None = None) -> Array:
+        """See `Device`."""
+        result = (take or self.empty)(array.shape, array.dtype)
+        if array.nbytes:
+            self._upload.copy_in(result.pointer, np.ascontiguousarray(array))
+        return result
+
+    def constant(self, array: NDArray[Any]) -> Array:
+        """See `Device`."""
+        if array.nbytes > _CONSTANT_BYTES:
+            return self.upload(array)
+        key = (array.shape, array.dtype.str, array.tobytes())
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.upload(array)
+            if len(self._constants) > _MOST_CONSTANTS:
+                self._constants.popitem(last=False)
+        self._constants.move_to_end(key)
+        return found
+
+    def download(self, array: Array) -> NDArray[Any]:
+        """See `Device`."""
+        result = np.empty(array.shape, array.dtype)
+        if array.nbytes:
+            self._download.copy_out(result, array.pointer)
+        return result
+
+    def view(self, array: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        """See `Device`."""
+        known = prod(size for size in shape if size != -1) * np.dtype(dtype).itemsize
+        sizes = [array.nbytes // max(known, 1) if size == -1 else size for size in shape]
+        return CudaArray(array.owner, array.pointer, sizes, dtype, array.stream)
+
+    def part(self, array: Array, start: int, stop: int) -> Array:
+        """See `Device`."""
+        start, stop, _ = slice(start, stop).indices(array.shape[0])
+        entry = prod(array.shape[1:]) * array.dtype.itemsize
+        shape = (max(stop - start, 0), *array.shape[1:])
+        return CudaArray(array.owner, array.pointer + start * entry, shape, array.dtype, array.stream)
+
+    def memory_of(self, array: Array) -> int:
+        """See `Device`."""
+        return id(array.owner)
+
+    def copy(self, source: Array, target: Array) -> None:
+        """See `Device`."""
+        if source.nbytes:
+            self.driver.copy_within(target.pointer, source.pointer, source.nbytes, self.stream)
+
+    def run(self, graph: str, inputs: Mapping[str, Array], output: Array) -> Array:
+        """See `Device`."""
+        self._small_graphs(graph, inputs, output)
+        return output

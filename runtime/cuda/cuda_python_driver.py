@@ -1,0 +1,140 @@
+"""CUDA through NVIDIA's own package, cuda-python: the only one of the two that has CUDA graphs."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.cuda.driver import Gpu
+from vosrt.errors import InputError
+
+
+class CudaPythonDriver:
+    """See `CudaDriver`. Works on the current device, so CUDA_VISIBLE_DEVICES decides.
+
+    Raises:
+        ImportError: the package is not installed.
+        RuntimeError: there is no driver or no GPU.
+    """
+
+    name = "cuda-python"
+    records = True
+
+    def __init__(self) -> None:
+        self._cuda = _bindings()
+        self._call("cudaFree", 0)  # makes the context, or fails here
+
+    def gpu(self) -> Gpu:
+        """See `CudaDriver`."""
+        properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
+        name = properties.name
+        return Gpu(
+            name=(name.decode() if isinstance(name, bytes) else str(name)).rstrip("\0"),
+            capability=(int(properties.major), int(properties.minor)),
+            memory=int(properties.totalGlobalMem),
+            driver=int(self._call("cudaDriverGetVersion")),
+        )
+
+    def allocate(self, size: int) -> int:
+        """See `CudaDriver`."""
+        try:
+            return int(self._call("cudaMalloc", max(size, 1)))
+        except RuntimeError as error:
+            raise InputError(
+                f"no memory left on the GPU for {size} bytes ({error})",
+                cure="fewer objects, smaller frames (long_edge) or fewer streams",
+            ) from error
+
+    def free(self, pointer: int) -> None:
+        """See `CudaDriver`."""
+        self._call("cudaFree", pointer)
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        """See `CudaDriver`."""
+        pointer = int(self._call("cudaMallocHost", max(size, 1)))
+        memory = (ctypes.c_uint8 * size).from_address(pointer)
+        weakref.finalize(memory, self._cuda.cudaFreeHost, pointer)
+        return np.frombuffer(memory, np.uint8)
+
+    def create_stream(self) -> int:
+        """See `CudaDriver`."""
+        flags = self._cuda.cudaStreamNonBlocking
+        return int(self._call("cudaStreamCreateWithFlags", flags))
+
+    def synchronize(self, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._call("cudaStreamSynchronize", stream)
+
+    def mark(self, stream: int) -> Any:
+        """See `CudaDriver`."""
+        event = _Owned(
+            self._call("cudaEventCreateWithFlags", self._cuda.cudaEventDisableTiming),
+            self._cuda.cudaEventDestroy,
+        )
+        self._call("cudaEventRecord", event.handle, stream)
+        return event
+
+    def wait(self, mark: Any) -> None:
+        """See `CudaDriver`."""
+        self._call("cudaEventSynchronize", mark.handle)
+
+    def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
+        """See `CudaDriver`."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call("cudaMemcpyAsync", target, source.ctypes.data, source.nbytes, kind, stream)
+
+    def copy_out(self, target: NDArray[Any], source: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call("cudaMemcpyAsync", target.ctypes.data, source, target.nbytes, kind, stream)
+
+    def copy_within(self, target: int, source: int, size: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._call("cudaMemcpyAsync", target, source, size, kind, stream)
+
+    def record(self, stream: int, work: Callable[[], None]) -> Any:
+        """See `CudaDriver`."""
+        mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call("cudaStreamBeginCapture", stream, mode)
+        try:
+            work()
+        finally:
+            graph = self._call("cudaStreamEndCapture", stream)
+        try:
+            return _Owned(self._call("cudaGraphInstantiate", graph, 0), self._cuda.cudaGraphExecDestroy)
+        finally:
+            self._call("cudaGraphDestroy", graph)
+
+    def launch(self, recording: Any, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._call("cudaGraphLaunch", recording.handle, stream)
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        """The value of a function of the CUDA runtime."""
+        status, *values = getattr(self._cuda, function)(*arguments)
+        if int(status) != 0:
+            raise RuntimeError(f"{function}: {getattr(status, 'name', status)}")
+        return values[0] if values else None
+
+
+class _Owned:
+    """A handle of CUDA, destroyed with this object."""
+
+    def __init__(self, handle: Any, destroy: Callable[[Any], Any]) -> None:
+        self.handle = handle
+        weakref.finalize(self, destroy, handle)
+
+
+def _bindings() -> Any:
+    """The CUDA runtime: its module has moved in 12.8."""
+    try:
+        from cuda.bindings import runtime
+    except ImportError:
+        from cuda import cudart as runtime
+    return runtime

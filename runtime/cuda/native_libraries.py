@@ -1,0 +1,25 @@
+"""Where the compiled kernels and plugins lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vosrt.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "native"  # filled by `make plugins`
+VARIABLE = "VOSRT_NATIVE"
+CURE = "`make plugins` builds it, with nvcc and TENSORRT_ROOT"
+
+
+def native_library(name: str) -> Path | None:
+    """A library by its name, `vosrt_kernels`; None where it has not been built.
+
+    Raises:
+        InputError: VOSRT_NATIVE names no folder.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen and not Path(chosen).is_dir():
+        raise InputError(VARIABLE, value=chosen, allowed="the folder of libvosrt_kernels.so", cure="unset it")
+    path = Path(chosen or FOLDER) / f"lib{name}.so"
+    return path if path.is_file() else None

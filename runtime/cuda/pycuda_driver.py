@@ -1,0 +1,126 @@
+"""CUDA through PyCUDA, for devices where cuda-python is not to be had. It has no CUDA graphs."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.cuda.driver import Gpu
+from vosrt.errors import InputError
+
+
+class PyCudaDriver:
+    """See `CudaDriver`. Uses the GPU's primary context, which TensorRT, PyTorch and CuPy use as well.
+
+    Raises:
+        ImportError: the package is not installed, or the driver's library is not there.
+        pycuda.driver.Error: there is no GPU.
+    """
+
+    name = "pycuda"
+    records = False
+
+    def __init__(self) -> None:
+        import pycuda.driver
+
+        self._cuda = pycuda.driver
+        self._cuda.init()
+        self._device = self._cuda.Device(0)
+        self._context = self._device.retain_primary_context()
+        self._threads = threading.local()
+        self._memory: dict[int, Any] = {}
+        self._streams: dict[int, Any] = {}
+        self._enter()
+
+    def gpu(self) -> Gpu:
+        """See `CudaDriver`."""
+        return Gpu(
+            name=self._device.name(),
+            capability=self._device.compute_capability(),
+            memory=self._device.total_memory(),
+            driver=self._cuda.get_driver_version(),
+        )
+
+    def allocate(self, size: int) -> int:
+        """See `CudaDriver`."""
+        self._enter()
+        try:
+            memory = self._cuda.mem_alloc(max(size, 1))
+        except self._cuda.MemoryError as error:
+            raise InputError(
+                f"no memory left on the GPU for {size} bytes ({error})",
+                cure="fewer objects, smaller frames (long_edge) or fewer streams",
+            ) from error
+        self._memory[int(memory)] = memory
+        return int(memory)
+
+    def free(self, pointer: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._memory.pop(pointer).free()
+
+    def pinned(self, size: int) -> NDArray[np.uint8]:
+        """See `CudaDriver`."""
+        self._enter()
+        return self._cuda.pagelocked_empty(max(size, 1), np.uint8)[:size]
+
+    def create_stream(self) -> int:
+        """See `CudaDriver`."""
+        self._enter()
+        stream = self._cuda.Stream(1)  # CU_STREAM_NON_BLOCKING
+        self._streams[stream.handle] = stream
+        return stream.handle
+
+    def synchronize(self, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._streams[stream].synchronize()
+
+    def mark(self, stream: int) -> Any:
+        """See `CudaDriver`."""
+        self._enter()
+        return self._cuda.Event(self._cuda.event_flags.DISABLE_TIMING).record(self._streams[stream])
+
+    def wait(self, mark: Any) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        mark.synchronize()
+
+    def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._cuda.memcpy_htod_async(target, _bytes(source), self._streams[stream])
+
+    def copy_out(self, target: NDArray[Any], source: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._cuda.memcpy_dtoh_async(_bytes(target), source, self._streams[stream])
+
+    def copy_within(self, target: int, source: int, size: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._cuda.memcpy_dtod_async(target, source, size, self._streams[stream])
+
+    def record(self, stream: int, work: Callable[[], None]) -> Any:
+        """PyCUDA cannot."""
+        raise NotImplementedError("PyCUDA has no CUDA graphs")
+
+    def launch(self, recording: Any, stream: int) -> None:
+        """PyCUDA cannot."""
+        raise NotImplementedError("PyCUDA has no CUDA graphs")
+
+    def _enter(self) -> None:
+        """Make the context current in this thread; PyCUDA leaves that to its user."""
+        if not getattr(self._threads, "entered", False):
+            self._context.push()
+            self._threads.entered = True
+
+
+def _bytes(array: NDArray[Any]) -> Any:
+    """An array's memory as a buffer: PyCUDA takes no arrays without axes."""
+    return (ctypes.c_uint8 * array.nbytes).from_address(array.ctypes.data)

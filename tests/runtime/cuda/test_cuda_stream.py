@@ -1,0 +1,111 @@
+"""Streams whose arrays lie in a GPU's memory, which here is the host's; kernels are compiled for the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.plugins.kernels.emulated import emulated_kernels
+from tests.runtime.cuda.host_driver import HostDriver
+from vosrt import Segmenter
+from vosrt.bundle import Bundle
+from vosrt.cuda.cuda_array import CudaArray
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.session_arrays import GpuArrays
+from vosrt.sources.open_source import open_source
+from vosrt.stream import Stream
+from vosrt.variant import Variant
+
+BUNDLE = "cfbi-lite-davis"
+
+
+class ArraysOfTheHost(GpuArrays):
+    """Pointers, as on a GPU, to the CPU."""
+
+    def __init__(self, runtime, device):
+        super().__init__(runtime, device, memory="cpu")
+
+    def providers(self):
+        return ["CPUExecutionProvider"]
+
+
+@pytest.fixture
+def device() -> CudaDevice:
+    return CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
+
+
+@pytest.fixture
+def variants(device, monkeypatch):
+    monkeypatch.setattr("vosrt.onnxruntime_executor.GpuArrays", ArraysOfTheHost)
+    bundle = Bundle.open(BUNDLE)
+    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    return [Variant(bundle.manifest, executor), Variant(bundle.manifest, executor, flipped=True)]
+
+
+def scene(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    with open_source("test://96x160?objects=2") as source:
+        frames = [frame for frame, _ in zip(source, range(count), strict=False)]
+    return [frame.image for frame in frames], [frame.truth for frame in frames]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_labels_are_those_of_the_cpu(device, variants, flip):
+    images, masks = scene(8)
+    on_gpu = Stream(variants[: 1 + flip], device)
+    on_cpu = Segmenter(BUNDLE, flip=flip).stream()
+    for index, image in enumerate(images):
+        steps = []
+        for stream in (on_gpu, on_cpu):
+            mask = np.where(masks[index] == 2, 0, masks[index]) if index == 0 else None
+            mask = masks[3] if index == 3 else mask  # another object joins
+            if index == 6:
+                stream.remove([1])
+            if index == 5 and stream is on_gpu:
+                snapshot = stream.save()
+                stream.restore(snapshot)
+            steps.append(stream.step(image, mask=mask, probabilities=True))
+        assert np.array_equal(steps[0].labels, steps[1].labels)
+        np.testing.assert_allclose(steps[0].probabilities, steps[1].probabilities, atol=2e-4)
+        assert steps[0].confidence == pytest.approx(steps[1].confidence, abs=1e-4)
+
+
+def test_in_the_long_run_the_frame_goes_in_and_results_come_out(device, variants):
+    images, masks = scene(10)
+    stream = Stream(variants[:1], device)
+    driver = device.driver
+    for index, image in enumerate(images):
+        before = len(driver.copies), driver.calls["allocate"], driver.calls["pinned"]
+        stream.step(image, mask=masks[0] if index == 0 else None)
+        copies = driver.copies[before[0] :]
+        if index >= 6:
+            assert [copy for copy in copies if copy[0] == "in"] == [("in", image.nbytes)]
+            assert sum(size for way, size in copies if way == "out") <= image.nbytes // 3 + 64
+            assert (driver.calls["allocate"], driver.calls["pinned"]) == before[1:]
+
+
+def test_memory_is_given_back(device, variants):
+    images, masks = scene(3)
+    stream = Stream(variants, device)
+    before = len(device.driver.memory)
+    for index, image in enumerate(images):
+        stream.step(image, mask=masks[0] if index == 0 else None)
+    assert len(device.driver.memory) > before
+    del stream
+    device._constants.clear()
+    assert len(device.driver.memory) <= before
+
+
+def test_arrays_of_other_packages_are_taken_where_they_lie(device):
+    array = device.upload(np.arange(12, dtype=np.int32).reshape(3, 4))
+
+    class Other:
+        __cuda_array_interface__ = array.__cuda_array_interface__
+
+    found = CudaArray.of(Other())
+    assert found.pointer == array.pointer
+    assert found.shape == (3, 4)
+    assert np.array_equal(device.download(found), device.download(array))
+    Other.__cuda_array_interface__ = {**array.__cuda_array_interface__, "strides": (4, 12)}
+    assert CudaArray.of(Other()) is None
+    assert CudaArray.of(np.zeros(3)) is None
