@@ -66,6 +66,7 @@ setup(
             "cuda-python>=12",  # buffers, streams and CUDA graphs
             "pycuda>=2022.2",  # the same without graphs, where that is what the device has
             "onnx>=1.17",  # strips function bodies before parsing
+            "filelock>=3.12",  # locks of the engine cache that end with their process
         ],
         "serve": ["fastapi>=0.110", "uvicorn>=0.29"],
         "batch": ["fsspec>=2024.2", "ray>=2.9"],
@@ -75,6 +76,7 @@ setup(
             "ruff>=0.11",
             "mypy>=1.10",
             "pycocotools>=2.0.7",  # what reads COCO's run-length encoding
+            "filelock>=3.12",  # as in tensorrt
         ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},

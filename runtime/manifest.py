@@ -198,6 +198,44 @@ class Manifest:
             state[name] = replace(entry, every=every or entry.every, capacity=capacity or entry.capacity)
         return replace(self, state=state)
 
+    def for_objects(self, count: int) -> Manifest:
+        """The same bundle with room for so many objects in every graph, whether they are there or not.
+
+        Raises:
+            InputError: the bundle was exported for another number, or that many cannot be.
+        """
+        if not 1 <= count <= MOST_OBJECTS:
+            raise InputError("objects", value=count, allowed=f"1 to {MOST_OBJECTS}")
+        if self.objects is not None:
+            if self.objects == count:
+                return self
+            raise InputError(
+                f"objects of bundle {self.name}",
+                value=count,
+                allowed=f"{self.objects}, for which it was exported",
+                cure="leave it out, or export again without --objects",
+            )
+        numbers = {"rows": count + 1, "objects+1": count + 1, "objects": count, "part": count}
+
+        def closed(shape: tuple[int | str, ...]) -> tuple[int | str, ...]:
+            return tuple(numbers.get(size, size) if isinstance(size, str) else size for size in shape)
+
+        graphs = {
+            role: replace(
+                graph,
+                inputs={n: replace(v, shape=closed(v.shape)) for n, v in graph.inputs.items()},
+                outputs={n: replace(v, shape=closed(v.shape)) for n, v in graph.outputs.items()},
+            )
+            for role, graph in self.graphs.items()
+        }
+        state = {
+            name: replace(
+                entry, tensors={n: replace(t, shape=closed(t.shape)) for n, t in entry.tensors.items()}
+            )
+            for name, entry in self.state.items()
+        }
+        return replace(self, objects=count, graphs=graphs, state=state)
+
     def to_json(self) -> dict[str, Any]:
         """Write as JSON; `parse` of it gives an equal manifest."""
         return {

@@ -14,9 +14,12 @@ def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: the file cannot be written; whatever was there before still is.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(target)
     finally:
         with suppress(OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from vosrt.cuda.driver import Gpu
 class HostDriver:
     name = "host"
     records = True
+    recording: list[Callable[[], None]] | None = None  # work that waits for its launch, as it was called
 
     def __init__(self) -> None:
         self.memory: dict[int, np.ndarray] = {}
@@ -68,14 +70,20 @@ class HostDriver:
     def copy_within(self, target: int, source: int, size: int, stream: int) -> None:
         self._move(target, source, size, inside=(target, source))
 
-    def record(self, stream: int, work) -> object:
-        """Done when it is launched: every recorded call is the whole of `work`."""
+    def record(self, stream: int, work: Callable[[], None]) -> object:
+        """What libraries put into the stream meanwhile goes to `HostDriver.recording`, nothing is done."""
         self.calls["record"] += 1
-        return work
+        HostDriver.recording = []
+        try:
+            work()
+            return HostDriver.recording
+        finally:
+            HostDriver.recording = None
 
-    def launch(self, recording, stream: int) -> None:
+    def launch(self, recording: list[Callable[[], None]], stream: int) -> None:
         self.calls["launch"] += 1
-        recording()
+        for work in recording:
+            work()
 
     def _move(self, target: int, source: int, size: int, inside: tuple[int, ...]) -> None:
         for pointer in inside:

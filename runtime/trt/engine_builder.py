@@ -1,0 +1,199 @@
+"""Builds an engine from an ONNX graph, with any TensorRT from 8.5 on."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from vosrt.errors import BundleError
+from vosrt.trt.engine_graph import InputSizes
+from vosrt.trt.import_tensorrt import tensorrt_log, version_of
+from vosrt.whole_file import write_whole_file
+
+_log = logging.getLogger(__name__)
+WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
+
+Progress = Callable[[str, int, int], None]  # phase, step, steps
+
+
+@dataclass(frozen=True)
+class EngineBuilder:
+    """Settings of every build.
+
+    Attributes:
+        tensorrt: the package.
+        precision: of the graphs. float16 is in the graph; TensorRT 8 needs flags to obey it.
+        workspace: most bytes that a layer may take while it runs.
+        timing_cache: file of measured layers, which makes later builds faster; None for none.
+        detailed: keep what `layer_report` needs.
+        progress: is told how far a build is, where TensorRT tells (10 and later).
+    """
+
+    tensorrt: ModuleType
+    precision: str = "float32"
+    workspace: int = WORKSPACE
+    timing_cache: Path | None = None
+    detailed: bool = False
+    progress: Progress | None = None
+
+    def build(self, name: str, graph: bytes, sizes: Mapping[str, InputSizes]) -> bytes:
+        """An engine, serialised.
+
+        Args:
+            name: for messages.
+            graph: of `engine_graph`.
+            sizes: shapes of every input.
+
+        Raises:
+            BundleError: TensorRT cannot read or build it; says what TensorRT says.
+        """
+        trt, log = self.tensorrt, tensorrt_log(self.tensorrt)
+        log.errors.clear()
+        builder = trt.Builder(log)
+        network = builder.create_network(self._network_flags())
+        parser = trt.OnnxParser(network, log)
+        if not parser.parse(graph):
+            reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
+            raise _failed(f"{name}: TensorRT {trt.__version__} cannot read the graph", reasons or log.errors)
+        if self.precision == "float16" and version_of(trt)[0] < 10:
+            _copy_precisions(trt, network)
+        config = self._config(builder, sizes)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise _failed(f"{name}: TensorRT {trt.__version__} cannot build the graph", log.errors)
+        self._keep_timings(config)
+        return bytes(plan)
+
+    def _network_flags(self) -> int:
+        """Strongly typed where TensorRT knows it; types then are those of the graph."""
+        flags = self.tensorrt.NetworkDefinitionCreationFlag
+        chosen = 0
+        if version_of(self.tensorrt)[0] < 10:
+            chosen |= 1 << int(flags.EXPLICIT_BATCH)
+        elif hasattr(flags, "STRONGLY_TYPED"):
+            chosen |= 1 << int(flags.STRONGLY_TYPED)
+        return chosen
+
+    def _config(self, builder: Any, sizes: Mapping[str, InputSizes]) -> Any:
+        trt = self.tensorrt
+        config = builder.create_builder_config()
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, self.workspace)
+        flags = trt.BuilderFlag
+        if hasattr(flags, "TF32"):
+            config.clear_flag(flags.TF32)  # float32 means float32
+        if self.precision == "float16" and version_of(trt)[0] < 10:
+            config.set_flag(flags.FP16)
+            config.set_flag(flags.OBEY_PRECISION_CONSTRAINTS)
+        if version_of(trt)[0] < 10:
+            config.set_tactic_sources(_tactic_sources(trt, config))
+        if self.detailed:
+            config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        if any(not shapes.is_fixed for shapes in sizes.values()):
+            profile = builder.create_optimization_profile()
+            for name, shapes in sizes.items():
+                profile.set_shape(name, shapes.least, shapes.usual, shapes.most)
+            config.add_optimization_profile(profile)
+        if self.progress is not None and hasattr(trt, "IProgressMonitor"):
+            config.progress_monitor = _progress_monitor(trt, self.progress)
+        self._use_timings(config)
+        return config
+
+    def _use_timings(self, config: Any) -> None:
+        if self.timing_cache is None:
+            return
+        try:
+            data = self.timing_cache.read_bytes()
+        except OSError:
+            data = b""
+        cache = config.create_timing_cache(data)
+        if data and not config.set_timing_cache(cache, ignore_mismatch=False):
+            _log.info("%s is of another GPU or TensorRT: it starts anew", self.timing_cache)
+            data = b""
+        if not data:
+            config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+
+    def _keep_timings(self, config: Any) -> None:
+        cache = config.get_timing_cache() if self.timing_cache is not None else None
+        if cache is None or self.timing_cache is None:
+            return
+        try:
+            write_whole_file(self.timing_cache, bytes(cache.serialize()))
+        except OSError as error:  # it only saves time
+            _log.info("%s cannot be written (%s)", self.timing_cache, error.strerror)
+
+
+def layer_report(tensorrt: ModuleType, engine: Any) -> list[dict[str, Any]]:
+    """What became of the graph: TensorRT's own account of every layer, for engines built `detailed`."""
+    inspector = engine.create_engine_inspector()
+    text = inspector.get_engine_information(tensorrt.LayerInformationFormat.JSON)
+    layers = json.loads(text).get("Layers", [])
+    return [layer if isinstance(layer, dict) else {"Name": layer} for layer in layers]
+
+
+def _copy_precisions(trt: ModuleType, network: Any) -> None:
+    """Bind every layer to the types that the graph gives its outputs: TensorRT 8 takes them as hints only."""
+    real = (trt.float32, trt.float16)
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        types = [layer.get_output(output).dtype for output in range(layer.num_outputs)]
+        computes = layer.type not in (trt.LayerType.CONSTANT, trt.LayerType.SHAPE)
+        if not computes or not types or any(dtype not in real for dtype in types):
+            continue
+        layer.precision = trt.float32 if trt.float32 in types else trt.float16
+        for output, dtype in enumerate(types):
+            layer.set_output_type(output, dtype)
+
+
+def _tactic_sources(trt: ModuleType, config: Any) -> int:
+    """All that are there: TensorRT 8 fails late where it counts on a cuBLAS or cuDNN that is not there."""
+    chosen = config.get_tactic_sources()
+    for name, libraries in (
+        ("CUBLAS", ("libcublas.so.12", "libcublas.so.11")),
+        ("CUBLAS_LT", ("libcublasLt.so.12", "libcublasLt.so.11")),
+        ("CUDNN", ("libcudnn.so.8",)),
+    ):
+        source = getattr(trt.TacticSource, name, None)
+        if source is not None and not any(map(_loads, libraries)):
+            chosen &= ~(1 << int(source))
+    return chosen
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _progress_monitor(trt: ModuleType, progress: Progress) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.phases: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self.phases[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            progress(phase_name, step, self.phases.get(phase_name, 0))
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.phases.pop(phase_name, None)
+
+    return Monitor()
+
+
+def _failed(what: str, reasons: list[str]) -> BundleError:
+    said = "; ".join(" ".join(reason.split()) for reason in reasons[-3:])
+    return BundleError(
+        f"{what} ({said or 'it does not say why'})",
+        cure="export again with this vosrt; with too little memory, lower --workspace",
+    )

@@ -1,0 +1,194 @@
+"""Runs a bundle's graphs as TensorRT engines."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.cuda.cuda_array import Allocation
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.device import Array, Take
+from vosrt.errors import BundleError
+from vosrt.manifest import Graph
+from vosrt.trt.engines import Engines
+
+_MOST_ENGINES = 64  # combinations of role and shapes that are kept ready
+_MOST_RECORDINGS = 32  # per engine: addresses alternate between two, and change when objects come and go
+
+Signature = tuple[Any, ...]
+
+
+class TensorRtExecutor:
+    """An engine for every combination of input shapes; all run one after another in the device's stream.
+
+    Their working memory is one and the same block. Where the driver can, a run on the same addresses is
+    recorded the second time it comes and launched as a whole from then on (CUDA graphs): state that is
+    remembered for one frame alternates between two buffers, so there are two recordings, for even and odd
+    frames.
+
+    Args:
+        engines: of a bundle.
+        device: where arrays lie.
+        record: whether to use CUDA graphs.
+    """
+
+    def __init__(self, engines: Engines, device: CudaDevice, *, record: bool = True) -> None:
+        self.precision = engines.builder.precision
+        self.device = device.name
+        self._engines = engines
+        self._device = device
+        self._record = record and device.driver.records
+        self._ready: OrderedDict[Signature, _Engine] = OrderedDict()
+        self._scratch: Allocation | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def memory(self) -> int:
+        """Bytes of working memory, shared by all engines and streams; weights are TensorRT's own."""
+        return 0 if self._scratch is None else self._scratch.size
+
+    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
+        """Run the graph of a role; see `Executor`.
+
+        Raises:
+            BundleError: the engine cannot be built or does not run.
+        """
+        graph = self._engines.manifest.graphs[role]
+        size, arrays = self._arrays(graph, inputs)
+        with self._lock:
+            engine = self._engine(role, size, arrays)
+            outputs = engine.outputs(arrays, take or self._device.empty)
+            engine.run(arrays, outputs)
+        return outputs
+
+    def _arrays(
+        self, graph: Graph, inputs: Mapping[str, Array]
+    ) -> tuple[NDArray[np.int64] | None, dict[str, Array]]:
+        """The size of the network's input, which is part of the engine, and the arrays on the device."""
+        size, arrays = None, {}
+        for name, value in graph.inputs.items():
+            array = inputs[name]
+            if value.source == "size":
+                size = np.asarray(array, np.int64)
+            elif isinstance(array, np.ndarray):
+                arrays[name] = self._device.constant(np.ascontiguousarray(array))
+            else:
+                arrays[name] = array
+        return size, arrays
+
+    def _engine(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Engine:
+        shapes = {name: array.shape for name, array in arrays.items()}
+        sizes = self._engines.sizes(role, shapes)
+        signature = (role, () if size is None else tuple(size.tolist()), *sizes.values())
+        found = self._ready.get(signature)
+        if found is None:
+            engine = self._engines.engine(role, shapes, size)
+            found = self._ready[signature] = _Engine(self, role, engine)
+            self._grow_scratch(found.scratch_size)
+            if len(self._ready) > _MOST_ENGINES:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(signature)
+        return found
+
+    def _grow_scratch(self, size: int) -> None:
+        """Working memory for the engine that needs most; recordings hold the old address and go."""
+        if self._scratch is not None and self._scratch.size >= size:
+            return
+        self._device.driver.synchronize(self._device.stream)
+        driver = self._device.driver
+        self._scratch = Allocation(driver.allocate(max(size, 1)), max(size, 1), driver.free)
+        for engine in self._ready.values():
+            engine.forget_recordings()
+
+
+class _Engine:
+    """An engine ready to run: its context, and what was recorded by addresses."""
+
+    def __init__(self, executor: TensorRtExecutor, role: str, engine: Any) -> None:
+        self._executor = executor
+        self._role = role
+        self._trt = executor._engines.builder.tensorrt
+        self._engine = engine
+        self._context = _context_without_memory(self._trt, engine)
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._seen: OrderedDict[Signature, Any] = OrderedDict()  # addresses to a recording, or None
+        names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+        self._names = frozenset(names)  # an input that nothing reads is none of the engine's
+
+    @property
+    def scratch_size(self) -> int:
+        """Bytes that a run needs."""
+        engine = self._engine
+        size = getattr(engine, "device_memory_size_v2", None)
+        return int(engine.device_memory_size if size is None else size)
+
+    def outputs(self, arrays: Mapping[str, Array], take: Take) -> dict[str, Array]:
+        """Memory for the outputs, in the shapes that follow from the inputs'."""
+        shapes = {name: tuple(array.shape) for name, array in arrays.items() if name in self._names}
+        for name, shape in shapes.items():
+            if self._shapes.get(name) != shape and not self._context.set_input_shape(name, shape):
+                raise self._failure(f"does not take {name} of shape {list(shape)}")
+        self._shapes = shapes
+        graph = self._executor._engines.manifest.graphs[self._role]
+        return {
+            name: take(tuple(self._context.get_tensor_shape(name)), output.dtype)
+            for name, output in graph.outputs.items()
+        }
+
+    def run(self, arrays: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        """Put a run into the stream: as a recording where there is one."""
+        device = self._executor._device
+        all_arrays = {**arrays, **outputs}
+        key = tuple((array.pointer, array.shape) for array in all_arrays.values())
+        recording = self._seen.get(key)
+        if recording is not None:
+            self._seen.move_to_end(key)
+            device.driver.launch(recording, device.stream)
+            return
+        assert self._executor._scratch is not None
+        self._set_scratch(self._executor._scratch)
+        for name in self._names:
+            array = all_arrays[name]
+            self._context.set_tensor_address(name, array.pointer)
+        self._enqueue()
+        if not self._executor._record:
+            return
+        if key in self._seen:  # the second time: it will come again
+            self._seen[key] = device.driver.record(device.stream, self._enqueue)
+        else:
+            self._seen[key] = None
+        self._seen.move_to_end(key)
+        if len(self._seen) > _MOST_RECORDINGS:
+            self._seen.popitem(last=False)
+
+    def forget_recordings(self) -> None:
+        """Working memory is about to move."""
+        self._seen.clear()
+
+    def _enqueue(self) -> None:
+        if not self._context.execute_async_v3(self._executor._device.stream):
+            raise self._failure("did not run")
+
+    def _set_scratch(self, memory: Allocation) -> None:
+        if hasattr(self._context, "set_device_memory"):
+            self._context.set_device_memory(memory.pointer, memory.size)
+        else:
+            self._context.device_memory = memory.pointer
+
+    def _failure(self, what: str) -> BundleError:
+        from vosrt.trt.import_tensorrt import tensorrt_log
+
+        said = "; ".join(tensorrt_log(self._trt).errors[-2:]) or "the log says more"
+        return BundleError(f"the TensorRT engine of graph {self._role} {what} ({said})")
+
+
+def _context_without_memory(trt: Any, engine: Any) -> Any:
+    """A context that takes its working memory from outside."""
+    if hasattr(engine, "create_execution_context_without_device_memory"):
+        return engine.create_execution_context_without_device_memory()
+    return engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)

@@ -1,0 +1,427 @@
+"""A TensorRT of ONNX Runtime: the calls that vosrt makes, on host memory, as several versions offer them.
+
+`stand_in("8.5.3")` is a module. What it does not have, that version does not have either;
+`test_bindings.py` compares its classes with real bindings. An engine is the graph and its shapes. Plugins
+compute with the function bodies of the operators.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import enum
+import json
+from functools import lru_cache
+from math import prod
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from tests.runtime.cuda.host_driver import HostDriver
+from vosrt.export.rewriting import attach_function_bodies
+from vosrt.export.tensorrt_lint import lint_for_tensorrt
+
+TYPES = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+    onnx.TensorProto.INT32: "int32",
+    onnx.TensorProto.INT64: "int64",
+    onnx.TensorProto.UINT8: "uint8",
+}
+
+
+class Severity(enum.Enum):
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+
+class ILogger:
+    Severity = Severity
+
+    def __init__(self) -> None:
+        pass
+
+
+class IProgressMonitor:
+    def __init__(self) -> None:
+        pass
+
+
+class MemoryPoolType(enum.IntEnum):
+    WORKSPACE = 0
+
+
+class TensorIOMode(enum.IntEnum):
+    NONE, INPUT, OUTPUT = range(3)
+
+
+class LayerType(enum.IntEnum):
+    CONVOLUTION, CONSTANT, SHAPE = range(3)
+
+
+class TacticSource(enum.IntEnum):
+    CUBLAS, CUBLAS_LT, CUDNN, EDGE_MASK_CONVOLUTIONS = range(4)
+
+
+class ProfilingVerbosity(enum.IntEnum):
+    LAYER_NAMES_ONLY, NONE, DETAILED = range(3)
+
+
+class LayerInformationFormat(enum.IntEnum):
+    ONELINE, JSON = range(2)
+
+
+class ExecutionContextAllocationStrategy(enum.IntEnum):
+    STATIC, ON_PROFILE_CHANGE, USER_MANAGED = range(3)
+
+
+class ILayer:
+    def __init__(self, node: onnx.NodeProto, types: dict[str, int]) -> None:
+        self.type = LayerType.CONSTANT if node.op_type == "Constant" else LayerType.CONVOLUTION
+        self.name = node.name
+        self.num_outputs = len(node.output)
+        self._dtypes = [TYPES.get(types.get(name, 0)) for name in node.output]
+
+    def get_output(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(dtype=self._dtypes[index])
+
+
+class Layer8(ILayer):
+    def __init__(self, node: onnx.NodeProto, types: dict[str, int]) -> None:
+        super().__init__(node, types)
+        self.precision = None
+        self._output_types: dict[int, str] = {}
+
+    def set_output_type(self, index: int, dtype: str) -> None:
+        self._output_types[index] = dtype
+
+
+class INetworkDefinition:
+    def __init__(self, flags: int) -> None:
+        self._flags = flags
+        self._layers: list[ILayer] = []
+        self._model: bytes = b""
+
+    @property
+    def num_layers(self) -> int:
+        return len(self._layers)
+
+    def get_layer(self, index: int) -> ILayer:
+        return self._layers[index]
+
+
+class IOptimizationProfile:
+    def __init__(self) -> None:
+        self._shapes: dict[str, list] = {}
+
+    def set_shape(self, name: str, least: tuple, usual: tuple, most: tuple) -> None:
+        assert all(a <= b <= c for a, b, c in zip(least, usual, most, strict=True))
+        self._shapes[name] = [list(least), list(usual), list(most)]
+
+
+class ITimingCache:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def serialize(self) -> bytes:
+        return self._data
+
+
+class IBuilderConfig:
+    def __init__(self) -> None:
+        self._flags: set = {"TF32"}
+        self._pools: dict = {}
+        self._profile: IOptimizationProfile | None = None
+        self._timings: ITimingCache | None = None
+        self._sources = 15
+        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
+
+    def set_memory_pool_limit(self, pool: MemoryPoolType, size: int) -> None:
+        self._pools[pool] = size
+
+    def set_flag(self, flag: enum.Enum) -> None:
+        self._flags.add(flag.name)
+
+    def clear_flag(self, flag: enum.Enum) -> None:
+        self._flags.discard(flag.name)
+
+    def get_tactic_sources(self) -> int:
+        return self._sources
+
+    def set_tactic_sources(self, sources: int) -> bool:
+        self._sources = sources
+        return True
+
+    def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
+        self._profile = profile
+        return 0
+
+    def create_timing_cache(self, data: bytes) -> ITimingCache:
+        return ITimingCache(data)
+
+    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        if cache._data and not cache._data.startswith(b"timings"):
+            return False
+        self._timings = cache
+        return True
+
+    def get_timing_cache(self) -> ITimingCache | None:
+        return self._timings
+
+
+class OnnxParser:
+    def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
+        self._network = network
+        self._problems: list[str] = []
+
+    def parse(self, data: bytes) -> bool:
+        try:
+            model = onnx.load_from_string(data)
+        except Exception as error:
+            self._problems = [f"not a model ({error})"]
+            return False
+        self._problems = lint_for_tensorrt(model)
+        types = {value.name: value.type.tensor_type.elem_type for value in _typed(model)}
+        self._network._layers = [Layer8(node, types) for node in model.graph.node]
+        self._network._model = data
+        return not self._problems
+
+    @property
+    def num_errors(self) -> int:
+        return len(self._problems)
+
+    def get_error(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(desc=lambda: self._problems[index])
+
+
+class Builder:
+    """`built` is shared by all: what was built, with what settings."""
+
+    built: list[SimpleNamespace] = []  # noqa: RUF012
+    refuse = False
+
+    def __init__(self, logger: ILogger) -> None:
+        self._logger = logger
+
+    def create_network(self, flags: int = 0) -> INetworkDefinition:
+        return INetworkDefinition(flags)
+
+    def create_builder_config(self) -> IBuilderConfig:
+        return IBuilderConfig()
+
+    def create_optimization_profile(self) -> IOptimizationProfile:
+        return IOptimizationProfile()
+
+    def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes | None:
+        if Builder.refuse:
+            self._logger.log(Severity.ERROR, "no implementation for node Foo")
+            return None
+        Builder.built.append(SimpleNamespace(network=network, config=config))
+        if config._timings is not None:
+            config._timings._data = b"timings"
+        shapes = config._profile._shapes if config._profile else {}
+        plan = {"model": base64.b64encode(network._model).decode(), "shapes": shapes}
+        return json.dumps(plan).encode()
+
+
+class Runtime:
+    def __init__(self, logger: ILogger) -> None:
+        self._logger = logger
+
+    def deserialize_cuda_engine(self, plan: bytes) -> ICudaEngine | None:
+        try:
+            return _ENGINES[-1](json.loads(plan))
+        except ValueError:
+            self._logger.log(Severity.ERROR, "the plan is of another version")
+            return None
+
+
+class ICudaEngine:
+    def __init__(self, plan: dict) -> None:
+        self._shapes = plan["shapes"]
+        model = onnx.load_from_string(base64.b64decode(plan["model"]))
+        self._graph = model.graph
+        attach_function_bodies(model)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        self._tensors = [*model.graph.input, *model.graph.output]
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self._tensors)
+
+    def get_tensor_name(self, index: int) -> str:
+        return self._tensors[index].name
+
+    def create_engine_inspector(self) -> EngineInspector:
+        return EngineInspector(self)
+
+
+class EngineInspector:
+    def __init__(self, engine: ICudaEngine) -> None:
+        self._engine = engine
+
+    def get_engine_information(self, form: LayerInformationFormat) -> str:
+        return json.dumps({"Layers": [node.name for node in self._engine._graph.node]})
+
+
+class Engine8(ICudaEngine):
+    device_memory_size = 1000
+
+    def create_execution_context_without_device_memory(self) -> IExecutionContext:
+        return Context8(self)
+
+
+class Engine10(Engine8):
+    device_memory_size_v2 = 1000
+
+
+class Engine11(ICudaEngine):
+    device_memory_size_v2 = 1000
+
+    def create_execution_context(self, strategy: ExecutionContextAllocationStrategy) -> IExecutionContext:
+        assert strategy == ExecutionContextAllocationStrategy.USER_MANAGED
+        return IExecutionContext(self)
+
+
+class IExecutionContext:
+    def __init__(self, engine: ICudaEngine) -> None:
+        self._engine = engine
+        self._addresses: dict[str, int] = {}
+        self._memory = 0
+        self._shapes = {
+            value.name: tuple(dim.dim_value or dim.dim_param for dim in value.type.tensor_type.shape.dim)
+            for value in engine._graph.input
+        }
+        self._found: dict[tuple, dict[str, tuple[int, ...]]] = {}
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        least, _, most = self._engine._shapes.get(name, [self._shapes[name]] * 3)
+        if len(shape) != len(least) or not all(
+            a <= b <= c for a, b, c in zip(least, shape, most, strict=True)
+        ):
+            return False
+        self._shapes[name] = tuple(shape)
+        return True
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        key = tuple(self._shapes.values())
+        if key not in self._found:
+            zeros = {
+                value.name: np.zeros(self._shapes[value.name], _dtype(value))
+                for value in self._engine._graph.input
+            }
+            results = self._engine._session.run(None, zeros)
+            names = [value.name for value in self._engine._graph.output]
+            self._found[key] = {n: r.shape for n, r in zip(names, results, strict=True)}
+        return self._found[key][name]
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        assert any(value.name == name for value in self._engine._tensors)
+        self._addresses[name] = address
+        return True
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        self._memory = memory
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        assert self._memory
+        graph, addresses, shapes = self._engine._graph, dict(self._addresses), dict(self._shapes)
+
+        def work() -> None:
+            feeds = {v.name: _array(addresses[v.name], shapes[v.name], _dtype(v)).copy() for v in graph.input}
+            results = self._engine._session.run(None, feeds)
+            for value, result in zip(graph.output, results, strict=True):
+                _array(addresses[value.name], result.shape, _dtype(value))[...] = result
+
+        if HostDriver.recording is not None:
+            HostDriver.recording.append(work)
+        else:
+            work()
+        return True
+
+
+class Context8(IExecutionContext):
+    set_device_memory = property()  # type: ignore[assignment]  # not there before 10.1
+
+    @property
+    def device_memory(self) -> int:
+        return self._memory
+
+    @device_memory.setter
+    def device_memory(self, memory: int) -> None:
+        self._memory = memory
+
+
+_ENGINES: list[type[ICudaEngine]] = [Engine10]
+FLAGS = {
+    8: (("EXPLICIT_BATCH",), ("FP16", "TF32", "OBEY_PRECISION_CONSTRAINTS")),
+    10: (("EXPLICIT_BATCH", "STRONGLY_TYPED"), ("FP16", "TF32", "OBEY_PRECISION_CONSTRAINTS")),
+    11: (("STRONGLY_TYPED",), ("TF32",)),
+}
+CLASSES = (
+    ILogger,
+    MemoryPoolType,
+    TensorIOMode,
+    LayerType,
+    ProfilingVerbosity,
+    LayerInformationFormat,
+    INetworkDefinition,
+    IOptimizationProfile,
+    ITimingCache,
+    IBuilderConfig,
+    OnnxParser,
+    Builder,
+    Runtime,
+    EngineInspector,
+)
+
+
+@lru_cache
+def stand_in(version: str) -> ModuleType:
+    """The module `tensorrt` of a version."""
+    major = int(version.partition(".")[0])
+    module = ModuleType("tensorrt")
+    module.__version__ = version
+    for kind in CLASSES:
+        setattr(module, kind.__name__, kind)
+    network, builder = FLAGS[major]
+    module.NetworkDefinitionCreationFlag = enum.IntEnum("Flags", network, start=0)
+    module.BuilderFlag = enum.IntEnum("BuilderFlag", builder, start=0)
+    module.TacticSource = (
+        TacticSource if major < 11 else enum.IntEnum("TacticSource", ("EDGE_MASK_CONVOLUTIONS",))
+    )
+    module.ILayer = ILayer if major >= 11 else Layer8
+    module.ICudaEngine = {8: Engine8, 10: Engine10, 11: Engine11}[major]
+    module.IExecutionContext = Context8 if major == 8 else IExecutionContext
+    module.float32, module.float16 = "float32", "float16"
+    if major >= 10:
+        module.IProgressMonitor = IProgressMonitor
+        module.ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy
+    return module
+
+
+def use(version: str) -> ModuleType:
+    """The module, whose engines are of this version from now on."""
+    module = stand_in(version)
+    _ENGINES.append(module.ICudaEngine)
+    Builder.built.clear()
+    Builder.refuse = False
+    return module
+
+
+def _typed(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    return [*graph.input, *graph.value_info, *graph.output]
+
+
+def _dtype(value: onnx.ValueInfoProto) -> str:
+    return TYPES[value.type.tensor_type.elem_type]
+
+
+def _array(address: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    size = prod(shape) * np.dtype(dtype).itemsize
+    memory = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(shape)

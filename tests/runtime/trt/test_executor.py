@@ -1,0 +1,190 @@
+"""Streams on TensorRT engines: builder calls, cache, executor and device, over a stand-in for TensorRT."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from tests.plugins.kernels.emulated import emulated_kernels
+from tests.runtime.cuda.host_driver import HostDriver
+from tests.runtime.trt import stand_in
+from vosrt import Segmenter
+from vosrt.bundle import Bundle
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.engine_cache import EngineCache
+from vosrt.errors import BundleError, InputError
+from vosrt.sources.open_source import open_source
+from vosrt.stream import Stream
+from vosrt.trt.engine_builder import EngineBuilder
+from vosrt.trt.engines import Engines
+from vosrt.trt.executor import TensorRtExecutor
+from vosrt.variant import Variant
+
+BUNDLE = "cfbi-lite-davis"
+VERSIONS = ["8.5.3", "10.3.0", "11.4.0"]
+
+
+@pytest.fixture(params=VERSIONS)
+def tensorrt(request):
+    return stand_in.use(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _plugins(monkeypatch):
+    monkeypatch.setattr("vosrt.trt.engines.load_plugins", lambda path: None)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with open_source("test://96x160?objects=2") as source:
+        frames = [frame for frame, _ in zip(source, range(7), strict=False)]
+    return [frame.image for frame in frames], [frame.truth for frame in frames]
+
+
+def open_engines(tensorrt, tmp_path, *, objects=2, builder=None, **options) -> tuple[Engines, CudaDevice]:
+    bundle = Bundle.open(BUNDLE)
+    plugins = tmp_path / "libplugins.so"
+    plugins.write_bytes(b"plugins")
+    device = CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
+    engines = Engines(
+        bundle,
+        bundle.manifest.for_objects(objects),
+        builder or EngineBuilder(tensorrt, timing_cache=tmp_path / "timings"),
+        EngineCache(tmp_path / "engines"),
+        device.driver.gpu(),
+        plugins,
+        **options,
+    )
+    return engines, device
+
+
+def stream_of(engines: Engines, device: CudaDevice) -> Stream:
+    return Stream([Variant(engines.manifest, TensorRtExecutor(engines, device))], device)
+
+
+def test_labels_are_those_of_onnx_runtime(tensorrt, tmp_path, scene):
+    engines, device = open_engines(tensorrt, tmp_path)
+    images, masks = scene
+    streams = stream_of(engines, device), Segmenter(BUNDLE).stream()
+    for index, image in enumerate(images):
+        mask = np.where(masks[0] == 2, 0, masks[0]) if index == 0 else None
+        mask = masks[2] if index == 2 else mask  # another object joins, and a second reference frame
+        found, expected = (stream.step(image, mask=mask) for stream in streams)
+        assert np.array_equal(found.labels, expected.labels)
+        assert found.confidence == pytest.approx(expected.confidence, abs=1e-4)
+    assert device.driver.calls["launch"] > 0  # recordings were used
+    names = [path.name.split(".")[1] for path in engines.cache.engines()]
+    assert sorted(names) == ["encode", "finish", "match", "reference", "segment"]  # no shape built twice
+
+
+def test_engines_are_found_again_by_the_next_process(tensorrt, tmp_path, scene):
+    images, masks = scene
+    for builds in (5, 0):
+        stand_in.Builder.built.clear()
+        engines, device = open_engines(tensorrt, tmp_path)
+        stream = stream_of(engines, device)
+        stream.step(images[0], mask=masks[0])
+        stream.step(images[1])
+        assert len(stand_in.Builder.built) == builds
+
+
+def test_an_engine_that_tensorrt_refuses_is_built_again(tensorrt, tmp_path, scene, caplog):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path)
+    good = engines.builder.build
+    calls = []
+
+    def once_foreign(name, graph, sizes):
+        calls.append(name)
+        return b"of another TensorRT" if len(calls) == 1 else good(name, graph, sizes)
+
+    object.__setattr__(engines.builder, "build", once_foreign)
+    stream_of(engines, device).step(images[0], mask=masks[0])
+    assert calls[0] == calls[1]
+    assert f"{calls[0]}: TensorRT does not take the engine; it is built again" in caplog.messages
+
+
+@pytest.mark.parametrize("change", ["TensorRT", "plugin library", "GPU", "workspace"])
+def test_another_machine_builds_its_own(tensorrt, tmp_path, scene, caplog, change):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path)
+    stream_of(engines, device).step(images[0], mask=masks[0])
+    caplog.clear()
+    if change == "TensorRT":
+        other = stand_in.use("10.13.3")
+        engines, device = open_engines(other, tmp_path)
+    elif change == "workspace":
+        engines, device = open_engines(tensorrt, tmp_path, builder=EngineBuilder(tensorrt, workspace=1 << 20))
+    else:
+        engines, device = open_engines(tensorrt, tmp_path)
+    if change == "plugin library":
+        engines.plugins.write_bytes(b"newer")
+    if change == "GPU":
+        engines.gpu = engines.gpu.__class__("Orin", (8, 7), 1 << 33, 12060)
+    stand_in.Builder.built.clear()
+    stream_of(engines, device).step(images[0], mask=masks[0])
+    assert stand_in.Builder.built
+    lines = [line for line in caplog.messages if "building, because the engine there is stale" in line]
+    assert lines
+    assert all(f"({change} was" in line for line in lines)
+
+
+def test_settings_of_the_builder(tensorrt, tmp_path, scene):
+    images, masks = scene
+    steps = []
+    builder = EngineBuilder(
+        tensorrt,
+        workspace=1 << 28,
+        timing_cache=tmp_path / "timings",
+        progress=lambda *step: steps.append(step),
+    )
+    engines, device = open_engines(tensorrt, tmp_path, builder=builder)
+    stream_of(engines, device).step(images[0], mask=masks[0])
+    old = tensorrt.__version__.startswith("8")
+    for built in stand_in.Builder.built:
+        assert built.config._pools == {stand_in.MemoryPoolType.WORKSPACE: 1 << 28}
+        assert "TF32" not in built.config._flags
+        assert hasattr(built.config, "progress_monitor") != old
+        assert built.network._flags == (0 if not old else 1) or not old
+    assert (tmp_path / "timings").read_bytes() == b"timings"
+
+
+def test_only_the_number_of_reference_frames_is_open(tensorrt, tmp_path, scene):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path, objects=3)
+    stream = stream_of(engines, device)
+    stream.step(images[0], mask=masks[0])
+    stream.step(images[1])
+    shapes = [built.config._profile._shapes for built in stand_in.Builder.built if built.config._profile]
+    (shapes,) = shapes
+    assert shapes["reference_labels"][0][0] == 1
+    assert shapes["reference_labels"][2][0] == 8
+    assert shapes["rows"] == [[4]] * 3
+
+
+def test_a_graph_that_cannot_be_built_is_named(tensorrt, tmp_path, scene):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path)
+    stand_in.Builder.refuse = True
+    with pytest.raises(BundleError, match=r"cfbi-lite\.encode.* cannot build the graph \(no implementation"):
+        stream_of(engines, device).step(images[0], mask=masks[0])
+
+
+def test_more_objects_than_there_is_room_for(tensorrt, tmp_path, scene):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path, objects=1)
+    with pytest.raises(InputError, match="too many objects"):
+        stream_of(engines, device).step(images[0], mask=masks[0])
+
+
+def test_a_stale_timing_cache_starts_anew(tmp_path, scene, caplog):
+    caplog.set_level(logging.INFO)
+    tensorrt = stand_in.use("10.3.0")
+    (tmp_path / "timings").write_bytes(b"of another GPU")
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path)
+    stream_of(engines, device).step(images[0], mask=masks[0])
+    assert (tmp_path / "timings").read_bytes() == b"timings"
+    assert any("of another GPU or TensorRT" in line for line in caplog.messages)
