@@ -53,7 +53,7 @@ setup(
     ],
     extras_require={
         "cpu": ["onnxruntime>=1.18"],
-        "gpu": ["onnxruntime-gpu>=1.18"],
+        "gpu": ["onnxruntime-gpu>=1.18", "cuda-python>=12"],
         "export": [
             "torch>=2.9",  # the networks and the exporter
             "onnx>=1.17",  # graph surgery

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vosrt import __version__
+from vosrt.commands.build_command import add_build_command
 from vosrt.commands.doctor_command import add_doctor_command
 from vosrt.commands.forwarded import FORWARDED, add_forwarded_commands, run_forwarded
 from vosrt.commands.inspect_command import add_inspect_command
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vosrt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_stream_command(commands)
+    add_build_command(commands)
     add_inspect_command(commands)
     add_doctor_command(commands)
     add_forwarded_commands(commands)

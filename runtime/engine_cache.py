@@ -95,6 +95,20 @@ class EngineCache:
         with suppress(OSError):
             (self.folder / key.file_name).unlink()
 
+    def record(self, name: str) -> dict[str, Any] | None:
+        """What was kept under a name; None for nothing that can be read."""
+        try:
+            found = json.loads((self.folder / f"{name}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
+        """Keep a few figures beside the engines."""
+        self._make_folder()
+        with suppress(OSError):  # then they are measured again
+            write_whole_file(self.folder / f"{name}.json", json.dumps(record).encode())
+
     def engines(self) -> list[Path]:
         """All files, the one that was used last first."""
         return [path for path, _ in self._by_use()]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from vosrt.bundle import Bundle
 from vosrt.cpu_device import CpuDevice
+from vosrt.device import Device
 from vosrt.errors import BundleError, InputError
+from vosrt.executor import Executor
 from vosrt.manifest import Manifest
 from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.placement import place
 from vosrt.presence import LostRule
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
+from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
+from vosrt.trt.engine_check import Agreement
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
-DEVICES = ("auto", "cpu")
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
 Path = str | os.PathLike[str]
 
@@ -38,7 +43,10 @@ class Segmenter:
         memory_capacity: how many frames those bundles keep beside the latest, the oldest giving way; None for
             their own number.
         precision: one of the bundles' precisions; None for float32, or the only one there is.
-        device: "cpu", or "auto" for the fastest there is.
+        device: "cpu", "cuda", or "auto" for the fastest there is.
+        executor: "onnxruntime", "tensorrt", or "auto" for the fastest there is.
+        require: "cuda" or "tensorrt": an error where it does not work, instead of the next best.
+        engines: how TensorRT engines are built and used.
         threads: threads per graph; None means one per physical core.
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
             objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB.
@@ -46,13 +54,14 @@ class Segmenter:
         profile: a folder for the executor's profiles; None for no profile.
 
     Attributes:
-        device: what the graphs run on.
+        placement: what the graphs run on, and why.
         precision: of the first bundle's graphs.
 
     Raises:
         BundleError: a bundle is damaged, or needs what this version cannot do.
         InputError: an option cannot be used.
-        MissingDependencyError: ONNX Runtime is not installed, or is installed twice.
+        MissingDependencyError: ONNX Runtime is not installed or is installed twice, or what is required does
+            not work here.
 
     Example:
         >>> segmenter = Segmenter("bundles/cfbi")
@@ -72,14 +81,14 @@ class Segmenter:
         memory_capacity: int | None = None,
         precision: str | None = None,
         device: str = "auto",
+        executor: str = "auto",
+        require: str | None = None,
+        engines: EngineSettings | None = None,
         threads: int | None = None,
         memory_limit: int | str | None = None,
         lost: LostRule | None = None,
         profile: Path | None = None,
     ) -> None:
-        if device not in DEVICES:
-            raise InputError("device", value=device, allowed=", ".join(DEVICES))
-        self.device = "cpu"
         self._memory_limit = _checked_limit(memory_limit)
         self._lost = lost
         paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
@@ -97,18 +106,30 @@ class Segmenter:
                     cure="use a newer vosrt",
                 )
         self.precision = precision or self.bundles[0].precisions[0]
-        self.executors = [
-            OnnxRuntimeExecutor(
-                bundle,
-                precision=precision or bundle.precisions[0],
-                threads=threads,
-                profile=profile,
+        self.placement = place(device, executor, require)
+        self._engines: CheckedEngines | None = None
+        if self.placement.executor == "tensorrt":
+            assert self.placement.cuda is not None
+            self._engines = CheckedEngines(
+                self.bundles, self.precision, self.placement.cuda, engines or EngineSettings()
             )
-            for bundle in self.bundles
-        ]
+            self.executors: list[Executor] = list(self._engines.executors)
+            bundled = self._engines.manifests
+        else:
+            self.executors = [
+                OnnxRuntimeExecutor(
+                    bundle,
+                    precision=precision or bundle.precisions[0],
+                    cuda=self.placement.cuda,
+                    threads=threads,
+                    profile=profile,
+                )
+                for bundle in self.bundles
+            ]
+            bundled = [bundle.manifest for bundle in self.bundles]
         manifests = [
-            bundle.manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
-            for bundle in self.bundles
+            manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
+            for manifest in bundled
         ]
         self.variants = tuple(
             Variant(manifest, executor, scale, flipped)
@@ -117,7 +138,7 @@ class Segmenter:
             for flipped in ((False, True) if flip else (False,))
         )
         check_fusible(self.variants)
-        self._arithmetic_device = CpuDevice()
+        self._arrays: Device = self.placement.cuda or CpuDevice()
 
     @property
     def bundle(self) -> Bundle:
@@ -125,9 +146,26 @@ class Segmenter:
         return self.bundles[0]
 
     @property
-    def executor(self) -> OnnxRuntimeExecutor:
+    def executor(self) -> Executor:
         """What runs the first bundle's graphs."""
         return self.executors[0]
+
+    def prepare(self, height: int, width: int) -> Agreement | None:
+        """Build the engines for frames of a size and compare them with float32: else the first frame does.
+
+        Returns:
+            how well they agree; None where there are no engines.
+
+        Raises:
+            BundleError: they cannot be built, or differ too much.
+        """
+        if self._engines is None:
+            return None
+        return self._engines.check(self.variants, (height, width))
+
+    def layer_reports(self) -> dict[str, list[dict[str, Any]]]:
+        """What TensorRT made of every layer, by graph, where engines have run; else empty."""
+        return {} if self._engines is None else self._engines.layer_reports()
 
     def stream(self, snapshot: Snapshot | Path | None = None) -> Stream:
         """Start a video, or go on with one.
@@ -139,7 +177,11 @@ class Segmenter:
             InputError: the snapshot is damaged, or was taken with other bundles, sizes, scales or flips.
         """
         stream = Stream(
-            self.variants, self._arithmetic_device, memory_limit=self._memory_limit, lost=self._lost
+            self.variants,
+            self._arrays,
+            memory_limit=self._memory_limit,
+            lost=self._lost,
+            prepare=self.prepare,
         )
         if snapshot is not None:
             stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -66,6 +66,7 @@ class Stream:
         device: where their state lives.
         memory_limit: bytes that the graphs of a frame may take; None for a share of what is free.
         lost: when an object counts as lost.
+        prepare: called with height and width before the first frame of a size is segmented.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Stream:
         *,
         memory_limit: int | None = None,
         lost: LostRule | None = None,
+        prepare: Callable[[int, int], object] | None = None,
     ) -> None:
+        self._prepare = prepare
         self._variants = tuple(variants)
         self._memory_limit = memory_limit or default_limit()
         self._lost_rule = lost or LostRule()
@@ -258,6 +261,8 @@ class Stream:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, dict[str, float], dict[int, float]]:
         """Run a frame and take over its outcome: labels, probabilities, timings and confidence."""
         now = self._now
+        if self._prepare is not None and not now.ids:
+            self._prepare(image.shape[0], image.shape[1])
         runs = [
             VariantRun(variant, self._arithmetic, rows, state, now.index, self._memory_limit)
             for variant, rows, state in zip(self._variants, now.rows, now.states, strict=True)

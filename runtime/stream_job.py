@@ -142,7 +142,9 @@ class StreamJob:
         bundles: Any = self.bundles
         if not isinstance(bundles, str):
             bundles = bundles[0] if len(bundles) == 1 else list(bundles)
-        return Segmenter(bundles, **self.settings)
+        segmenter = Segmenter(bundles, **self.settings)
+        print(f"note: {segmenter.placement}", file=sys.stderr)
+        return segmenter
 
 
 def _least(*counts: int | None) -> int | None:

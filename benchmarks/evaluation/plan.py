@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -94,7 +95,9 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
 
 
 def _segmenter(arguments: argparse.Namespace) -> Segmenter:
-    return Segmenter(arguments.bundles or [DEFAULT], **bundle_settings(arguments))
+    segmenter = Segmenter(arguments.bundles or [DEFAULT], **bundle_settings(arguments))
+    print(f"note: {segmenter.placement}", file=sys.stderr)
+    return segmenter
 
 
 def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmenter | None) -> Settings:
@@ -105,7 +108,7 @@ def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmen
         settings,
         bundles=tuple(BundleFacts.of(bundle) for bundle in segmenter.bundles),
         precision=segmenter.precision,
-        device=segmenter.device,
+        device=segmenter.placement.device,
         scales=arguments.scales or (1.0,),
         flip=bool(arguments.flip),
         long_edge=arguments.long_edge,

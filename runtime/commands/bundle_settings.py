@@ -14,6 +14,8 @@ from vosrt.shipped_bundles import terms_of
 NAMES = (
     "precision",
     "device",
+    "executor",
+    "require",
     "threads",
     "scales",
     "flip",
@@ -22,6 +24,7 @@ NAMES = (
     "memory_capacity",
     "memory_limit",
 )
+ENGINE_NAMES = ("objects", "allow_drift")  # of `EngineSettings`
 
 
 def print_terms(bundles: Iterable[str | os.PathLike[str]]) -> None:
@@ -33,7 +36,23 @@ def print_terms(bundles: Iterable[str | os.PathLike[str]]) -> None:
 def add_bundle_settings(group: Any) -> None:
     """Add what decides how bundles run to a parser or a group of its options."""
     group.add_argument("--precision", help="one of the bundles' precisions (float32 where there is one)")
-    group.add_argument("--device", help="where to run (chosen by what is there)")
+    group.add_argument("--device", help="cpu or cuda (the fastest there is)")
+    group.add_argument("--executor", help="onnxruntime or tensorrt (the fastest there is)")
+    group.add_argument(
+        "--require", metavar="WHAT", help="cuda or tensorrt: end with an error where it does not work"
+    )
+    group.add_argument(
+        "--objects",
+        type=option_readers.positive,
+        metavar="N",
+        help="with TensorRT: room for so many objects; each costs time whether it is there or not (4)",
+    )
+    group.add_argument(
+        "--allow-drift",
+        action="store_true",
+        default=None,
+        help="with TensorRT: use engines that differ too much from float32",
+    )
     group.add_argument(
         "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
     )
@@ -73,4 +92,11 @@ def add_bundle_settings(group: Any) -> None:
 def bundle_settings(arguments: Namespace) -> dict[str, Any]:
     """Arguments of a `Segmenter`: those that the user has given."""
     given = {name: getattr(arguments, name) for name in NAMES}
-    return {name: value for name, value in given.items() if value is not None}
+    engines = {name: getattr(arguments, name) for name in ENGINE_NAMES}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if any(value is not None for value in engines.values()):
+        from vosrt.trt.checked_engines import EngineSettings
+
+        chosen = {name: value for name, value in engines.items() if value is not None}
+        settings["engines"] = EngineSettings(**chosen)
+    return settings

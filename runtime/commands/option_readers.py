@@ -27,6 +27,14 @@ def threads(text: str) -> int:
     return count
 
 
+def size(text: str) -> tuple[int, int]:
+    """Read height and width, such as `720x1280`."""
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
+    if match is None or not int(match[1]) or not int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give height x width, such as 720x1280")
+    return int(match[1]), int(match[2])
+
+
 def box(text: str) -> tuple[int, int, int, int]:
     """Read a box, such as `10,20,110,220`; whether it lies in the frame is seen later."""
     match = re.fullmatch(r"(-?[0-9]{1,6}),(-?[0-9]{1,6}),(-?[0-9]{1,6}),(-?[0-9]{1,6})", text)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.cuda.driver import first_line
 from vosrt.device import Array
+from vosrt.errors import MissingDependencyError
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.session_arrays import GpuArrays
 
@@ -32,6 +34,28 @@ class SmallGraphSessions:
             self._arrays.bind_input(binding, name, array)
         self._arrays.bind_output(binding, "y", output)
         self._arrays.run(session, binding)
+
+    def check(self) -> None:
+        """Whether ONNX Runtime has the GPU.
+
+        Raises:
+            MissingDependencyError: this ONNX Runtime is for the CPU, or a library that it needs is missing.
+        """
+        name = "CUDAExecutionProvider"
+        if name not in self._runtime.get_available_providers():
+            raise MissingDependencyError(
+                "the onnxruntime that is installed is for the CPU alone",
+                cure="pip uninstall -y onnxruntime, then pip install '.[gpu]' in the folder of setup.py",
+            )
+        try:
+            there = name in self._session("add").get_providers()
+        except Exception as error:
+            raise MissingDependencyError(f"ONNX Runtime cannot use the GPU ({first_line(error)})") from error
+        if not there:
+            raise MissingDependencyError(
+                "ONNX Runtime cannot load what it needs for the GPU",
+                cure="see `vosrt doctor`; onnxruntime-gpu needs the CUDA and cuDNN that it was built for",
+            )
 
     def _session(self, graph: str) -> Any:
         if graph not in self._sessions:

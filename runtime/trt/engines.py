@@ -98,21 +98,22 @@ class Engines:
     def key(self, role: str, graph: bytes, sizes: Sizes, size: NDArray[np.int64] | None) -> EngineKey:
         """All that the engine depends on."""
         network = "" if size is None else "." + "x".join(map(str, size.tolist()))
-        trt, builder = self.builder.tensorrt, self.builder
         shapes = {name: [one.least, one.usual, one.most] for name, one in sorted(sizes.items())}
         return EngineKey(
-            f"{self.manifest.name}.{role}.{builder.precision}{network}.{self.manifest.objects}",
-            {
-                "graph": hashlib.sha256(graph).hexdigest(),
-                "plugin library": self._digest(self.plugins),
-                "shapes": str(shapes),
-                "workspace": str(builder.workspace),
-                "detail": str(builder.detailed),
-                "TensorRT": trt.__version__,
-                "GPU": str(self.gpu),
-                "driver": str(self.gpu.driver),
-            },
+            f"{self.manifest.name}.{role}.{self.builder.precision}{network}.{self.manifest.objects}",
+            {"graph": hashlib.sha256(graph).hexdigest(), "shapes": str(shapes), **self.facts()},
         )
+
+    def facts(self) -> dict[str, str]:
+        """What all engines of this process depend on."""
+        return {
+            "plugin library": self._digest(self.plugins),
+            "workspace": str(self.builder.workspace),
+            "detail": str(self.builder.detailed),
+            "TensorRT": self.builder.tensorrt.__version__,
+            "GPU": str(self.gpu),
+            "driver": str(self.gpu.driver),
+        }
 
     @cached_property
     def _runtime(self) -> Any:

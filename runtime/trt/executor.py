@@ -52,6 +52,10 @@ class TensorRtExecutor:
         """Bytes of working memory, shared by all engines and streams; weights are TensorRT's own."""
         return 0 if self._scratch is None else self._scratch.size
 
+    def running(self) -> list[tuple[str, Any]]:
+        """Roles and TensorRT's engines that are ready."""
+        return [(one.role, one.engine) for one in self._ready.values()]
+
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run the graph of a role; see `Executor`.
 
@@ -111,9 +115,9 @@ class _Engine:
 
     def __init__(self, executor: TensorRtExecutor, role: str, engine: Any) -> None:
         self._executor = executor
-        self._role = role
+        self.role = role
         self._trt = executor._engines.builder.tensorrt
-        self._engine = engine
+        self.engine = engine
         self._context = _context_without_memory(self._trt, engine)
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._seen: OrderedDict[Signature, Any] = OrderedDict()  # addresses to a recording, or None
@@ -123,7 +127,7 @@ class _Engine:
     @property
     def scratch_size(self) -> int:
         """Bytes that a run needs."""
-        engine = self._engine
+        engine = self.engine
         size = getattr(engine, "device_memory_size_v2", None)
         return int(engine.device_memory_size if size is None else size)
 
@@ -134,7 +138,7 @@ class _Engine:
             if self._shapes.get(name) != shape and not self._context.set_input_shape(name, shape):
                 raise self._failure(f"does not take {name} of shape {list(shape)}")
         self._shapes = shapes
-        graph = self._executor._engines.manifest.graphs[self._role]
+        graph = self._executor._engines.manifest.graphs[self.role]
         return {
             name: take(tuple(self._context.get_tensor_shape(name)), output.dtype)
             for name, output in graph.outputs.items()
@@ -184,7 +188,7 @@ class _Engine:
         from vosrt.trt.import_tensorrt import tensorrt_log
 
         said = "; ".join(tensorrt_log(self._trt).errors[-2:]) or "the log says more"
-        return BundleError(f"the TensorRT engine of graph {self._role} {what} ({said})")
+        return BundleError(f"the TensorRT engine of graph {self.role} {what} ({said})")
 
 
 def _context_without_memory(trt: Any, engine: Any) -> Any:

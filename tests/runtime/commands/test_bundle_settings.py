@@ -22,11 +22,14 @@ def test_only_what_is_given_reaches_the_segmenter():
 
 def test_every_option_is_an_argument_of_the_segmenter(tmp_path):
     line = (
-        "--precision float32 --device cpu --threads 1 --scales 1,2 --long-edge 64 --flip "
+        "--precision float32 --device cpu --executor onnxruntime --objects 3 --allow-drift --threads 1 "
+        "--scales 1,2 --long-edge 64 --flip "
         "--memory-every 2 --memory-capacity 3 --memory-limit 1G"
     )
     settings = read(line)
-    assert set(settings) == set(NAMES)
+    engines = settings.pop("engines")
+    assert (engines.objects, engines.allow_drift) == (3, True)
+    assert set(settings) == set(NAMES) - {"require"}
     segmenter = Segmenter(write_memory_bundle(tmp_path / "bundle", open_slots=True), **settings)
     assert len(segmenter.variants) == 4
     (memory,) = segmenter.variants[0].manifest.state.values()

@@ -1,0 +1,145 @@
+"""`vosrt build`: TensorRT engines for a bundle, before a stream needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vosrt.commands import option_readers
+from vosrt.errors import InputError
+from vosrt.shipped_bundles import DEFAULT
+
+
+def add_build_command(commands: Any) -> None:
+    """Add the command to a parser's commands."""
+    parser = commands.add_parser(
+        "build",
+        help="build TensorRT engines and compare them with float32",
+        description="Build the TensorRT engines that a stream of one frame size needs, compare their labels "
+        "with float32, and keep them. A stream that finds none builds them itself with its first mask.",
+    )
+    parser.set_defaults(run=run_build)
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along"
+    )
+    parser.add_argument(
+        "--frame", required=True, type=option_readers.size, metavar="HxW", help="size of the frames: 720x1280"
+    )
+    parser.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
+    parser.add_argument(
+        "--objects",
+        type=option_readers.positive,
+        default=4,
+        metavar="N",
+        help="room for so many objects; each costs time whether it is there or not (4)",
+    )
+    parser.add_argument(
+        "--workspace",
+        type=option_readers.memory,
+        metavar="SIZE",
+        help="most memory that a layer may take while it runs (1G)",
+    )
+    parser.add_argument(
+        "--cache", metavar="DIR", help="folder of the engines ($VOSRT_CACHE, or ~/.cache/vosrt/engines)"
+    )
+    parser.add_argument("--report", metavar="JSON", help="write what became of every layer")
+    parser.add_argument(
+        "--allow-drift", action="store_true", help="keep engines that differ too much from float32"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run_build(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    from vosrt.engine_cache import EngineCache
+    from vosrt.segmenter import Segmenter
+    from vosrt.trt.checked_engines import EngineSettings
+
+    built: list[str] = []
+    with _Progress(shown=not arguments.json) as progress:
+
+        def building(name: str) -> None:
+            built.append(name)
+            progress.start(name)
+
+        settings = EngineSettings(
+            objects=arguments.objects,
+            workspace=arguments.workspace,
+            allow_drift=arguments.allow_drift,
+            detailed=arguments.report is not None,
+            cache=EngineCache(arguments.cache),
+            building=building,
+            progress=progress.step,
+        )
+        started = time.perf_counter()
+        segmenter = Segmenter(
+            arguments.bundle, precision=arguments.precision, require="tensorrt", engines=settings
+        )
+        agreement = segmenter.prepare(*arguments.frame)
+    assert agreement is not None
+    if arguments.report is not None:
+        _write_report(Path(arguments.report), segmenter.layer_reports())
+    result = {
+        "placement": str(segmenter.placement),
+        "precision": segmenter.precision,
+        "frame": list(arguments.frame),
+        "objects": arguments.objects,
+        "built": built,
+        "seconds": round(time.perf_counter() - started, 1),
+        "equal labels": {"mean": agreement.mean, "worst frame": agreement.worst},
+        "cache": str(settings.cache.folder),
+    }
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        count = f"{len(built)} engines built in {result['seconds']} s" if built else "all engines were there"
+        print(f"{count}; {agreement}\n{segmenter.placement}; engines are kept in {settings.cache.folder}")
+    return 0
+
+
+class _Progress:
+    """A bar per engine where TensorRT tells how far it is, else its name."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> _Progress:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import Progress, TimeElapsedColumn
+
+            columns = (*Progress.get_default_columns()[:2], TimeElapsedColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def start(self, name: str) -> None:
+        """The next engine."""
+        if self._bar is None:
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(name, total=None)
+
+    def step(self, phase: str, step: int, steps: int) -> None:
+        """How far the outermost phase is."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, total=steps or None)
+
+
+def _write_report(path: Path, layers: dict[str, list[dict[str, Any]]]) -> None:
+    try:
+        path.write_text(json.dumps(layers, indent=1))
+    except OSError as error:
+        raise InputError(f"--report {path} cannot be written ({error.strerror})") from error
+    print(f"layers: {path}", file=sys.stderr)

@@ -1,0 +1,131 @@
+"""What runs the graphs: the fastest that works here, or what was asked for."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.errors import Error, InputError, MissingDependencyError
+
+DEVICES = ("auto", "cpu", "cuda")
+EXECUTORS = ("auto", "onnxruntime", "tensorrt")
+REQUIREMENTS = ("cuda", "tensorrt")
+_NAMES = {"onnxruntime": "ONNX Runtime", "tensorrt": "TensorRT"}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What runs the graphs, and why nothing faster does.
+
+    Attributes:
+        device: "cpu" or "cuda".
+        executor: "onnxruntime" or "tensorrt".
+        gpu: the GPU in words; empty on the CPU.
+        reason: what stands in the way of each faster one; empty where there is none.
+        cuda: memory and small graphs of the GPU; None on the CPU.
+    """
+
+    device: str
+    executor: str
+    gpu: str = ""
+    reason: str = ""
+    cuda: CudaDevice | None = None
+
+    def __str__(self) -> str:
+        where = self.gpu or "the CPU"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"runs on {where} with {_NAMES[self.executor]}{why}"
+
+
+def place(device: str = "auto", executor: str = "auto", require: str | None = None) -> Placement:
+    """Choose what runs the graphs.
+
+    Args:
+        device: one of `DEVICES`.
+        executor: one of `EXECUTORS`.
+        require: one of `REQUIREMENTS`, or None: what must be used, or nothing runs.
+
+    Raises:
+        InputError: an unknown name, or names that exclude each other.
+        MissingDependencyError: what was asked for does not work here; says why.
+    """
+    for name, value, allowed in (("device", device, DEVICES), ("executor", executor, EXECUTORS)):
+        if value not in allowed:
+            raise InputError(name, value=value, allowed=", ".join(allowed))
+    if require is not None and require not in REQUIREMENTS:
+        raise InputError("require", value=require, allowed=", ".join(REQUIREMENTS))
+    wanted = [
+        place
+        for place in _CANDIDATES
+        if device in ("auto", place[0]) and executor in ("auto", place[1]) and require in (None, *place)
+    ]
+    if not wanted:
+        asked = f"device {device}, executor {executor}" + (f", require {require}" if require else "")
+        raise InputError(f"{asked}: nothing is all of this", cure="leave one of them out")
+    failures: dict[str, Error] = {}
+    for place in wanted:
+        try:
+            found = _CANDIDATES[place]()
+        except Error as error:
+            failures[_NAMES[place[1]] if place[0] == "cuda" else "the CPU"] = error
+            continue
+        reason = "; ".join(dict.fromkeys(f"{error.what}" for error in failures.values()))
+        return Placement(place[0], place[1], found[0], reason, found[1])
+    (first, *_) = failures.values()
+    names = " or ".join(dict.fromkeys(_NAMES[executor] for _, executor in wanted))
+    whys = "; ".join(dict.fromkeys(error.what for error in failures.values()))
+    raise MissingDependencyError(f"{names} on an NVIDIA GPU was asked for: {whys}", cure=first.cure)
+
+
+def _tensorrt() -> tuple[str, CudaDevice]:
+    from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
+
+    device = _open_gpu()
+    load_plugins(plugin_library(import_tensorrt()))
+    return str(device.driver.gpu()), device
+
+
+def _onnxruntime_on_gpu() -> tuple[str, CudaDevice]:
+    from vosrt.cuda.small_graph_sessions import SmallGraphSessions
+
+    device = _open_gpu()
+    SmallGraphSessions(device).check()
+    return str(device.driver.gpu()), device
+
+
+def _onnxruntime_on_cpu() -> tuple[str, None]:
+    return "", None
+
+
+def _open_gpu() -> CudaDevice:
+    _check_nvidia_driver()
+    from vosrt.cuda.open_device import open_cuda_device
+
+    return open_cuda_device()
+
+
+def _check_nvidia_driver() -> None:
+    """Say it plainly where there is no GPU: packages that fail would say it at length."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        status = ctypes.CDLL(library).cuInit(0)
+    except OSError as error:
+        raise MissingDependencyError(
+            "no NVIDIA driver here", cure="install the driver of the GPU, or leave the requirement out"
+        ) from error
+    if status:
+        raise MissingDependencyError(
+            f"the NVIDIA driver offers no GPU (cuInit gives {status})",
+            cure="give the container access to the GPU, or install the driver again",
+        )
+
+
+Open = Callable[[], tuple[str, CudaDevice | None]]
+_CANDIDATES: dict[tuple[str, str], Open] = {  # the fastest first
+    ("cuda", "tensorrt"): _tensorrt,
+    ("cuda", "onnxruntime"): _onnxruntime_on_gpu,
+    ("cpu", "onnxruntime"): _onnxruntime_on_cpu,
+}

@@ -1,0 +1,170 @@
+"""Engines that were compared with float32 before the first frame of a size is segmented."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from vosrt.bundle import Bundle
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.engine_cache import EngineCache
+from vosrt.errors import BundleError
+from vosrt.manifest import Manifest
+from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.trt.engine_builder import EngineBuilder, layer_report
+from vosrt.trt.engine_check import Agreement, compare_with_float32, require_agreement
+from vosrt.trt.engines import Engines
+from vosrt.trt.executor import TensorRtExecutor
+from vosrt.trt.import_tensorrt import import_tensorrt, plugin_library
+from vosrt.variant import Variant
+
+_log = logging.getLogger(__name__)
+OBJECTS = 4  # room, where the user says nothing
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the user may say of engines.
+
+    Attributes:
+        objects: room for so many; each takes time whether it is there or not.
+        workspace: most bytes that a layer may take while it runs; None for 1 GiB.
+        allow_drift: use engines whose labels differ too much from float32, with a warning.
+        record: record runs as CUDA graphs.
+        detailed: keep what a report of the layers needs.
+        cache: where engines are kept; None for the user's cache folder.
+        building: is told the name of an engine that is about to be built.
+        progress: is told phase, step and steps of a build.
+    """
+
+    objects: int = OBJECTS
+    workspace: int | None = None
+    allow_drift: bool = False
+    record: bool = True
+    detailed: bool = False
+    cache: EngineCache = field(default_factory=EngineCache)
+    building: Callable[[str], None] | None = None
+    progress: Callable[[str, int, int], None] | None = None
+
+
+class CheckedEngines:
+    """The executors of some bundles on one GPU, and what was found out about them.
+
+    Args:
+        bundles: opened bundles.
+        precision: of the graphs.
+        device: the GPU's.
+        settings: the user's.
+
+    Raises:
+        BundleError: a bundle lacks the precision.
+        MissingDependencyError: TensorRT or the plugins are not there.
+    """
+
+    def __init__(
+        self, bundles: Sequence[Bundle], precision: str, device: CudaDevice, settings: EngineSettings
+    ) -> None:
+        tensorrt = import_tensorrt()
+        self._bundles = bundles
+        self._device = device
+        self._settings = settings
+        gpu, plugins = device.driver.gpu(), plugin_library(tensorrt)
+        builder = EngineBuilder(
+            tensorrt,
+            precision,
+            timing_cache=settings.cache.folder / "timings",
+            detailed=settings.detailed,
+            progress=settings.progress,
+        )
+        if settings.workspace is not None:
+            builder = replace(builder, workspace=settings.workspace)
+        for bundle in bundles:
+            bundle.graph_path("encode", precision=precision)
+        self.engines = [
+            Engines(
+                bundle,
+                bundle.manifest.for_objects(bundle.manifest.objects or settings.objects),
+                builder,
+                settings.cache,
+                gpu,
+                plugins,
+                settings.building,
+            )
+            for bundle in bundles
+        ]
+        self.executors = [TensorRtExecutor(one, device, record=settings.record) for one in self.engines]
+        self._agreements: dict[tuple[int, int], Agreement] = {}
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """The bundles' with their room for objects."""
+        return [one.manifest for one in self.engines]
+
+    def layer_reports(self) -> dict[str, list[dict[str, Any]]]:
+        """What TensorRT made of every layer, by bundle and graph, of the engines that have run."""
+        return {
+            f"{engines.manifest.name}.{role}": layer_report(engines.builder.tensorrt, engine)
+            for engines, executor in zip(self.engines, self.executors, strict=True)
+            for role, engine in executor.running()
+        }
+
+    def check(self, variants: Sequence[Variant], size: tuple[int, int]) -> Agreement:
+        """Build all engines for frames of a size and compare them with float32, if that was not done before.
+
+        Args:
+            variants: all that a stream runs, on these executors.
+            size: height and width of the frames.
+
+        Raises:
+            BundleError: they differ too much, or cannot be built.
+        """
+        known = self._agreements.get(size)
+        if known is None:
+            record = self._record_name(variants, size)
+            found = self._settings.cache.record(record)
+            known = None if found is None else Agreement(tuple(found["frames"]))
+            if known is None:
+                known = self._compare(variants, size)
+                self._settings.cache.keep_record(record, {"frames": list(known.frames)})
+            names = " and ".join(dict.fromkeys(variant.name for variant in variants))
+            try:
+                require_agreement(known, names)
+            except BundleError as error:
+                if not self._settings.allow_drift:
+                    raise
+                _log.warning("%s (allowed)", error.what)
+            self._agreements[size] = known
+        return known
+
+    def _compare(self, variants: Sequence[Variant], size: tuple[int, int]) -> Agreement:
+        exact = {
+            id(executor): OnnxRuntimeExecutor(bundle, precision=bundle.precisions[0])
+            for executor, bundle in zip(self.executors, self._bundles, strict=True)
+        }
+        reference = [replace(variant, executor=exact[id(variant.executor)]) for variant in variants]
+        objects = min(one.manifest.objects or 1 for one in self.engines)
+        agreement = compare_with_float32(variants, self._device, reference, size, objects=objects)
+        _log.info("%s at %dx%d: %s", variants[0].name, *size, agreement)
+        return agreement
+
+    def _record_name(self, variants: Sequence[Variant], size: tuple[int, int]) -> str:
+        """Of all that a comparison depends on."""
+        said = [
+            {
+                "facts": engines.facts(),
+                "graphs": [
+                    [role, sorted((precision, file.sha256) for precision, file in graph.files.items())]
+                    for role, graph in sorted(engines.manifest.graphs.items())
+                ],
+                "objects": engines.manifest.objects,
+                "precision": engines.builder.precision,
+            }
+            for engines in self.engines
+        ]
+        looks = [[variant.name, str(variant.resize), str(variant.manifest.state)] for variant in variants]
+        digest = hashlib.sha256(json.dumps([said, looks, size], sort_keys=True).encode())
+        return f"{self.engines[0].manifest.name}.{size[0]}x{size[1]}.{digest.hexdigest()[:24]}"

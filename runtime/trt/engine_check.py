@@ -1,0 +1,92 @@
+"""Whether engines give the labels that the bundle gives in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.cpu_device import CpuDevice
+from vosrt.device import Device
+from vosrt.errors import BundleError
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.stream import Stream
+from vosrt.variant import Variant
+
+LEAST_AGREEMENT = 0.995  # of the pixels of a frame, on average
+FRAMES = 8  # the first is given
+_MOST_OBJECTS = 3  # of the generated scene
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Share of equal labels, frame by frame."""
+
+    frames: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over all frames."""
+        return float(np.mean(self.frames))
+
+    @property
+    def worst(self) -> float:
+        """Of the worst frame."""
+        return min(self.frames)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3%} of the labels equal those in float32, {self.worst:.3%} in the worst frame"
+
+
+def compare_with_float32(
+    variants: Sequence[Variant],
+    device: Device,
+    reference: Sequence[Variant],
+    size: tuple[int, int],
+    *,
+    objects: int,
+) -> Agreement:
+    """Segment a generated scene twice, every frame from the same state.
+
+    Args:
+        variants: on the engines.
+        device: where their arrays lie.
+        reference: the same in float32 on the CPU.
+        size: height and width of the frames.
+        objects: there is room for so many.
+    """
+    exact, tried = Stream(reference, CpuDevice()), Stream(variants, device)
+    shares = []
+    for index, (image, mask) in enumerate(_scene(size, min(objects, _MOST_OBJECTS))):
+        if index == 0:
+            exact.step(image, mask=mask)
+            tried.step(image, mask=mask)  # builds what a frame with a mask needs
+        else:
+            tried.restore(exact.save())
+            shares.append(float((exact.step(image).labels == tried.step(image).labels).mean()))
+    return Agreement(tuple(shares))
+
+
+def require_agreement(agreement: Agreement, name: str) -> None:
+    """Refuse engines that differ too much.
+
+    Raises:
+        BundleError: less than `LEAST_AGREEMENT`.
+    """
+    if agreement.mean < LEAST_AGREEMENT:
+        raise BundleError(
+            f"{name}: the engines differ too much: {agreement}",
+            allowed=f"at least {LEAST_AGREEMENT:.1%}",
+            cure="use --precision float32, or accept it with --allow-drift (weights that are not trained "
+            "give such masks)",
+        )
+
+
+def _scene(size: tuple[int, int], objects: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    height, width = size
+    with TestPattern(PatternSettings(height=height, width=width, objects=objects, frames=FRAMES)) as source:
+        for frame in source:
+            assert frame.truth is not None
+            yield frame.image, frame.truth

@@ -1,0 +1,110 @@
+"""`Segmenter` and `vosrt build` on a machine whose GPU and TensorRT are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from tests.runtime.trt import stand_in
+from vosrt import Segmenter
+from vosrt.cli import main
+from vosrt.errors import BundleError, MissingDependencyError
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.trt.checked_engines import EngineSettings
+
+BUNDLE = "cfbi-lite-davis"
+
+
+@pytest.fixture(scope="module")
+def scene():
+    source = TestPattern(PatternSettings(height=64, width=96, objects=2, frames=4))
+    return [(frame.image, frame.truth) for frame in source]
+
+
+def test_the_fastest_is_chosen_and_its_engines_are_compared_once(gpu_machine, scene, caplog):
+    caplog.set_level(logging.INFO)
+    for built in (5, 0):
+        stand_in.Builder.built.clear()
+        caplog.clear()
+        segmenter = Segmenter(BUNDLE)
+        assert str(segmenter.placement) == "runs on host memory (sm_90) with TensorRT"
+        stream, on_cpu = segmenter.stream(), Segmenter(BUNDLE, device="cpu").stream()
+        for index, (image, mask) in enumerate(scene):
+            labels = [one.step(image, mask=mask if index == 0 else None).labels for one in (stream, on_cpu)]
+            assert np.array_equal(*labels)
+        assert len(stand_in.Builder.built) == built
+        compared = [line for line in caplog.messages if "of the labels equal those in float32" in line]
+        assert len(compared) == (1 if built else 0)
+    assert segmenter.prepare(64, 96).worst == 1.0
+
+
+@pytest.fixture
+def wrong_engines(monkeypatch):
+    """Engines that turn labels upside down."""
+    good = stand_in.IExecutionContext.execute_async_v3
+
+    def wrong(self, stream_handle):
+        done = good(self, stream_handle)
+        for value in self._engine._graph.output:
+            if value.name == "labels":
+                shape = self.get_tensor_shape("labels")
+                array = stand_in._array(self._addresses["labels"], shape, "int32")
+                array[...] = array[::-1].copy()
+        return done
+
+    monkeypatch.setattr(stand_in.IExecutionContext, "execute_async_v3", wrong)
+
+
+def test_engines_that_differ_are_refused(gpu_machine, wrong_engines, scene):
+    image, mask = scene[0]
+    stream = Segmenter(BUNDLE, engines=EngineSettings(record=False)).stream()
+    for _ in range(2):  # a second try says it again
+        with pytest.raises(
+            BundleError, match=r"engines differ too much: .* allowed: at least 99.5%.*--allow-drift"
+        ):
+            stream.step(image, mask=mask)
+
+
+def test_or_used_with_a_warning(gpu_machine, wrong_engines, scene, caplog):
+    image, mask = scene[0]
+    settings = EngineSettings(record=False, allow_drift=True)
+    Segmenter(BUNDLE, engines=settings).stream().step(image, mask=mask)
+    assert any("differ too much" in line and line.endswith("(allowed)") for line in caplog.messages)
+
+
+def test_build_then_stream(gpu_machine, tmp_path, capsys):
+    build = ["build", BUNDLE, "--frame", "64x96", "--objects", "2", "--report", str(tmp_path / "layers.json")]
+    assert main([*build, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["built"]) == 5
+    assert result["equal labels"] == {"mean": 1.0, "worst frame": 1.0}
+    layers = json.loads((tmp_path / "layers.json").read_text())
+    assert {name.partition(".")[2] for name in layers} == {
+        "encode",
+        "reference",
+        "match",
+        "segment",
+        "finish",
+    }
+    assert main(build) == 0
+    assert capsys.readouterr().out.startswith("all engines were there; 100.000% of the labels")
+
+
+def test_a_missing_plugin_library_says_how_to_build_it(gpu_machine, tmp_path):
+    (tmp_path / "native/libvosrt_plugins_trt10.so").unlink()
+    with pytest.raises(MissingDependencyError, match=r"has not been built.*make plugins"):
+        Segmenter(BUNDLE, require="tensorrt")
+    with pytest.raises(MissingDependencyError, match="onnxruntime that is installed is for the CPU alone"):
+        Segmenter(BUNDLE, device="cuda", executor="onnxruntime")
+    placement = Segmenter(BUNDLE).placement
+    assert (placement.device, placement.executor) == ("cpu", "onnxruntime")
+    assert "plugins for TensorRT 10.3.0, has not been built" in str(placement)
+
+
+def test_a_tensorrt_that_is_too_old_is_refused(gpu_machine, monkeypatch):
+    monkeypatch.setattr(gpu_machine, "__version__", "8.4.1")
+    with pytest.raises(MissingDependencyError, match="too old"):
+        Segmenter(BUNDLE, executor="tensorrt")
