@@ -39,9 +39,11 @@ $(VENV)/.dependencies: $(VENV)/.runtime
 	@rm -rf build *.egg-info
 	@touch $@
 
-plugins:  ## CUDA kernels and TensorRT plugins; needs nvcc and cmake, and for plugins TENSORRT_ROOT
+plugins:  ## CUDA kernels and TensorRT plugins into the package; needs nvcc and cmake, for plugins TENSORRT_ROOT
 	cmake -S plugins -B out/plugins
 	cmake --build out/plugins --parallel
+	mkdir -p runtime/native && cp out/plugins/libvosrt_*.so runtime/native/
+	if [ -x $(BIN)/pip ]; then $(MAKE) install; fi
 
 clean:
-	rm -rf $(VENV) build *.egg-info out .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info out runtime/native .mypy_cache .pytest_cache .ruff_cache

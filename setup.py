@@ -1,11 +1,15 @@
 """Packaging: the top-level rooms install as one package.
 
-`runtime/` is the package `vosrt` itself; every other room is a subpackage of it.
+`runtime/` is the package `vosrt` itself; every other room is a subpackage of it. With TENSORRT_ROOT in the
+environment, installing builds the CUDA kernels and TensorRT plugins too, as `make plugins` does in a clone.
 """
 
+import os
+import subprocess
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 ROOMS = {
@@ -26,6 +30,22 @@ def packages_of_rooms() -> dict[str, str]:
     return folders
 
 
+class BuildWithNativeLibraries(build_py):
+    """Puts the compiled kernels and plugins into the package, where they were asked for."""
+
+    def run(self) -> None:
+        super().run()
+        if not os.environ.get("TENSORRT_ROOT") or self.editable_mode:
+            return
+        build = Path(self.build_lib).absolute().parent / "native"
+        subprocess.run(["cmake", "-S", str(ROOT / "plugins"), "-B", str(build)], check=True)
+        subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True)
+        target = Path(self.build_lib) / "vosrt" / "native"
+        target.mkdir(parents=True, exist_ok=True)
+        for library in build.glob("libvosrt_*.so"):
+            self.copy_file(str(library), str(target / library.name))
+
+
 PACKAGE_DIR = packages_of_rooms()
 
 setup(
@@ -36,10 +56,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
+    cmdclass={"build_py": BuildWithNativeLibraries},
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,
     package_data={
-        "vosrt": ["py.typed", "arithmetic_graphs/*.onnx", "bundles/*/*"],
+        "vosrt": ["py.typed", "arithmetic_graphs/*.onnx", "bundles/*/*", "native/*.so"],
         "vosrt.doctor": ["self_test.onnx"],
         "vosrt.models": ["key_listings/*.json"],
         "vosrt.models.training": ["recipes/*.json"],

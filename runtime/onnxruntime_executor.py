@@ -124,7 +124,10 @@ class OnnxRuntimeExecutor:
             self._profile.mkdir(parents=True, exist_ok=True)
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profile / role)
+        custom_ops = self._arrays.custom_ops()
         try:
+            if custom_ops is not None:
+                options.register_custom_ops_library(str(custom_ops))
             session = self._runtime.InferenceSession(str(path), options, providers=self._arrays.providers())
         except Exception as error:
             raise BundleError(

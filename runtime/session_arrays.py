@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from vosrt.cuda.cuda_array import CudaArray
 from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.cuda.native_libraries import native_library
 from vosrt.device import Array
 
 
@@ -18,6 +20,10 @@ class SessionArrays(Protocol):
 
     def providers(self) -> list[Any]:
         """Of ONNX Runtime, what runs where these arrays are."""
+        ...
+
+    def custom_ops(self) -> Path | None:
+        """A library with the operators for these arrays; None where function bodies must do."""
         ...
 
     def ready(self, name: str, array: Array, source: str) -> Array:
@@ -60,6 +66,10 @@ class HostArrays:
     def providers(self) -> list[Any]:
         """See `SessionArrays`."""
         return ["CPUExecutionProvider"]
+
+    def custom_ops(self) -> Path | None:
+        """See `SessionArrays`."""
+        return None
 
     def ready(self, name: str, array: Array, source: str) -> Array:
         """See `SessionArrays`."""
@@ -105,6 +115,10 @@ class GpuArrays:
         """See `SessionArrays`."""
         options = {"user_compute_stream": str(self._device.stream), "cudnn_conv_algo_search": "HEURISTIC"}
         return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+    def custom_ops(self) -> Path | None:
+        """See `SessionArrays`."""
+        return native_library("vosrt_ort")
 
     def ready(self, name: str, array: Array, source: str) -> Array:
         """See `SessionArrays`. Sizes stay on the host: shapes are computed there."""

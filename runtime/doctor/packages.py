@@ -54,6 +54,7 @@ PACKAGES = (
     Package(("tensorrt",), "TensorRT engines", _TENSORRT),
     Package(("cuda-python",), "buffers on an NVIDIA GPU", _TENSORRT),
     Package(("pycuda",), "the same, where cuda-python is not to be had", _TENSORRT),
+    Package(("filelock",), "locks of the engine cache", _TENSORRT),
     Package(("fastapi",), "results in a browser", _SERVE),
     Package(("uvicorn",), "results in a browser", _SERVE),
     Package(("fsspec",), "many clips on remote storage", _BATCH),

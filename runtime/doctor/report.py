@@ -68,6 +68,11 @@ def _all_checks() -> tuple[Callable[[], Iterable[Finding]], ...]:
 
         return execution.execution_findings()
 
+    def gpu_findings() -> Iterable[Finding]:
+        from vosrt.doctor import gpu
+
+        return gpu.gpu_findings()
+
     def video_findings() -> Iterable[Finding]:
         from vosrt.doctor import video_encoding
 
@@ -81,7 +86,14 @@ def _all_checks() -> tuple[Callable[[], Iterable[Finding]], ...]:
     from vosrt.doctor.machine import machine_findings
     from vosrt.doctor.packages import package_findings
 
-    return machine_findings, package_findings, execution_findings, video_findings, weight_findings
+    return (
+        machine_findings,
+        package_findings,
+        execution_findings,
+        gpu_findings,
+        video_findings,
+        weight_findings,
+    )
 
 
 def _how_to_get(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.plugins.kernels.emulated import emulated_kernels
+from tests.plugins.kernels.emulated import emulated_custom_ops, emulated_kernels
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
 
@@ -19,7 +19,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
-KERNELS = Path(__file__).parents[2] / "out/plugins/libvosrt_kernels.so"
+KERNELS = Path(__file__).parents[2] / "runtime/native/libvosrt_kernels.so"
 Arrays = dict[str, np.ndarray]
 OFFICIAL_WINDOWS = [12, 2, 4, 6, 8, 10]
 ONNX_TYPES = {
@@ -105,6 +105,14 @@ def run_torch_float64(operator: Operator, arrays: Arrays, attributes: dict[str, 
     return result.astype(np.float32)
 
 
+def run_custom_ops_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+    """The CUDA kernels as custom operators of ONNX Runtime, thread by thread."""
+    key = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items())
+    library = str(emulated_custom_ops())
+    session = body_session(operator.name, key, str(arrays["query"].dtype), 17, "ORT_ENABLE_ALL", library)
+    return session.run(None, arrays)[0]
+
+
 def run_body(opset: int, level: str) -> Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]:
     def run(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
         feature_type = str(arrays["query"].dtype)
@@ -116,12 +124,23 @@ def run_body(opset: int, level: str) -> Callable[[Operator, Arrays, dict[str, An
 
 
 @lru_cache
-def body_session(name: str, attributes: tuple[Any, ...], feature_type: str, opset: int, level: str) -> Any:
+def body_session(
+    name: str,
+    attributes: tuple[Any, ...],
+    feature_type: str,
+    opset: int,
+    level: str,
+    custom_ops: str | None = None,
+) -> Any:
     options = onnxruntime.SessionOptions()
+    if custom_ops is not None:
+        options.register_custom_ops_library(custom_ops)
     options.intra_op_num_threads = 2
     options.log_severity_level = 3
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     model = one_node_model(OPERATORS[name], dict(attributes), feature_type, opset)
+    if custom_ops is not None:
+        del model.functions[:]  # nothing but the library can run it
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -197,6 +216,7 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
     "body-17-all": run_body(17, "ORT_ENABLE_ALL"),
     "body-18-all": run_body(18, "ORT_ENABLE_ALL"),
     "cuda-on-cpu": run_kernels_on_cpu,
+    "custom-ops-on-cpu": run_custom_ops_on_cpu,
 }
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
@@ -358,7 +378,7 @@ def check_read(case: Case, read: np.ndarray, expected: np.ndarray, implementatio
     assert not read[~(case.arrays["valid"] != 0).any(1)].any()
     norm = np.square(case.arrays["query"].astype(np.float64)).sum(0).max()
     limit = 2e-6 + 1e-6 * norm
-    if implementation.startswith("cuda") and case.arrays["values"].dtype == np.float16:
+    if implementation.startswith(("cuda", "custom-ops")) and case.arrays["values"].dtype == np.float16:
         there = case.arrays["values"][case.arrays["valid"] != 0].astype(np.float64)
         limit += 2**-11 * np.abs(there).max(initial=0)
     np.testing.assert_allclose(read, expected, atol=limit)

@@ -19,8 +19,19 @@ ROOT = Path(vosrt.__file__).parent
 OTHER_ROOMS = ("models", "plugins", "export", "benchmarks")  # beside the runtime where it is installed
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in OTHER_ROOMS)
 FORBIDDEN = ("torch", "onnx", "vosrt.models", "vosrt.plugins", "vosrt.export", "vosrt.benchmarks")
-OPTIONAL = ("av", "cv2", "onnxruntime", "PIL", "rich")  # imported where they are used
-ALLOWED = {  # in the commands of their names
+OPTIONAL = (
+    "av",
+    "cv2",
+    "onnxruntime",
+    "PIL",
+    "rich",
+    "tensorrt",
+    "cuda",
+    "pycuda",
+    "filelock",
+)  # imported where they are used
+ALLOWED = {  # in the commands of their names, and where engines are built
+    ("trt/engine_graph.py", "onnx"),
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),
     ("commands/forwarded.py", "vosrt.benchmarks.demo"),

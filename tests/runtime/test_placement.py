@@ -77,5 +77,5 @@ def test_the_command_line_fails_loudly(tmp_path, capsys):
 
 
 def test_every_package_that_fails_is_named():
-    with pytest.raises(MissingDependencyError, match="cuda-python: .*; pycuda: "):
+    with pytest.raises(MissingDependencyError, match=r"cuda-python: .*; pycuda: "):
         open_driver()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,16 +23,31 @@ SOURCES = HERE.parents[2] / "plugins" / "kernels"
 @lru_cache
 def emulated_kernels() -> KernelLibrary:
     """The library; the calling test is skipped where there is no compiler."""
+    return KernelLibrary(_compiled("libvosrt_kernels.so"), _allocate)
+
+
+@lru_cache
+def emulated_custom_ops() -> Path:
+    """The same as ONNX Runtime's custom operators; skipped without its headers (ONNXRUNTIME_INCLUDE)."""
+    include = os.environ.get("ONNXRUNTIME_INCLUDE")
+    if not include:
+        pytest.skip("needs ONNXRUNTIME_INCLUDE, the folder of onnxruntime_cxx_api.h")
+    wrapper = SOURCES.parent / "ort" / "custom_ops.cpp"
+    return _compiled("libvosrt_ort.so", wrapper, options=("-isystem", include))
+
+
+def _compiled(name: str, *more: Path, options: Sequence[str] = ()) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    library = Path(folder) / "libvosrt_kernels.so"
-    options = ["-std=c++17", "-O1", "-shared", "-fPIC", "-DVOSRT_EMULATION", f"-I{HERE}", f"-I{SOURCES}"]
-    sources = map(str, sorted(SOURCES.glob("*.cu")))
-    subprocess.run([compiler, *options, "-x", "c++", *sources, "-o", str(library)], check=True)
-    return KernelLibrary(library, _allocate)
+    library = Path(folder) / name
+    settings = ["-std=c++17", "-O1", "-shared", "-fPIC", "-DVOSRT_EMULATION", f"-I{HERE}", f"-I{SOURCES}"]
+    sources = map(str, [*sorted(SOURCES.glob("*.cu")), *more])
+    command = [compiler, *settings, *options, "-x", "c++", *sources, "-o", str(library)]
+    subprocess.run(command, check=True)
+    return library
 
 
 def _allocate(size: int) -> np.ndarray:

@@ -72,3 +72,15 @@ def test_memory_is_what_the_tightest_limit_leaves(tmp_path):
     assert usable_memory(tmp_path) == 8000 * 1024
     (group / "memory.max").write_text("3000000\n")
     assert usable_memory(tmp_path) == 2_000_000
+
+
+def test_what_is_missing_for_a_gpu_is_said(tmp_path, monkeypatch):
+    from vosrt.doctor.gpu import gpu_findings
+
+    monkeypatch.setenv("VOSRT_NATIVE", str(tmp_path))
+    findings = {found.name: found for found in gpu_findings()}
+    assert findings["kernels"].detail == "libvosrt_kernels.so has not been built"
+    assert "make plugins" in findings["kernels"].cure
+    assert "runs on" in findings["a stream"].detail
+    (tmp_path / "libvosrt_kernels.so").write_bytes(b"")
+    assert {found.name: found for found in gpu_findings()}["kernels"].state == State.WORKS

@@ -1,0 +1,236 @@
+// The CUDA kernels as custom operators of ONNX Runtime. Registered with a session, they take the place of the
+// function bodies that exported graphs carry: the nodes' names and domain are the same.
+//
+// Only ONNX Runtime's headers are needed: the library that loads this one hands its functions over.
+// With VOSRT_EMULATION the kernels run on the CPU, and so do the operators.
+#define ORT_API_MANUAL_INIT
+#include <onnxruntime_cxx_api.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "vosrt_kernels.h"
+
+namespace {
+
+#ifdef VOSRT_EMULATION
+constexpr char const* kProvider = "CPUExecutionProvider";
+constexpr char const* kMemory = "Cpu";
+#else
+constexpr char const* kProvider = "CUDAExecutionProvider";
+constexpr char const* kMemory = "Cuda";
+#endif
+
+// A call of a kernel as ONNX Runtime gives it: four inputs and one float32 output.
+class Call {
+public:
+    explicit Call(OrtKernelContext* context) : context_(context) {
+        for (size_t index = 0; index < 4; ++index) {
+            Ort::ConstValue const input = context_.GetInput(index);
+            Ort::TensorTypeAndShapeInfo const info = input.GetTensorTypeAndShapeInfo();
+            shapes_.push_back(info.GetShape());
+            data_.push_back(input.GetTensorRawData());
+            if (index == 0)
+                type_ = info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16 ? VOSRT_FLOAT16
+                                                                                      : VOSRT_FLOAT32;
+        }
+    }
+
+    int32_t type() const { return type_; }
+    int32_t size(size_t input, size_t axis) const { return static_cast<int32_t>(shapes_[input].at(axis)); }
+    void const* floats(size_t input) const { return data_[input]; }
+    int32_t const* integers(size_t input) const { return static_cast<int32_t const*>(data_[input]); }
+    float* output(std::vector<int64_t> const& shape) {
+        return context_.GetOutput(0, shape).GetTensorMutableData<float>();
+    }
+
+    // Memory of the session's own, given back when the stream is through with it.
+    void* workspace(size_t size) {
+        if (size == 0) return nullptr;
+        static Ort::MemoryInfo const memory(kMemory, OrtArenaAllocator, 0, OrtMemTypeDefault);
+        void* found = nullptr;
+        Ort::ThrowOnError(
+            Ort::GetApi().KernelContext_GetScratchBuffer(context_.GetOrtKernelContext(), memory, size, &found));
+        return found;
+    }
+
+    void* stream() const {
+#ifdef VOSRT_EMULATION
+        return nullptr;
+#else
+        return context_.GetGPUComputeStream();
+#endif
+    }
+
+private:
+    Ort::KernelContext context_;
+    std::vector<std::vector<int64_t>> shapes_;
+    std::vector<void const*> data_;
+    int32_t type_ = VOSRT_FLOAT32;
+};
+
+void check(int status, char const* name) {
+    if (status != 0)
+        throw std::runtime_error(std::string(name) + ": CUDA error " + std::to_string(status));
+}
+
+struct GlobalMatching {
+    static constexpr char const* kName = "GlobalMatching";
+    static constexpr size_t kFeatures = 2;
+
+    explicit GlobalMatching(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        int64_t const rows = call.size(3, 0), height = call.size(0, 1), width = call.size(0, 2);
+        VosrtGlobalMatching arguments{};
+        arguments.query = call.floats(0);
+        arguments.bank = call.floats(1);
+        arguments.bank_labels = call.integers(2);
+        arguments.rows = call.integers(3);
+        arguments.distances = call.output({rows, height, width});
+        arguments.dtype = call.type();
+        arguments.channels = call.size(0, 0);
+        arguments.pixels = static_cast<int32_t>(height * width);
+        arguments.references = call.size(1, 0);
+        arguments.row_count = static_cast<int32_t>(rows);
+        void* workspace = call.workspace(vosrt_global_matching_workspace(&arguments));
+        check(vosrt_global_matching(&arguments, workspace, call.stream()), kName);
+    }
+};
+
+struct LocalMatching {
+    static constexpr char const* kName = "LocalMatching";
+    static constexpr size_t kFeatures = 2;
+
+    explicit LocalMatching(OrtKernelInfo const* info) {
+        Ort::ConstKernelInfo const known(info);
+        for (int64_t window : known.GetAttributes<int64_t>("windows"))
+            windows_.push_back(static_cast<int32_t>(window));
+        dilation_ = static_cast<int32_t>(known.GetAttribute<int64_t>("dilation"));
+    }
+
+    void run(Call& call) const {
+        int64_t const rows = call.size(3, 0), height = call.size(0, 1), width = call.size(0, 2);
+        auto const windows = static_cast<int64_t>(windows_.size());
+        VosrtLocalMatching arguments{};
+        arguments.query = call.floats(0);
+        arguments.previous = call.floats(1);
+        arguments.labels = call.integers(2);
+        arguments.rows = call.integers(3);
+        arguments.distances = call.output({rows, windows, height, width});
+        arguments.host_windows = windows_.data();
+        arguments.dtype = call.type();
+        arguments.channels = call.size(0, 0);
+        arguments.height = static_cast<int32_t>(height);
+        arguments.width = static_cast<int32_t>(width);
+        arguments.row_count = static_cast<int32_t>(rows);
+        arguments.window_count = static_cast<int32_t>(windows);
+        arguments.dilation = dilation_;
+        void* workspace = call.workspace(vosrt_local_matching_workspace(&arguments));
+        check(vosrt_local_matching(&arguments, workspace, call.stream()), kName);
+    }
+
+private:
+    std::vector<int32_t> windows_;
+    int32_t dilation_ = 1;
+};
+
+struct MemoryRead {
+    static constexpr char const* kName = "MemoryRead";
+    static constexpr size_t kFeatures = 3;
+
+    explicit MemoryRead(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        int64_t const objects = call.size(1, 0), values = call.size(2, 2), pixels = call.size(0, 1);
+        VosrtMemoryRead arguments{};
+        arguments.query = call.floats(0);
+        arguments.keys = call.floats(1);
+        arguments.values = call.floats(2);
+        arguments.valid = call.integers(3);
+        arguments.result = call.output({objects, values, pixels});
+        arguments.dtype = call.type();
+        arguments.objects = static_cast<int32_t>(objects);
+        arguments.slots = call.size(1, 1);
+        arguments.key_channels = call.size(1, 2);
+        arguments.value_channels = static_cast<int32_t>(values);
+        arguments.pixels = static_cast<int32_t>(pixels);
+        void* workspace = call.workspace(vosrt_memory_read_workspace(&arguments));
+        check(vosrt_memory_read(&arguments, workspace, call.stream()), kName);
+    }
+};
+
+template <typename Operator>
+struct Kernel {
+    explicit Kernel(OrtKernelInfo const* info) : operation(info) {}
+
+    // Exceptions must not leave the library.
+    OrtStatusPtr ComputeV2(OrtKernelContext* context) {
+        try {
+            Call call(context);
+            operation.run(call);
+            return nullptr;
+        } catch (std::exception const& error) {
+            return Ort::GetApi().CreateStatus(ORT_RUNTIME_EXCEPTION, error.what());
+        }
+    }
+
+    Operator operation;
+};
+
+template <typename Operator>
+struct CustomOp : Ort::CustomOpBase<CustomOp<Operator>, Kernel<Operator>, true> {
+    OrtStatusPtr CreateKernelV2(OrtApi const&, OrtKernelInfo const* info, void** kernel) const {
+        try {
+            *kernel = std::make_unique<Kernel<Operator>>(info).release();
+            return nullptr;
+        } catch (std::exception const& error) {
+            return Ort::GetApi().CreateStatus(ORT_INVALID_ARGUMENT, error.what());
+        }
+    }
+
+    char const* GetName() const { return Operator::kName; }
+    char const* GetExecutionProviderType() const { return kProvider; }
+    size_t GetInputTypeCount() const { return 4; }
+    size_t GetOutputTypeCount() const { return 1; }
+    ONNXTensorElementDataType GetInputType(size_t index) const {  // features in any type that graphs come in
+        return index < Operator::kFeatures ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
+                                           : ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+    }
+    ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
+};
+
+// Sessions hold pointers to the domain and its operators, so both live as long as the library.
+OrtCustomOpDomain* domain() {
+    static CustomOp<GlobalMatching> const global_matching;
+    static CustomOp<LocalMatching> const local_matching;
+    static CustomOp<MemoryRead> const memory_read;
+    static Ort::CustomOpDomain const found = [] {
+        Ort::CustomOpDomain made("vosrt");
+        made.Add(&global_matching);
+        made.Add(&local_matching);
+        made.Add(&memory_read);
+        return made;
+    }();
+    return found;
+}
+
+}  // namespace
+
+// ONNX Runtime calls it by this name.
+extern "C" VOSRT_API OrtStatus* ORT_API_CALL RegisterCustomOps(OrtSessionOptions* options, OrtApiBase const* base) {
+    OrtApi const* api = base->GetApi(ORT_API_VERSION);
+    if (api == nullptr) {  // an ONNX Runtime that is older than the headers
+        OrtApi const* oldest = base->GetApi(1);
+        return oldest->CreateStatus(ORT_NOT_IMPLEMENTED, "libvosrt_ort was built for a newer ONNX Runtime");
+    }
+    static std::once_flag once;
+    std::call_once(once, [api] { Ort::InitApi(api); });
+    try {
+        return api->AddCustomOpDomain(options, domain());
+    } catch (std::exception const& error) {
+        return api->CreateStatus(ORT_FAIL, error.what());
+    }
+}

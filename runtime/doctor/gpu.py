@@ -1,0 +1,81 @@
+"""What is compiled for the GPU, TensorRT, and what a stream would run on."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from vosrt.cuda.driver import DRIVERS, first_line
+from vosrt.cuda.native_libraries import CURE, native_library
+from vosrt.doctor.finding import Finding, State
+from vosrt.errors import Error, MissingDependencyError
+from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
+
+GROUP = "GPU"
+
+
+def gpu_findings() -> Iterator[Finding]:
+    """Look at everything between the driver and a stream."""
+    yield _compiler()
+    yield _kernels()
+    yield from _tensorrt()
+    yield from _drivers()
+    yield _choice()
+
+
+def _compiler() -> Finding:
+    """What `make plugins` needs."""
+    missing = [name for name in ("nvcc", "cmake") if shutil.which(name) is None]
+    if missing:
+        return Finding(
+            GROUP, "compiler", State.ABSENT, f"for kernels and plugins: no {', no '.join(missing)}"
+        )
+    return Finding(GROUP, "compiler", State.WORKS, f"{shutil.which('nvcc')}, cmake")
+
+
+def _kernels() -> Finding:
+    path = native_library("vosrt_kernels")
+    if path is None:
+        return Finding(GROUP, "kernels", State.ABSENT, "libvosrt_kernels.so has not been built", CURE)
+    return Finding(GROUP, "kernels", State.WORKS, str(path))
+
+
+def _tensorrt() -> Iterator[Finding]:
+    try:
+        tensorrt = import_tensorrt()
+    except MissingDependencyError as error:
+        yield Finding(GROUP, "TensorRT", State.ABSENT, error.what, error.cure)
+        return
+    yield Finding(GROUP, "TensorRT", State.WORKS, tensorrt.__version__)
+    try:
+        path = plugin_library(tensorrt)
+        load_plugins(path)
+    except MissingDependencyError as error:
+        yield Finding(GROUP, "plugins", State.PROBLEM, error.what, error.cure)
+        return
+    yield Finding(GROUP, "plugins", State.WORKS, str(path))
+
+
+def _drivers() -> Iterator[Finding]:
+    """Packages that are installed: whether they find a GPU."""
+    for name, (module, kind) in DRIVERS.items():
+        try:
+            driver = getattr(importlib.import_module(module), kind)()
+        except ImportError:
+            continue  # the list of packages has it
+        except Exception as error:
+            detail = re.sub(r"\s+", " ", first_line(error))
+            yield Finding(GROUP, name, State.ABSENT, f"finds no GPU ({detail})")
+            continue
+        yield Finding(GROUP, name, State.WORKS, str(driver.gpu()))
+
+
+def _choice() -> Finding:
+    from vosrt.placement import place
+
+    try:
+        return Finding(GROUP, "a stream", State.WORKS, str(place()))
+    except Error as error:
+        return Finding(GROUP, "a stream", State.PROBLEM, error.what, error.cure)
