@@ -146,8 +146,11 @@ def _add_candidates(candidates: Any) -> None:
         type=names_of(EXECUTORS),
         default=(ONNXRUNTIME,),
         metavar="LIST",
-        help="onnxruntime, torch (with this project's operators), torch-published (as published); the last "
-        "of these that is given is the baseline (onnxruntime)",
+        help="onnxruntime, tensorrt, torch (with this project's operators), torch-compiled, torch-published "
+        "(as published); as published is the baseline, else torch, else the first (onnxruntime)",
+    )
+    candidates.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="of all candidates (cpu)"
     )
     candidates.add_argument(
         "--precision",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
 from vosrt.benchmarks.bench_run import Turns
-from vosrt.benchmarks.candidate import BASELINE_ORDER, ONNXRUNTIME, Candidate, Scene
+from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, Candidate, Scene
 from vosrt.benchmarks.environment import default_threads
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
@@ -38,7 +38,7 @@ class BenchPlan:
             Error: a bundle, an option or their combination cannot be measured.
         """
         executors = [name for name in BASELINE_ORDER if name in arguments.executors]
-        if set(executors) - {ONNXRUNTIME}:
+        if set(executors) - set(DEPLOYED):
             require_packages("the PyTorch baseline")
         bundles = {name: Bundle.open(name) for name in dict.fromkeys(arguments.bundles)}
         manifests = {name: bundle.manifest for name, bundle in bundles.items()}
@@ -56,12 +56,21 @@ class BenchPlan:
                 bundle.graph_path("encode", precision=precision)  # says which there are
             candidates += [
                 Candidate(
-                    name, titles[name], executor, precision, objects, threads, edge, inputs[edge], checkpoint
+                    name,
+                    titles[name],
+                    executor,
+                    precision,
+                    objects,
+                    threads,
+                    edge,
+                    inputs[edge],
+                    checkpoint,
+                    arguments.device,
                 )
                 for edge in inputs
                 for objects in clips
                 for executor in executors
-                for precision in (precisions if executor == ONNXRUNTIME else ("float32",))
+                for precision in (precisions if executor in DEPLOYED else ("float32",))
             ]
         scenes = {candidate.scene: clips[candidate.objects] for candidate in candidates}
         stand_ins = tuple(titles[name] for name, manifest in manifests.items() if manifest.source.stand_in)
@@ -132,7 +141,7 @@ def _check_fit(manifests: Sequence[Manifest], size: tuple[int, int], counts: Seq
 
 def _checkpoint(manifest: Manifest, files: Sequence[str], executors: Sequence[str]) -> str | None:
     """The given file that holds the bundle's weights, where PyTorch needs one."""
-    if manifest.source.stand_in or set(executors) <= {ONNXRUNTIME}:
+    if manifest.source.stand_in or set(executors) <= set(DEPLOYED):
         return None
     for file in files:
         if not Path(file).is_file():

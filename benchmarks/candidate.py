@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ONNXRUNTIME, TORCH, TORCH_PUBLISHED = "onnxruntime", "torch", "torch-published"
-EXECUTORS = (ONNXRUNTIME, TORCH, TORCH_PUBLISHED)
+ONNXRUNTIME, TENSORRT = "onnxruntime", "tensorrt"
+TORCH, TORCH_COMPILED, TORCH_PUBLISHED = "torch", "torch-compiled", "torch-published"
+DEPLOYED = (ONNXRUNTIME, TENSORRT)  # run bundles, in any of their precisions
+EXECUTORS = (*DEPLOYED, TORCH, TORCH_COMPILED, TORCH_PUBLISHED)
 Scene = tuple[str, int | None, int]  # bundle, limit of its input, objects
-BASELINE_ORDER = (TORCH_PUBLISHED, TORCH, ONNXRUNTIME)  # the first of them that runs is the baseline
+# The first of them that runs is the baseline.
+BASELINE_ORDER = (TORCH_PUBLISHED, TORCH, TORCH_COMPILED, ONNXRUNTIME, TENSORRT)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Candidate:
         input_size: height and width of the network's input that follow from it.
         threads: of the executor.
         checkpoint: file with the weights, for PyTorch where they are no stand-ins.
-        device: where it runs.
+        device: "cpu" or "cuda".
     """
 
     bundle: str
@@ -49,7 +52,8 @@ class Candidate:
     def name(self) -> str:
         """For people."""
         objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
-        return f"{self.title}, {self.executor} {self.precision}, {self.input_name}, {objects}"
+        where = "" if self.device == "cpu" else f" on {self.device}"
+        return f"{self.title}, {self.executor} {self.precision}{where}, {self.input_name}, {objects}"
 
     @property
     def input_name(self) -> str:

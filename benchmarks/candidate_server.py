@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.benchmarks.candidate import ONNXRUNTIME, Candidate
+from vosrt.benchmarks.candidate import DEPLOYED, Candidate
 from vosrt.benchmarks.process_memory import peak_memory, resident_memory
 from vosrt.errors import Error
 
@@ -91,22 +92,26 @@ def serve(candidate: Candidate, connection: Connection) -> None:
 
 
 def _import_packages(candidate: Candidate) -> None:
-    if candidate.executor == ONNXRUNTIME:
+    if candidate.executor in DEPLOYED:
         import vosrt.segmenter
 
-        with contextlib.suppress(ImportError):  # opening says what to install
-            import onnxruntime  # noqa: F401
+        with contextlib.suppress(ImportError, OSError):  # opening says what to install
+            importlib.import_module(candidate.executor)
     else:
         import vosrt.benchmarks.torch_stream  # noqa: F401
 
 
 def _open_stream(candidate: Candidate) -> Stream:
-    if candidate.executor == ONNXRUNTIME:
+    if candidate.executor in DEPLOYED:
         from vosrt.segmenter import Segmenter
+        from vosrt.trt.checked_engines import EngineSettings
 
         segmenter = Segmenter(
             candidate.bundle,
             precision=candidate.precision,
+            device=candidate.device,
+            executor=candidate.executor,
+            engines=EngineSettings(objects=candidate.objects, allow_drift=True),  # labels are compared here
             threads=candidate.threads,
             long_edge=candidate.long_edge,
         )

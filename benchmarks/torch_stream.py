@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from vosrt.benchmarks.candidate import TORCH_PUBLISHED, Candidate
+from vosrt.benchmarks.candidate import TORCH_COMPILED, TORCH_PUBLISHED, Candidate
+from vosrt.benchmarks.compiled_network import CompiledExecutor
 from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
+from vosrt.cpu_device import CpuDevice
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.export.torch_executor import TorchExecutor
@@ -21,7 +23,9 @@ from vosrt.models import (
     salt_of_source,
 )
 from vosrt.models.memory_network import MemoryNetwork
+from vosrt.placement import place
 from vosrt.stream import Stream
+from vosrt.variant import Variant
 
 Watch = Callable[[Executor], Executor]
 
@@ -40,7 +44,7 @@ def open_torch_stream(candidate: Candidate, watch: Watch | None = None) -> Strea
     torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
     _load_weights(network, manifest, candidate)
-    return _stream(manifest, network, candidate.executor, watch)
+    return _stream(manifest, network, candidate, watch)
 
 
 def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate) -> None:
@@ -59,12 +63,16 @@ def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate)
     load_stand_in_weights(network, salt)
 
 
-def _stream(manifest: Manifest, network: VosNetwork, executor: str, watch: Watch | None) -> Stream:
+def _stream(manifest: Manifest, network: VosNetwork, candidate: Candidate, watch: Watch | None) -> Stream:
     """The one place where a stream is put on a PyTorch executor."""
     frame = manifest.frame_size
     size = manifest.input.resize.network_size(*frame) if frame else None
     kind = TorchExecutor
-    if executor == TORCH_PUBLISHED:
+    if candidate.executor == TORCH_PUBLISHED:
         kind = PublishedMemoryExecutor if isinstance(network, MemoryNetwork) else PublishedExecutor
-    plain = kind(network, network_size=size)
-    return Stream.of_bundle(manifest, plain if watch is None else watch(plain))
+    elif candidate.executor == TORCH_COMPILED:
+        kind = CompiledExecutor
+    gpu = place(candidate.device).cuda
+    plain = kind(network, network_size=size, gpu=gpu)
+    executor: Executor = plain if watch is None else watch(plain)
+    return Stream((Variant(manifest, executor),), gpu or CpuDevice())

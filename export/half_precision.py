@@ -2,7 +2,7 @@
 
 Inputs and outputs keep their types. Float32 stays wherever half precision is known to fail: sums over
 space (beyond 65504), squares, norms, square roots, softmax, coordinates and interpolation weights,
-masked averages, and the matching operators' distances.
+masked averages, and what the matching operators sum and give; the features that they compare are half.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from vosrt.plugins import DOMAIN
 
 # Operators that run in half when everything they read at run time is half.
 FOLLOWS = frozenset(
@@ -19,6 +21,8 @@ FOLLOWS = frozenset(
     }
 )  # fmt: skip
 ALWAYS = frozenset({"Conv", "ConvTranspose"})
+# Features are compared in half. Keys of a memory are not: they may hold squared norms of some ten thousand.
+COMPARING = frozenset({"GlobalMatching", "LocalMatching"})
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -57,7 +61,9 @@ class _HalfPrecisionPass:
         for node in self.graph.node:
             if self._is_steady(node):
                 self.steady.update(node.output)
-            if self._runs_in_half(node):
+            if node.domain == DOMAIN and node.op_type in COMPARING:
+                self._append_operator(node)
+            elif self._runs_in_half(node):
                 self._append_converted(node)
             else:
                 self.nodes.append(node)
@@ -95,6 +101,15 @@ class _HalfPrecisionPass:
             converted.output[index] = f"{name}.half"
             self.halves[name] = f"{name}.half"
             self.nodes.append(_cast(f"{name}.half", name, TensorProto.FLOAT))
+
+    def _append_operator(self, node: NodeProto) -> None:
+        """A matching operator: features in half, for tensor cores; sums and results in float32."""
+        operator = NodeProto()
+        operator.CopyFrom(node)
+        for index, name in enumerate(node.input):
+            if name in self.floats:
+                operator.input[index] = self._half_of(name)
+        self.nodes.append(operator)
 
     def _half_of(self, name: str) -> str:
         if name not in self.halves:

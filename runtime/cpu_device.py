@@ -34,6 +34,10 @@ class CpuDevice:
         """See `Device`."""
         return np.ascontiguousarray(array)
 
+    def own(self, frame: Array, take: Take) -> Array:
+        """See `Device`."""
+        return np.array(frame, order="C")
+
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""
         return np.ascontiguousarray(array)

@@ -32,6 +32,10 @@ class Device(Protocol):
         """
         ...
 
+    def own(self, frame: Array, take: Take) -> Array:
+        """The stream's own copy on the device of an array of the user's: on the host, or already there."""
+        ...
+
     def constant(self, array: NDArray[Any]) -> Array:
         """The same for what nobody will write to: equal small arrays may be one, uploaded once."""
         ...

@@ -30,22 +30,22 @@ class FrameRun:
     ids: tuple[int, ...]
     labels: Array = None  # int32 [H, W] of the frame's end
     probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
-    shown: NDArray[np.uint8] | None = None  # `labels` on the host, void as background
+    on_device: Array = None  # uint8 [H, W]: `labels` with void as background
+    shown: NDArray[np.uint8] | None = None  # the same on the host
     confidence: dict[int, float] = field(default_factory=dict)
     asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
     ids_before: tuple[int, ...] = ()  # objects that were predicted
 
-    def run(self, frame: NDArray[np.uint8], prompt: Prompt | None, *, probabilities: bool = False) -> None:
+    def run(self, frame: Array, prompt: Prompt | None, *, probabilities: bool = False) -> None:
         """Segment a frame and bring all state up to date.
 
         Args:
-            frame: uint8 `[H, W, 3]`, the stream's own copy.
+            frame: uint8 `[H, W, 3]`, the stream's own copy on the device.
             prompt: needed when there are no objects yet.
             probabilities: whether `final_probabilities` will be called.
         """
-        image = self.arithmetic.upload(frame)
         for run in self.runs:
-            run.encode(image)
+            run.encode(frame)
         if self.ids:
             for run in self.runs:
                 run.predict()
@@ -67,10 +67,12 @@ class FrameRun:
         for run in self.runs:
             run.remember()
         # All work is under way; from here on the host waits for it.
-        self.shown = self._download(self.labels)
+        download = self.arithmetic.device.download
+        self.on_device = self.arithmetic.shown(self.labels)
+        self.shown = download(self.on_device)
         if sums is not None:
-            areas = areas_of(self.shown if asserted is None else self._download(predicted))
-            self.confidence = self._confidence(self.arithmetic.device.download(sums), areas)
+            areas = areas_of(self.shown if asserted is None else download(self.arithmetic.shown(predicted)))
+            self.confidence = self._confidence(download(sums), areas)
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = joined[0].ids
 
@@ -144,9 +146,6 @@ class FrameRun:
             object_id: float(sums[row]) / areas[object_id] / len(self.runs) if areas.get(object_id) else 0.0
             for row, object_id in enumerate(self.ids, start=1)
         }
-
-    def _download(self, labels: Array) -> NDArray[np.uint8]:
-        return self.arithmetic.device.download(self.arithmetic.shown(labels))
 
     def _override(self, prompt: Prompt) -> Array:
         """Write the user's word into the labels; returns int32 `[H, W]`, 1 where it stands."""

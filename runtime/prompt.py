@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.device import Array
 from vosrt.errors import InputError
 from vosrt.user_input import VOID, checked_ids, checked_mask, objects_of
 
@@ -22,16 +23,23 @@ class Prompt:
 
 
 def checked_prompt(
-    frame: NDArray[np.uint8], mask: object, boxes: object, objects: object, *, known: Iterable[int]
+    frame: Array,
+    mask: object,
+    boxes: object,
+    objects: object,
+    *,
+    known: Iterable[int],
+    download: Callable[[Array], NDArray[np.uint8]],
 ) -> Prompt | None:
     """Check what the user gave with a frame; None when it is nothing.
 
     Args:
-        frame: uint8 `[H, W, 3]`, checked.
+        frame: uint8 `[H, W, 3]`, checked; on the host or on a device.
         mask: uint8 `[H, W]`, or None.
         boxes: object id to box `(x0, y0, x1, y1)`, or None.
         objects: ids for which the mask is complete, or None.
         known: ids of the stream.
+        download: gives a device's array on the host: boxes are looked into there.
 
     Raises:
         InputError: says what is wrong and how to mend it.
@@ -47,7 +55,7 @@ def checked_prompt(
         np.zeros(size, np.uint8) if mask is None else checked_mask(mask, size=size, empty=objects is not None)
     )
     if boxes is not None:
-        plane = _with_boxes(frame, plane, boxes)
+        plane = _with_boxes(frame if isinstance(frame, np.ndarray) else download(frame), plane, boxes)
     in_mask = objects_of(plane)
     complete: tuple[int, ...] = ()
     if objects is not None:

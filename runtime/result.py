@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Result:
-    """A frame's label map and what goes with it; all arrays are the caller's own."""
+    """A frame's label map and what goes with it; all arrays but `on_device` are the caller's own."""
 
     labels: NDArray[np.uint8]  # [H, W] object ids, 0 where no object is
     ids: tuple[int, ...]  # the stream's objects, in the order in which they joined
@@ -21,3 +22,4 @@ class Result:
     confidence: Mapping[int, float] = field(default_factory=dict)  # id -> mean probability over its pixels
     lost: tuple[int, ...] = ()  # objects that have not been seen for some frames
     timestamp: float | None = None  # seconds, as the caller gave it
+    on_device: Any = None  # the labels in the GPU's memory, until the stream's next step; None on the CPU

@@ -14,7 +14,7 @@ from vosrt.executor import Executor
 from vosrt.manifest import Manifest
 from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
-from vosrt.placement import place
+from vosrt.placement import Placement, place
 from vosrt.presence import LostRule
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
@@ -46,6 +46,7 @@ class Segmenter:
         device: "cpu", "cuda", or "auto" for the fastest there is.
         executor: "onnxruntime", "tensorrt", or "auto" for the fastest there is.
         require: "cuda" or "tensorrt": an error where it does not work, instead of the next best.
+        placement: of `place` or another segmenter, in place of the three.
         engines: how TensorRT engines are built and used.
         threads: threads per graph; None means one per physical core.
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
@@ -83,6 +84,7 @@ class Segmenter:
         device: str = "auto",
         executor: str = "auto",
         require: str | None = None,
+        placement: Placement | None = None,
         engines: EngineSettings | None = None,
         threads: int | None = None,
         memory_limit: int | str | None = None,
@@ -106,7 +108,7 @@ class Segmenter:
                     cure="use a newer vosrt",
                 )
         self.precision = precision or self.bundles[0].precisions[0]
-        self.placement = place(device, executor, require)
+        self.placement = placement or place(device, executor, require)
         self._engines: CheckedEngines | None = None
         if self.placement.executor == "tensorrt":
             assert self.placement.cuda is not None

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
-from vosrt.device import Device
+from vosrt.device import Array, Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.frame_run import FrameRun, areas_of
@@ -54,6 +54,17 @@ class _Point:
             tuple(State.empty(variant.manifest) for variant in variants),
             Presence(rule),
         )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a frame ended with."""
+
+    labels: NDArray[np.uint8]  # [H, W]
+    probabilities: NDArray[np.float32] | None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    confidence: Mapping[int, float] = field(default_factory=dict)
+    on_device: Array = None  # the labels
 
 
 class Stream:
@@ -120,7 +131,8 @@ class Stream:
         Before the first mask, and when all objects are removed, the label map is all zero and no graph runs.
 
         Args:
-            frame: uint8 `[H, W, 3]`, BGR as OpenCV gives it; all frames of a stream have one size.
+            frame: uint8 `[H, W, 3]`, BGR as OpenCV gives it; all frames of a stream have one size. On a GPU
+                also an array there, of any package whose arrays have `__cuda_array_interface__`.
             mask: uint8 `[H, W]` of the same size, or None. 1..254 are object ids, which join the stream or
                 are corrected; 255 is void and says nothing. 0 is background on the stream's first mask; on a
                 later one it says nothing. What a later mask does not say is predicted.
@@ -141,8 +153,10 @@ class Stream:
         with self._alone():
             started = time.perf_counter()
             now = self._now
-            image = checked_frame(frame, fixed=self._fixed_size(), first=now.size)
-            prompt = checked_prompt(image, mask, boxes, objects, known=now.ids)
+            device = self._arithmetic.device
+            on_gpu = device.name != "cpu"
+            image = checked_frame(frame, fixed=self._fixed_size(), first=now.size, on_gpu=on_gpu)
+            prompt = checked_prompt(image, mask, boxes, objects, known=now.ids, download=device.download)
             if probabilities:
                 self._check_has_probabilities()
             if prompt is None and not now.ids:
@@ -150,20 +164,20 @@ class Stream:
                 labels = np.zeros(size, np.uint8)
                 maps = np.ones((1, *size), np.float32) if probabilities else None
                 self._now = replace(now, index=now.index + 1, size=size)
-                timings: dict[str, float] = {}
-                confidence: dict[int, float] = {}
+                outcome = _Outcome(labels, maps)
             else:
-                labels, maps, timings, confidence = self._segment(image, prompt, probabilities)
-            timings["total"] = (time.perf_counter() - started) * 1e3
+                outcome = self._segment(image, prompt, probabilities)
+            timings = {**outcome.timings, "total": (time.perf_counter() - started) * 1e3}
             return Result(
-                labels,
+                outcome.labels,
                 self._now.ids,
                 now.index,
                 timings,
-                maps,
-                confidence=confidence,
+                outcome.probabilities,
+                confidence=outcome.confidence,
                 lost=self._now.presence.lost,
                 timestamp=timestamp,
+                on_device=outcome.on_device if on_gpu else None,
             )
 
     def remove(self, objects: Iterable[int]) -> None:
@@ -256,10 +270,8 @@ class Stream:
         finally:
             self._lock.release()
 
-    def _segment(
-        self, image: NDArray[np.uint8], prompt: Prompt | None, probabilities: bool
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None, dict[str, float], dict[int, float]]:
-        """Run a frame and take over its outcome: labels, probabilities, timings and confidence."""
+    def _segment(self, image: Array, prompt: Prompt | None, probabilities: bool) -> _Outcome:
+        """Run a frame and take over its outcome."""
         now = self._now
         if self._prepare is not None and not now.ids:
             self._prepare(image.shape[0], image.shape[1])
@@ -270,7 +282,8 @@ class Stream:
         frame_run = FrameRun(runs, self._arithmetic, now.ids)
         try:
             # A copy: the caller keeps the original, and state may hold the frame.
-            frame_run.run(np.array(image, order="C"), prompt, probabilities=probabilities)
+            frame = self._arithmetic.device.own(image, self._arithmetic.pool.take)
+            frame_run.run(frame, prompt, probabilities=probabilities)
             assert frame_run.shown is not None
             labels = frame_run.shown.copy()
             maps = frame_run.final_probabilities() if probabilities else None
@@ -289,7 +302,7 @@ class Stream:
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)
-        return labels, maps, frame_run.timings, frame_run.confidence
+        return _Outcome(labels, maps, frame_run.timings, frame_run.confidence, frame_run.on_device)
 
     def _fixed_size(self) -> tuple[int, int] | None:
         """The frame size for which a bundle was exported, if any was."""

@@ -20,7 +20,6 @@ from vosrt.sinks.sink import Sink
 from vosrt.sinks.sink_group import SinkGroup
 from vosrt.sources.open_source import open_source, scheme_of
 from vosrt.sources.source import Source
-from vosrt.stream import Stream
 from vosrt.stream_outputs import StreamOutputs
 from vosrt.stream_summary import StreamRecord, StreamSummary
 
@@ -83,22 +82,26 @@ class StreamJob:
             sinks = stack.enter_context(SinkGroup([older, *outputs.sinks(), *self.sinks]))
             total = _least(source.length, self.most_frames)
             progress = stack.enter_context(show_progress(total, shown=self.show_progress))
-            self._segment(source, prompts, segmenter.stream(), sinks, record, progress)
+            self._segment(source, prompts, segmenter, sinks, record, progress)
         for folder, count in older.by_folder().items():
             print(f"warning: {folder} still holds {count} older PNGs of other frames", file=sys.stderr)
         return record.summary(
-            precision=segmenter.precision, outputs=outputs, older_masks=sum(older.by_folder().values())
+            precision=segmenter.precision,
+            placement=str(segmenter.placement),
+            outputs=outputs,
+            older_masks=sum(older.by_folder().values()),
         )
 
     def _segment(
         self,
         source: Source,
         prompts: ObjectPrompts,
-        stream: Stream,
+        segmenter: Segmenter,
         sinks: SinkGroup,
         record: StreamRecord,
         progress: Callable[[int], object],
     ) -> None:
+        stream = segmenter.stream()
         for index, frame in enumerate(islice(source, self.most_frames)):
             given = prompts.at(index, frame)
             before = time.perf_counter()
@@ -109,6 +112,8 @@ class StreamJob:
             sinks.write(frame, result)
             if index == 0:
                 record.first_frame_is_written()
+                if self.show_progress:
+                    print(f"note: {segmenter.placement}", file=sys.stderr)
             progress(index + 1)
         if record.frames != self.most_frames:
             prompts.check_used()
@@ -142,9 +147,7 @@ class StreamJob:
         bundles: Any = self.bundles
         if not isinstance(bundles, str):
             bundles = bundles[0] if len(bundles) == 1 else list(bundles)
-        segmenter = Segmenter(bundles, **self.settings)
-        print(f"note: {segmenter.placement}", file=sys.stderr)
-        return segmenter
+        return Segmenter(bundles, **self.settings)
 
 
 def _least(*counts: int | None) -> int | None:

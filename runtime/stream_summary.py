@@ -25,6 +25,7 @@ class StreamSummary:
     objects: int
     lost_objects: tuple[int, ...]  # ids that were lost on the last frame
     precision: str
+    placement: str  # what the graphs ran on, in words
     seconds: float  # spent in the network
     startup_seconds: float  # from the job's start until the first frame was written
     frames_per_second: float
@@ -89,7 +90,9 @@ class StreamRecord:
         """Take the time until now as the start-up."""
         self._startup = time.perf_counter() - self._started
 
-    def summary(self, *, precision: str, outputs: StreamOutputs, older_masks: int) -> StreamSummary:
+    def summary(
+        self, *, precision: str, placement: str, outputs: StreamOutputs, older_masks: int
+    ) -> StreamSummary:
         """Sum up."""
         total = self._predicted_seconds or self._first_time
         times = np.array(self._times or [self._first_time])
@@ -98,6 +101,7 @@ class StreamRecord:
             objects=len(self._last.ids) if self._last else 0,
             lost_objects=tuple(self._last.lost) if self._last else (),
             precision=precision,
+            placement=placement,
             seconds=round(self._first_time + self._predicted_seconds, 3),
             startup_seconds=round(self._startup, 3),
             frames_per_second=round(max(1, self.frames - 1) / total, 3) if total else 0.0,

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.cuda.cuda_array import CudaArray
+from vosrt.device import Array
 from vosrt.errors import InputError
 from vosrt.resize_rule import SMALLEST_SIDE
 
@@ -15,22 +17,30 @@ VOID = 255  # mask value: nothing is said about this pixel
 
 
 def checked_frame(
-    frame: object, *, fixed: tuple[int, int] | None = None, first: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+    frame: object,
+    *,
+    fixed: tuple[int, int] | None = None,
+    first: tuple[int, int] | None = None,
+    on_gpu: bool = False,
+) -> Array:
     """Check a frame.
 
     Args:
         frame: what the user gave.
         fixed: the frame size (height, width) for which the bundle was exported, if any.
         first: the size of the stream's first frame, if there was one.
+        on_gpu: whether arrays on a GPU are taken.
 
     Returns:
-        The same array: uint8 `[H, W, 3]`, BGR.
+        The same array: uint8 `[H, W, 3]`, BGR; a `CudaArray` where it lies on a GPU.
 
     Raises:
         InputError: says what is wrong with the frame and how to mend it.
     """
-    array = _uint8(frame, "frame", "uint8 BGR, as OpenCV reads it", "(frame * 255).astype(numpy.uint8)")
+    frame = (CudaArray.of(frame) if on_gpu else None) or frame
+    kinds = (np.ndarray, CudaArray) if on_gpu else (np.ndarray,)
+    cure = "(frame * 255).astype(numpy.uint8)"
+    array = _uint8(frame, "frame", "uint8 BGR, as OpenCV reads it", cure, kinds)
     if array.ndim != 3 or array.shape[2] != 3:
         raise InputError(
             "frame shape", value=array.shape, allowed="[height, width, 3], BGR", cure=_channel_cure(array)
@@ -115,11 +125,11 @@ def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:
     return tuple(int(value) for value in np.flatnonzero(counts[:VOID]) if value != 0)
 
 
-def _uint8(given: object, name: str, allowed: str, cure: str) -> NDArray[Any]:
-    if not isinstance(given, np.ndarray):
+def _uint8(given: Any, name: str, allowed: str, cure: str, kinds: tuple[type, ...] = (np.ndarray,)) -> Array:
+    if not isinstance(given, kinds):
         kind = type(given).__name__
         raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
+    if isinstance(given, np.ndarray) and given.dtype.kind == "f" and not np.isfinite(given).all():
         cure = "find out where the values come from; vosrt takes " + allowed
         raise InputError(
             f"{name} holds NaN or infinite values", value=str(given.dtype), allowed=allowed, cure=cure
@@ -129,7 +139,7 @@ def _uint8(given: object, name: str, allowed: str, cure: str) -> NDArray[Any]:
     return given
 
 
-def _channel_cure(array: NDArray[Any]) -> str:
+def _channel_cure(array: Array) -> str:
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
         return "cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"
     if array.ndim == 3 and array.shape[2] == 4:

@@ -60,6 +60,11 @@ class CudaArray:
         return cls(array, int(interface["data"][0]), shape, dtype, int(interface.get("stream") or 0))
 
     @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
         return prod(self.shape) * self.dtype.itemsize

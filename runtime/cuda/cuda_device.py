@@ -52,6 +52,16 @@ class CudaDevice:
             self._upload.copy_in(result.pointer, np.ascontiguousarray(array))
         return result
 
+    def own(self, frame: Array, take: Take) -> Array:
+        """See `Device`."""
+        if isinstance(frame, np.ndarray):
+            return self.upload(frame, take)
+        if frame.stream:
+            self.driver.follow(self.stream, frame.stream)
+        result = take(frame.shape, frame.dtype)
+        self.copy(frame, result)
+        return result
+
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""
         if array.nbytes > _CONSTANT_BYTES:

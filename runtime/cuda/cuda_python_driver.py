@@ -83,6 +83,10 @@ class CudaPythonDriver:
         """See `CudaDriver`."""
         self._call("cudaEventSynchronize", mark.handle)
 
+    def follow(self, stream: int, other: int) -> None:
+        """See `CudaDriver`."""
+        self._call("cudaStreamWaitEvent", stream, self.mark(other).handle, 0)
+
     def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
         """See `CudaDriver`."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice

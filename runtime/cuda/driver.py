@@ -71,6 +71,10 @@ class CudaDriver(Protocol):
         """Wait until a stream has come to a mark."""
         ...
 
+    def follow(self, stream: int, other: int) -> None:
+        """Let a stream wait for all that is in another one so far, which may be someone else's."""
+        ...
+
     def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
         """From a dense host array to the GPU."""
         ...

@@ -91,6 +91,11 @@ class PyCudaDriver:
         self._enter()
         mark.synchronize()
 
+    def follow(self, stream: int, other: int) -> None:
+        """See `CudaDriver`; PyCUDA takes no streams of others, so this waits on the host."""
+        self._enter()
+        self._context.synchronize()
+
     def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
         """See `CudaDriver`."""
         self._enter()

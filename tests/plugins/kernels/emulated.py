@@ -23,7 +23,13 @@ SOURCES = HERE.parents[2] / "plugins" / "kernels"
 @lru_cache
 def emulated_kernels() -> KernelLibrary:
     """The library; the calling test is skipped where there is no compiler."""
-    return KernelLibrary(_compiled("libvosrt_kernels.so"), _allocate)
+    return KernelLibrary(compiled_kernels(), _allocate)
+
+
+@lru_cache
+def compiled_kernels() -> Path:
+    """The library's file."""
+    return _compiled("libvosrt_kernels.so")
 
 
 @lru_cache

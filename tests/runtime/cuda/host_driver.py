@@ -57,6 +57,9 @@ class HostDriver:
     def wait(self, mark: int) -> None:
         self.calls["wait"] += 1
 
+    def follow(self, stream: int, other: int) -> None:
+        self.calls["follow"] += 1
+
     def copy_in(self, target: int, source: np.ndarray, stream: int) -> None:
         assert source.flags.c_contiguous
         self.copies.append(("in", source.nbytes))

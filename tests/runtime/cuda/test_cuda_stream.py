@@ -11,6 +11,7 @@ from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_array import CudaArray
 from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.errors import InputError
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.session_arrays import GpuArrays
 from vosrt.sources.open_source import open_source
@@ -109,3 +110,29 @@ def test_arrays_of_other_packages_are_taken_where_they_lie(device):
     Other.__cuda_array_interface__ = {**array.__cuda_array_interface__, "strides": (4, 12)}
     assert CudaArray.of(Other()) is None
     assert CudaArray.of(np.zeros(3)) is None
+
+
+def test_frames_and_labels_can_stay_on_the_gpu(device, variants):
+    images, masks = scene(3)
+    one, other = Stream(variants[:1], device), Stream(variants[:1], device)
+    for index, image in enumerate(images):
+        mask = masks[0] if index == 0 else None
+        there = device.upload(image)
+        before = len(device.driver.copies)
+        found = one.step(there, mask=mask)
+        assert ("in", image.nbytes) not in device.driver.copies[before:]
+        assert np.array_equal(found.labels, other.step(image, mask=mask).labels)
+        there = device.upload(np.zeros_like(image))  # the stream has a copy of its own
+        assert found.on_device.__cuda_array_interface__["typestr"] == "|u1"
+    assert np.array_equal(device.download(found.on_device), found.labels)
+    assert Segmenter(BUNDLE).stream().step(images[0], mask=masks[0]).on_device is None
+
+
+def test_a_frame_on_the_gpu_that_cannot_be_used_is_refused(device, variants):
+    stream = Stream(variants[:1], device)
+    with pytest.raises(InputError, match="frame dtype"):
+        stream.step(device.empty((96, 160, 3), "float32"))
+    with pytest.raises(InputError, match="frame shape"):
+        stream.step(device.empty((96, 160), "uint8"))
+    with pytest.raises(InputError, match="frame type"):
+        Segmenter(BUNDLE).stream().step(device.empty((96, 160, 3), "uint8"))

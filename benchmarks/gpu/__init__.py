@@ -1,0 +1,1 @@
+"""What `vosrt.benchmarks.gpu_suite` measures on a GPU, a program each."""

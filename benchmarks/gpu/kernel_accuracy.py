@@ -1,0 +1,99 @@
+"""Kernels against float64 on random shapes: odd sizes, absent rows, no object to 64, poisoned outputs.
+
+`python -m vosrt.benchmarks.gpu.kernel_accuracy`; exits with 1 where a result is off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from vosrt.benchmarks.gpu.kernels import (
+    OFFICIAL_WINDOWS,
+    Call,
+    add_arguments,
+    global_call,
+    local_call,
+    memory_call,
+    open_kernels,
+    reference,
+)
+
+CHANNELS = (1, 3, 16, 32, 48, 100, 128)
+ROWS = (1, 2, 3, 9, 65)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="kernel_accuracy", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--cases", type=int, default=60, help="of every kernel and type (60)")
+    parser.add_argument("--largest", type=int, default=90, help="most pixels of a side (90)")
+    options = parser.parse_args(arguments)
+    library = open_kernels(options)
+    worst: dict[str, float] = {}
+    failed = []
+    for call in _calls(options.seed, options.cases, options.largest, options.device):
+        output = call.output()
+        call.run(library, output)
+        share = _share_of_limit(call, output)
+        name = f"{call.operator} {next(iter(call.inputs.values())).dtype}".replace("torch.", "")
+        worst[name] = max(worst.get(name, 0.0), share)
+        if not share <= 1:
+            shapes = {key: list(value.shape) for key, value in call.inputs.items()}
+            failed.append({"kernel": name, "share of the limit": share, "shapes": shapes})
+    print(json.dumps({"cases": options.cases, "worst share of the limit": worst, "failed": failed}))
+    return 1 if failed else 0
+
+
+def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
+    tensors, numbers = torch.Generator(device).manual_seed(seed), random.Random(seed)
+    for _ in range(cases):
+        for dtype in (torch.float32, torch.float16):
+            size = numbers.randint(1, largest), numbers.randint(1, largest)
+            channels, rows = numbers.choice(CHANNELS), numbers.choice(ROWS)
+            references = numbers.choice((1, 17, size[0] * size[1], 3 * size[0] * size[1] + 5))
+            yield global_call(
+                tensors, channels=channels, size=size, references=references, rows=rows, dtype=dtype
+            )
+            windows, dilation = numbers.choice(((OFFICIAL_WINDOWS, 1), ((2, 4, 6), 2), ((1,), 1)))
+            yield local_call(
+                tensors,
+                channels=channels,
+                size=size,
+                rows=min(rows, 9),
+                windows=windows,
+                dilation=dilation,
+                dtype=dtype,
+            )
+            keys, values = numbers.choice(((128, 512), (48, 96), (5, 7)))
+            pixels, slots = numbers.randint(1, largest * 4), numbers.randint(1, 6)
+            objects = numbers.randint(0, 4)
+            yield memory_call(
+                tensors, keys=keys, values=values, pixels=pixels, objects=objects, slots=slots, dtype=dtype
+            )
+
+
+def _share_of_limit(call: Call, output: torch.Tensor) -> float:
+    """Largest error over what float32 sums allow; infinite for NaN."""
+    if not output.numel():
+        return 0.0
+    expected = reference(call)
+    norm = call.inputs["query"].double().square().flatten(1).sum(0).max()
+    if call.operator == "MemoryRead":
+        limit = 2e-6 + 1e-6 * norm
+        if call.inputs["values"].dtype == torch.float16:  # weights have eleven bits there
+            limit = limit + 2**-11 * call.inputs["values"].double().abs().max()
+    else:
+        limit = 1e-6 * expected.abs().clamp(max=1e4) + 4e-6 * norm
+    share = ((output.double() - expected).abs() / limit).max()
+    return float("inf") if bool(torch.isnan(output).any()) else float(share)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""Time of the kernels beside the limits of the GPU and the formulations they replace.
+
+`python -m vosrt.benchmarks.gpu.kernel_speed`. Limits are measured in the same run: a large product of
+matrices in float16 and float32, and a large copy. A kernel's share is its useful operations (or bytes) per
+second over the limit of their kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from vosrt.benchmarks.gpu.kernels import (
+    OFFICIAL_WINDOWS,
+    Call,
+    add_arguments,
+    global_call,
+    local_call,
+    memory_call,
+    open_kernels,
+)
+from vosrt.cuda.kernel_library import KernelLibrary
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="kernel_speed", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--grid", type=int, nargs=2, default=(120, 214), help="of the features (120 214)")
+    parser.add_argument("--channels", type=int, default=100, help="of embeddings (100)")
+    parser.add_argument("--memory", type=int, nargs=2, default=(128, 512), help="keys and values (128 512)")
+    parser.add_argument("--repeats", type=int, default=50, help="timed runs (50)")
+    options = parser.parse_args(arguments)
+    library = open_kernels(options)
+    timer = Timer(options.device, options.repeats)
+    limits = measured_limits(timer, options.device)
+    random = torch.Generator(options.device).manual_seed(options.seed)
+    grid = tuple(options.grid)
+    channels, memory = options.channels, tuple(options.memory)
+    rows: list[dict[str, Any]] = []
+    for dtype in (torch.float16, torch.float32):
+        rows += _global_rows(random, grid, channels, dtype, library, timer, limits)
+        rows += _local_rows(random, grid, channels, dtype, library, timer)
+        rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
+    print(json.dumps({"limits": limits, "kernels": rows}))
+    return 0
+
+
+class Timer:
+    """Median milliseconds of some work, after a few runs that do not count."""
+
+    def __init__(self, device: str, repeats: int) -> None:
+        self._gpu = torch.device(device).type == "cuda"
+        self._repeats = repeats
+
+    def __call__(self, work: Callable[[], object]) -> float:
+        """Run and time it."""
+        for _ in range(3):
+            work()
+        times = [self._once(work) for _ in range(self._repeats)]
+        return statistics.median(times)
+
+    def _once(self, work: Callable[[], object]) -> float:
+        if not self._gpu:
+            import time
+
+            started = time.perf_counter()
+            work()
+            return (time.perf_counter() - started) * 1e3
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        before.record()
+        work()
+        after.record()
+        torch.cuda.synchronize()
+        return before.elapsed_time(after)
+
+
+def measured_limits(timer: Timer, device: str) -> dict[str, float]:
+    """Operations and bytes per second: what a product of matrices and a copy reach."""
+    size = 8192 if device.startswith("cuda") else 256
+    limits = {}
+    torch.backends.cuda.matmul.allow_tf32 = False
+    for dtype in (torch.float16, torch.float32):
+        a = torch.randn(size, size, device=device).to(dtype)
+        milliseconds = timer(partial(torch.matmul, a, a))
+        limits[f"{dtype} operations per second".replace("torch.", "")] = 2 * size**3 / milliseconds * 1e3
+    source = torch.empty(size * size * 4, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    limits["bytes per second"] = 2 * source.numel() / timer(lambda: target.copy_(source)) * 1e3
+    return limits
+
+
+def _global_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    channels: int,
+    dtype: torch.dtype,
+    library: KernelLibrary,
+    timer: Timer,
+    limits: dict[str, float],
+) -> list[dict[str, Any]]:
+    """One reference frame of every pixel; the useful work does not depend on the number of objects."""
+    found = []
+    pixels = grid[0] * grid[1]
+    for objects in (1, 3, 8):
+        call = global_call(
+            random,
+            channels=channels,
+            size=(grid[0], grid[1]),
+            references=pixels,
+            rows=objects + 1,
+            dtype=dtype,
+        )
+        call.inputs["rows"].copy_(torch.arange(objects + 1))
+        labels = torch.arange(pixels) % (objects + 1)
+        call.inputs["bank_labels"].copy_(labels.sort().values)
+        row = _row(call, objects, library, timer)
+        operations = 2 * pixels * pixels * channels
+        limit = limits[f"{dtype} operations per second".replace("torch.", "")]
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
+        found.append(row)
+    return found
+
+
+def _local_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    channels: int,
+    dtype: torch.dtype,
+    library: KernelLibrary,
+    timer: Timer,
+) -> list[dict[str, Any]]:
+    """At half the size, as CFBI does, beside unfolded windows in PyTorch."""
+    from vosrt.benchmarks.published_matching import published_local_matching
+
+    found = []
+    size = (grid[0] // 2, grid[1] // 2)
+    for objects in (1, 3, 8):
+        call = local_call(
+            random,
+            channels=channels,
+            size=size,
+            rows=objects + 1,
+            windows=OFFICIAL_WINDOWS,
+            dilation=1,
+            dtype=dtype,
+        )
+        row = _row(call, objects, library, timer)
+        if dtype == torch.float32:
+            formulation = partial(published_local_matching, windows=list(OFFICIAL_WINDOWS))
+            unfolded = timer(partial(formulation, *call.inputs.values()))
+            row["unfolded in PyTorch, milliseconds"] = unfolded
+            row["times faster"] = unfolded / row["milliseconds"]
+        found.append(row)
+    return found
+
+
+def _memory_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    channels: tuple[int, ...],
+    dtype: torch.dtype,
+    library: KernelLibrary,
+    timer: Timer,
+    limits: dict[str, float],
+) -> list[dict[str, Any]]:
+    """STM's channels on its grid of stride 16."""
+    found = []
+    keys, values = channels
+    pixels = (grid[0] // 4) * (grid[1] // 4)
+    for objects, slots in ((1, 2), (1, 20), (3, 20)):
+        call = memory_call(
+            random, keys=keys, values=values, pixels=pixels, objects=objects, slots=slots, dtype=dtype
+        )
+        call.inputs["valid"].fill_(1)
+        row = _row(call, objects, library, timer)
+        row["slots"] = slots
+        operations = 2 * objects * slots * pixels * pixels * (keys + values)
+        limit = limits[f"{dtype} operations per second".replace("torch.", "")]
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
+        found.append(row)
+    return found
+
+
+def _row(call: Call, objects: int, library: KernelLibrary, timer: Timer) -> dict[str, Any]:
+    output = call.output()
+    dtype = str(next(iter(call.inputs.values())).dtype).replace("torch.", "")
+    return {
+        "kernel": call.operator,
+        "type": dtype,
+        "objects": objects,
+        "milliseconds": timer(lambda: call.run(library, output)),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

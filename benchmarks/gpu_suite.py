@@ -1,0 +1,190 @@
+"""Every check and measurement on a GPU in one go, into one JSON file.
+
+    python -m vosrt.benchmarks.gpu_suite BUNDLE... --output results
+
+Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
+what fails is a result, too. `--tensorrt-python` names another Python for what needs TensorRT, where it
+and PyTorch are not to be had together. All is saved after every part, so an interrupted run is of use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vosrt.benchmarks.environment import default_threads, environment
+from vosrt.bundle import Bundle
+from vosrt.errors import Error, InputError
+from vosrt.whole_file import write_whole_file
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program to run.
+
+    Attributes:
+        name: in the results.
+        program: module and arguments; "{json}" stands for a file that the program writes its result to, where
+            it does not print it.
+        needs_tensorrt: whether it is run with the Python that has TensorRT.
+    """
+
+    name: str
+    program: tuple[str, ...]
+    needs_tensorrt: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns 0 when every part has succeeded, else 1, and 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    try:
+        parts = list(_parts(options))
+        chosen = [part for part in parts if re.search(options.only, part.name)]
+        if not chosen:
+            names = ", ".join(part.name for part in parts)
+            raise InputError("--only", value=options.only, allowed=f"a pattern of one of {names}")
+        return _run(chosen, options)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
+    facts = environment(default_threads()) | {"gpu": _gpu()}
+    folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "suite.json"
+    results: dict[str, Any] = {}
+    for part in parts:
+        print(f"{part.name} ...", end=" ", file=sys.stderr, flush=True)
+        results[part.name] = result = _result(part, options)
+        seconds = f"{result['seconds']} s"
+        failure = "" if result["status"] == 0 else f", failed: {result['error']}"
+        print(seconds + failure, file=sys.stderr)
+        text = json.dumps({"environment": facts, "parts": results}, indent=1)
+        write_whole_file(path, text.encode())
+    print(path)
+    return 0 if all(result["status"] == 0 for result in results.values()) else 1
+
+
+def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
+    """What a part has printed or written, its status and what it said last."""
+    started = time.perf_counter()
+    python = options.tensorrt_python if part.needs_tensorrt else sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "result.json"
+        command = [python, "-m", *(word.replace("{json}", str(file)) for word in part.program)]
+        try:
+            process = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
+            status, output, said = process.returncode, process.stdout, process.stderr
+        except subprocess.TimeoutExpired:
+            status, output, said = -1, "", f"no end within {options.limit} s"
+        text = file.read_text() if file.is_file() else (output.strip().splitlines() or [""])[-1]
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return {
+        "command": list(part.program),
+        "status": status if found is not None or status else 1,
+        "seconds": round(time.perf_counter() - started, 1),
+        "error": "" if status == 0 else (said.strip().splitlines() or [""])[-1],
+        "result": found,
+    }
+
+
+def _parts(options: argparse.Namespace) -> Iterator[Part]:
+    """The quick ones first."""
+    on = ("--device", options.device)
+    kernels = (*on, *(("--library", options.library) if options.library else ()))
+    yield Part("kernel accuracy", ("vosrt.benchmarks.gpu.kernel_accuracy", *kernels, *options.kernel_cases))
+    yield Part("kernel speed", ("vosrt.benchmarks.gpu.kernel_speed", *kernels, *options.kernel_speed))
+    for name in options.bundles:
+        bundle = Bundle.open(name)
+        title = Path(name).name
+        for size in options.sizes:
+            for executor in options.deployed:
+                for precision in bundle.precisions if executor == "tensorrt" else bundle.precisions[:1]:
+                    yield Part(
+                        f"{title} {size} {executor} {precision} steady state",
+                        (
+                            "vosrt.benchmarks.gpu.steady_state",
+                            name,
+                            *on,
+                            *("--executor", executor, "--precision", precision, "--size", size),
+                            *("--frames", str(options.steady_frames)),
+                        ),
+                        needs_tensorrt=executor == "tensorrt",
+                    )
+            for needs_tensorrt, executors in ((False, options.executors), (True, options.deployed)):
+                if needs_tensorrt and options.tensorrt_python == sys.executable:
+                    continue  # all of them are in the first one
+                together = executors if needs_tensorrt else _distinct(executors, options)
+                yield Part(
+                    f"{title} {size} {'deployed' if needs_tensorrt else 'side by side'}",
+                    (
+                        *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}"),
+                        *("--executors", ",".join(together), "--precision", ",".join(bundle.precisions)),
+                        *("--objects", options.objects, "--frames", str(options.frames)),
+                        *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
+                    ),
+                    needs_tensorrt=needs_tensorrt,
+                )
+
+
+def _distinct(executors: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """All executors, with TensorRT where this Python is the one that has it."""
+    here = options.tensorrt_python == sys.executable
+    return list(dict.fromkeys([*executors, *(options.deployed if here else ())]))
+
+
+def _gpu() -> str | None:
+    """The GPU's name; None without one."""
+    from vosrt.cuda.driver import open_driver
+
+    try:
+        return str(open_driver().gpu())
+    except Error:
+        return None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpu_suite", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundles", nargs="+", metavar="BUNDLE")
+    parser.add_argument(
+        "--output", default="benchmarks/results", metavar="DIR", help="holds a folder per GPU"
+    )
+    parser.add_argument("--only", default="", metavar="PATTERN", help="parts whose name matches")
+    parser.add_argument("--limit", type=float, default=600.0, metavar="SECONDS", help="for each part (600)")
+    parser.add_argument("--tensorrt-python", default=sys.executable, metavar="PYTHON")
+    parser.add_argument("--device", default="cuda", help="of everything (cuda)")
+    parser.add_argument("--library", help="kernels (those of `make plugins`)")
+    parser.add_argument("--sizes", type=_words, default=("480x854", "720x1280"), help="of frames")
+    parser.add_argument("--objects", default="1,3,8")
+    parser.add_argument("--executors", type=_words, default=("torch-published", "torch", "torch-compiled"))
+    parser.add_argument("--deployed", type=_words, default=("onnxruntime", "tensorrt"))
+    parser.add_argument("--frames", type=int, default=60, help="timed, side by side (60)")
+    parser.add_argument("--steady-frames", type=int, default=2000)
+    parser.add_argument("--kernel-cases", type=str.split, default=(), metavar="OPTIONS")
+    parser.add_argument("--kernel-speed", type=str.split, default=(), metavar="OPTIONS")
+    parser.add_argument("--checkpoint", help="weights, for PyTorch")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

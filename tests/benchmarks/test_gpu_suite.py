@@ -1,0 +1,70 @@
+"""The suite for GPUs, on what a CPU can run: emulated kernels, ONNX Runtime, PyTorch."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from tests.plugins.kernels.emulated import compiled_kernels
+from tests.runtime.cuda.host_driver import HostDriver
+from vosrt.benchmarks.gpu import kernel_accuracy
+from vosrt.benchmarks.gpu.counting_driver import CountingDriver
+from vosrt.benchmarks.gpu_suite import main
+
+BUNDLE = "cfbi-lite-davis"
+
+
+def test_every_part_gives_a_result(tmp_path):
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "cpu", "--library", str(compiled_kernels())]
+    command += ["--sizes", "64x96", "--objects", "1", "--frames", "2", "--steady-frames", "3"]
+    command += ["--executors", "onnxruntime", "--deployed", "onnxruntime"]
+    command += [
+        "--kernel-cases",
+        "--cases 2 --largest 9",
+        "--kernel-speed",
+        "--grid 8 12 --channels 5 --memory 5 7 --repeats 1",
+    ]
+    assert main(command) == 0
+    suite = json.loads((tmp_path / "cpu/suite.json").read_text())
+    parts = suite["parts"]
+    assert list(parts) == [
+        "kernel accuracy",
+        "kernel speed",
+        f"{BUNDLE} 64x96 onnxruntime float32 steady state",
+        f"{BUNDLE} 64x96 side by side",
+    ]
+    accuracy, speed, steady, bench = (part["result"] for part in parts.values())
+    assert accuracy["failed"] == []
+    assert {row["kernel"] for row in speed["kernels"]} == {"GlobalMatching", "LocalMatching", "MemoryRead"}
+    assert any("times faster" in row for row in speed["kernels"])
+    assert steady["milliseconds"]["p50"] > 0
+    assert bench
+
+
+def test_a_part_that_fails_is_a_result(tmp_path, capsys):
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "cuda", "--sizes", "64x96"]
+    assert main([*command, "--only", "tensorrt float32 steady"]) == 1
+    (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
+    assert part["status"] != 0
+    assert part["error"]
+    assert main([*command, "--only", "nothing"]) == 2
+    assert "a pattern of one of kernel accuracy" in capsys.readouterr().err
+
+
+def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
+    good = kernel_accuracy.reference
+    monkeypatch.setattr(kernel_accuracy, "reference", lambda call: good(call) * 1.001)
+    command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "2", "--largest", "9"]
+    assert kernel_accuracy.main(command) == 1
+    assert json.loads(capsys.readouterr().out)["failed"]
+
+
+def test_copies_and_allocations_are_counted():
+    driver = CountingDriver(HostDriver())
+    pointer = driver.allocate(16)
+    driver.copy_in(pointer, np.zeros(16, np.uint8), driver.create_stream())
+    driver.copy_out(np.zeros(8, np.uint8), pointer, 1)
+    counts = driver.counts()
+    assert (counts["allocate"], counts["bytes in"], counts["bytes out"]) == (1, 16, 8)
+    assert driver.name == "host"
