@@ -62,7 +62,7 @@ class _HalfPrecisionPass:
             if self._is_steady(node):
                 self.steady.update(node.output)
             if node.domain == DOMAIN and node.op_type in COMPARING:
-                self._append_operator(node)
+                self._append_with_half_inputs(node)  # sums and results stay float32
             elif self._runs_in_half(node):
                 self._append_converted(node)
             else:
@@ -90,26 +90,21 @@ class _HalfPrecisionPass:
         moving = [name for name in node.input if name in self.floats and name not in self.steady]
         return bool(moving) and all(name in self.halves for name in moving)
 
-    def _append_converted(self, node: NodeProto) -> None:
+    def _append_with_half_inputs(self, node: NodeProto) -> NodeProto:
         converted = NodeProto()
         converted.CopyFrom(node)
         for index, name in enumerate(node.input):
             if name in self.floats:
                 converted.input[index] = self._half_of(name)
         self.nodes.append(converted)
+        return converted
+
+    def _append_converted(self, node: NodeProto) -> None:
+        converted = self._append_with_half_inputs(node)
         for index, name in enumerate(node.output):
             converted.output[index] = f"{name}.half"
             self.halves[name] = f"{name}.half"
             self.nodes.append(_cast(f"{name}.half", name, TensorProto.FLOAT))
-
-    def _append_operator(self, node: NodeProto) -> None:
-        """A matching operator: features in half, for tensor cores; sums and results in float32."""
-        operator = NodeProto()
-        operator.CopyFrom(node)
-        for index, name in enumerate(node.input):
-            if name in self.floats:
-                operator.input[index] = self._half_of(name)
-        self.nodes.append(operator)
 
     def _half_of(self, name: str) -> str:
         if name not in self.halves:

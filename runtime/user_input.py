@@ -126,17 +126,18 @@ def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:
 
 
 def _uint8(given: Any, name: str, allowed: str, cure: str, kinds: tuple[type, ...] = (np.ndarray,)) -> Array:
+    array: Array = given
     if not isinstance(given, kinds):
         kind = type(given).__name__
         raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
-    if isinstance(given, np.ndarray) and given.dtype.kind == "f" and not np.isfinite(given).all():
+    if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():
         cure = "find out where the values come from; vosrt takes " + allowed
         raise InputError(
-            f"{name} holds NaN or infinite values", value=str(given.dtype), allowed=allowed, cure=cure
+            f"{name} holds NaN or infinite values", value=str(array.dtype), allowed=allowed, cure=cure
         )
-    if given.dtype != np.uint8:
-        raise InputError(f"{name} dtype", value=str(given.dtype), allowed=allowed, cure=f"convert it: {cure}")
-    return given
+    if array.dtype != np.uint8:
+        raise InputError(f"{name} dtype", value=str(array.dtype), allowed=allowed, cure=f"convert it: {cure}")
+    return array
 
 
 def _channel_cure(array: Array) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.commands import option_readers
+from vosrt.commands.bundle_settings import add_engine_settings
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -30,13 +31,7 @@ def add_build_command(commands: Any) -> None:
         "--frame", required=True, type=option_readers.size, metavar="HxW", help="size of the frames: 720x1280"
     )
     parser.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
-    parser.add_argument(
-        "--objects",
-        type=option_readers.positive,
-        default=4,
-        metavar="N",
-        help="room for so many objects; each costs time whether it is there or not (4)",
-    )
+    add_engine_settings(parser)
     parser.add_argument(
         "--workspace",
         type=option_readers.memory,
@@ -47,9 +42,6 @@ def add_build_command(commands: Any) -> None:
         "--cache", metavar="DIR", help="folder of the engines ($VOSRT_CACHE, or ~/.cache/vosrt/engines)"
     )
     parser.add_argument("--report", metavar="JSON", help="write what became of every layer")
-    parser.add_argument(
-        "--allow-drift", action="store_true", help="keep engines that differ too much from float32"
-    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -57,7 +49,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from vosrt.engine_cache import EngineCache
     from vosrt.segmenter import Segmenter
-    from vosrt.trt.checked_engines import EngineSettings
+    from vosrt.trt.checked_engines import OBJECTS, EngineSettings
 
     built: list[str] = []
     with _Progress(shown=not arguments.json) as progress:
@@ -67,9 +59,9 @@ def run_build(arguments: argparse.Namespace) -> int:
             progress.start(name)
 
         settings = EngineSettings(
-            objects=arguments.objects,
+            objects=arguments.objects or OBJECTS,
             workspace=arguments.workspace,
-            allow_drift=arguments.allow_drift,
+            allow_drift=bool(arguments.allow_drift),
             detailed=arguments.report is not None,
             cache=EngineCache(arguments.cache),
             building=building,
@@ -87,7 +79,7 @@ def run_build(arguments: argparse.Namespace) -> int:
         "placement": str(segmenter.placement),
         "precision": segmenter.precision,
         "frame": list(arguments.frame),
-        "objects": arguments.objects,
+        "objects": settings.objects,
         "built": built,
         "seconds": round(time.perf_counter() - started, 1),
         "equal labels": {"mean": agreement.mean, "worst frame": agreement.worst},

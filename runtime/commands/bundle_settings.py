@@ -41,18 +41,7 @@ def add_bundle_settings(group: Any) -> None:
     group.add_argument(
         "--require", metavar="WHAT", help="cuda or tensorrt: end with an error where it does not work"
     )
-    group.add_argument(
-        "--objects",
-        type=option_readers.positive,
-        metavar="N",
-        help="with TensorRT: room for so many objects; each costs time whether it is there or not (4)",
-    )
-    group.add_argument(
-        "--allow-drift",
-        action="store_true",
-        default=None,
-        help="with TensorRT: use engines that differ too much from float32",
-    )
+    add_engine_settings(group)
     group.add_argument(
         "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
     )
@@ -86,6 +75,22 @@ def add_bundle_settings(group: Any) -> None:
         type=option_readers.memory,
         metavar="SIZE",
         help="take no more memory than this, such as 2G",
+    )
+
+
+def add_engine_settings(group: Any) -> None:
+    """Add what decides which TensorRT engines are built and used."""
+    group.add_argument(
+        "--objects",
+        type=option_readers.positive,
+        metavar="N",
+        help="with TensorRT: room for so many objects; each costs time whether it is there or not (4)",
+    )
+    group.add_argument(
+        "--allow-drift",
+        action="store_true",
+        default=None,
+        help="with TensorRT: use engines that differ too much from float32",
     )
 
 
