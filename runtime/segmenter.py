@@ -102,36 +102,15 @@ class Segmenter:
         self.bundles = [Bundle.open(path) for path in paths]
         _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
         for bundle in self.bundles:
-            if "adapt" in bundle.manifest.graphs:
-                raise BundleError(
-                    f"bundle {bundle.manifest.name}: graphs.adapt is not supported by this version's Stream",
-                    cure="use a newer vosrt",
-                )
+            _check_supported(bundle.manifest)
         self.precision = precision or self.bundles[0].precisions[0]
         self.placement = placement or place(device, executor, require)
-        self._engines: CheckedEngines | None = None
-        if self.placement.executor == "tensorrt":
-            assert self.placement.cuda is not None
-            self._engines = CheckedEngines(
-                self.bundles, self.precision, self.placement.cuda, engines or EngineSettings()
-            )
-            self.executors: list[Executor] = list(self._engines.executors)
-            bundled = self._engines.manifests
-        else:
-            self.executors = [
-                OnnxRuntimeExecutor(
-                    bundle,
-                    precision=precision or bundle.precisions[0],
-                    cuda=self.placement.cuda,
-                    threads=threads,
-                    profile=profile,
-                )
-                for bundle in self.bundles
-            ]
-            bundled = [bundle.manifest for bundle in self.bundles]
+        self._engines = self._open_engines(engines or EngineSettings())
+        self.executors = self._open_executors(precision, threads, profile)
+        own = self.bundles if self._engines is None else self._engines.engines
         manifests = [
-            manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
-            for manifest in bundled
+            one.manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
+            for one in own
         ]
         self.variants = tuple(
             Variant(manifest, executor, scale, flipped)
@@ -151,6 +130,30 @@ class Segmenter:
     def executor(self) -> Executor:
         """What runs the first bundle's graphs."""
         return self.executors[0]
+
+    def _open_engines(self, settings: EngineSettings) -> CheckedEngines | None:
+        """What runs on TensorRT; None where ONNX Runtime runs."""
+        if self.placement.executor != "tensorrt":
+            return None
+        assert self.placement.cuda is not None
+        return CheckedEngines(self.bundles, self.precision, self.placement.cuda, settings)
+
+    def _open_executors(
+        self, precision: str | None, threads: int | None, profile: Path | None
+    ) -> list[Executor]:
+        """One for each bundle."""
+        if self._engines is not None:
+            return list(self._engines.executors)
+        return [
+            OnnxRuntimeExecutor(
+                bundle,
+                precision=precision or bundle.precisions[0],
+                cuda=self.placement.cuda,
+                threads=threads,
+                profile=profile,
+            )
+            for bundle in self.bundles
+        ]
 
     def prepare(self, height: int, width: int) -> Agreement | None:
         """Build the engines for frames of a size and compare them with float32: else the first frame does.
@@ -188,6 +191,14 @@ class Segmenter:
         if snapshot is not None:
             stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))
         return stream
+
+
+def _check_supported(manifest: Manifest) -> None:
+    if "adapt" in manifest.graphs:
+        raise BundleError(
+            f"bundle {manifest.name}: graphs.adapt is not supported by this version's Stream",
+            cure="use a newer vosrt",
+        )
 
 
 def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: int | None) -> None:

@@ -159,14 +159,10 @@ class Stream:
             prompt = checked_prompt(image, mask, boxes, objects, known=now.ids, download=device.download)
             if probabilities:
                 self._check_has_probabilities()
-            if prompt is None and not now.ids:
-                size = (image.shape[0], image.shape[1])
-                labels = np.zeros(size, np.uint8)
-                maps = np.ones((1, *size), np.float32) if probabilities else None
-                self._now = replace(now, index=now.index + 1, size=size)
-                outcome = _Outcome(labels, maps)
-            else:
-                outcome = self._segment(image, prompt, probabilities)
+            idle = prompt is None and not now.ids
+            outcome = (
+                self._pass(image, probabilities) if idle else self._segment(image, prompt, probabilities)
+            )
             timings = {**outcome.timings, "total": (time.perf_counter() - started) * 1e3}
             return Result(
                 outcome.labels,
@@ -269,6 +265,13 @@ class Stream:
             yield
         finally:
             self._lock.release()
+
+    def _pass(self, image: Array, probabilities: bool) -> _Outcome:
+        """A frame without objects: nothing runs."""
+        size = (image.shape[0], image.shape[1])
+        self._now = replace(self._now, index=self._now.index + 1, size=size)
+        maps = np.ones((1, *size), np.float32) if probabilities else None
+        return _Outcome(np.zeros(size, np.uint8), maps)
 
     def _segment(self, image: Array, prompt: Prompt | None, probabilities: bool) -> _Outcome:
         """Run a frame and take over its outcome."""

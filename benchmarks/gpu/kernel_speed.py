@@ -90,7 +90,7 @@ def measured_limits(timer: Timer, device: str) -> dict[str, float]:
     for dtype in (torch.float16, torch.float32):
         a = torch.randn(size, size, device=device).to(dtype)
         milliseconds = timer(partial(torch.matmul, a, a))
-        limits[f"{dtype} operations per second".replace("torch.", "")] = 2 * size**3 / milliseconds * 1e3
+        limits[_operations(dtype)] = 2 * size**3 / milliseconds * 1e3
     source = torch.empty(size * size * 4, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     limits["bytes per second"] = 2 * source.numel() / timer(lambda: target.copy_(source)) * 1e3
@@ -123,8 +123,7 @@ def _global_rows(
         call.inputs["bank_labels"].copy_(labels.sort().values)
         row = _row(call, objects, library, timer)
         operations = 2 * pixels * pixels * channels
-        limit = limits[f"{dtype} operations per second".replace("torch.", "")]
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
         found.append(row)
     return found
 
@@ -183,10 +182,14 @@ def _memory_rows(
         row = _row(call, objects, library, timer)
         row["slots"] = slots
         operations = 2 * objects * slots * pixels * pixels * (keys + values)
-        limit = limits[f"{dtype} operations per second".replace("torch.", "")]
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
         found.append(row)
     return found
+
+
+def _operations(dtype: torch.dtype) -> str:
+    """Name of a limit."""
+    return f"{dtype} operations per second".removeprefix("torch.")
 
 
 def _row(call: Call, objects: int, library: KernelLibrary, timer: Timer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.cuda.driver import Gpu
-from vosrt.errors import InputError
+from vosrt.errors import InputError, MissingDependencyError
 
 
 class PyCudaDriver:
@@ -112,18 +112,22 @@ class PyCudaDriver:
         self._cuda.memcpy_dtod_async(target, source, size, self._streams[stream])
 
     def record(self, stream: int, work: Callable[[], None]) -> Any:
-        """PyCUDA cannot."""
-        raise NotImplementedError("PyCUDA has no CUDA graphs")
+        """PyCUDA cannot; `records` says so."""
+        raise _no_graphs()
 
     def launch(self, recording: Any, stream: int) -> None:
-        """PyCUDA cannot."""
-        raise NotImplementedError("PyCUDA has no CUDA graphs")
+        """PyCUDA cannot; `records` says so."""
+        raise _no_graphs()
 
     def _enter(self) -> None:
         """Make the context current in this thread; PyCUDA leaves that to its user."""
         if not getattr(self._threads, "entered", False):
             self._context.push()
             self._threads.entered = True
+
+
+def _no_graphs() -> MissingDependencyError:
+    return MissingDependencyError("PyCUDA has no CUDA graphs", cure="pip install cuda-python")
 
 
 def _bytes(array: NDArray[Any]) -> Any:

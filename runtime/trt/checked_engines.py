@@ -13,7 +13,6 @@ from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError
-from vosrt.manifest import Manifest
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.trt.engine_builder import EngineBuilder, layer_report
 from vosrt.trt.engine_check import Agreement, compare_with_float32, require_agreement
@@ -98,11 +97,6 @@ class CheckedEngines:
         ]
         self.executors = [TensorRtExecutor(one, device, record=settings.record) for one in self.engines]
         self._agreements: dict[tuple[int, int], Agreement] = {}
-
-    @property
-    def manifests(self) -> list[Manifest]:
-        """The bundles' with their room for objects."""
-        return [one.manifest for one in self.engines]
 
     def layer_reports(self) -> dict[str, list[dict[str, Any]]]:
         """What TensorRT made of every layer, by bundle and graph, of the engines that have run."""

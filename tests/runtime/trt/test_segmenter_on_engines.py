@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.trt import stand_in
+from tests.runtime.trt.stand_in_engine import array_at
 from vosrt import Segmenter
 from vosrt.cli import main
 from vosrt.errors import BundleError, MissingDependencyError
@@ -51,7 +52,7 @@ def wrong_engines(monkeypatch):
         for value in self._engine._graph.output:
             if value.name == "labels":
                 shape = self.get_tensor_shape("labels")
-                array = stand_in._array(self._addresses["labels"], shape, "int32")
+                array = array_at(self._addresses["labels"], shape, "int32")
                 array[...] = array[::-1].copy()
         return done
 

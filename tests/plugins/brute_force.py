@@ -1,0 +1,65 @@
+"""The operators in float64: one loop over rows or offsets, differences squared one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def brute_force_global(
+    query: np.ndarray, bank: np.ndarray, bank_labels: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    pixels = query.astype(np.float64).reshape(len(query), -1).T  # [N, C]
+    distances = np.full((len(rows), len(pixels)), np.inf)
+    for candidate, label in zip(bank.astype(np.float64), bank_labels, strict=True):
+        for index in np.flatnonzero((rows == label) & (rows >= 0)):
+            distances[index] = np.minimum(distances[index], ((pixels - candidate) ** 2).sum(1))
+    distances[np.isinf(distances)] = 5e4
+    return distances.reshape(len(rows), *query.shape[1:])
+
+
+def brute_force_local(
+    query: np.ndarray,
+    previous: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    windows: list[int],
+    dilation: int = 1,
+) -> np.ndarray:
+    _, h, w = query.shape
+    query, previous = query.astype(np.float64), previous.astype(np.float64)
+    distances = np.full((len(rows), len(windows), h, w), np.inf)
+    for y, x in np.ndindex(h, w):
+        for v, u in np.ndindex(h, w):
+            far = max(abs(v - y), abs(u - x))
+            if far > max(windows) or (v - y) % dilation or (u - x) % dilation or labels[v, u] < 0:
+                continue
+            distance = ((query[:, y, x] - previous[:, v, u]) ** 2).sum()
+            for index in np.flatnonzero(rows == labels[v, u]):
+                for k, window in enumerate(windows):
+                    if far <= window:
+                        distances[index, k, y, x] = min(distances[index, k, y, x], distance)
+    distances[np.isinf(distances)] = 5e4
+    return distances
+
+
+def brute_force_read(
+    query: np.ndarray, keys: np.ndarray, values: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    read = np.zeros((len(keys), values.shape[2], query.shape[1]))
+    for row, slots in enumerate(valid != 0):
+        if slots.any():
+            memory = np.concatenate(list(keys[row, slots].astype(np.float64)), axis=1)  # [Ck, S*N]
+            content = np.concatenate(list(values[row, slots].astype(np.float64)), axis=1)  # [Cv, S*N]
+            logits = memory.T @ query.astype(np.float64) / np.sqrt(len(query))
+            weights = np.exp(logits - logits.max(0))
+            read[row] = content @ (weights / weights.sum(0))
+    return read
+
+
+REFERENCES: dict[str, Callable[..., np.ndarray]] = {
+    "GlobalMatching": brute_force_global,
+    "LocalMatching": brute_force_local,
+    "MemoryRead": brute_force_read,
+}
