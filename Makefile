@@ -39,7 +39,7 @@ $(VENV)/.dependencies: $(VENV)/.runtime
 	@rm -rf build *.egg-info
 	@touch $@
 
-plugins:  ## CUDA kernels and TensorRT plugins into the package; needs nvcc and cmake, for plugins TENSORRT_ROOT
+plugins:  ## all that is compiled into the package; needs cmake, for CUDA kernels nvcc, for plugins TENSORRT_ROOT
 	cmake -S plugins -B out/plugins
 	cmake --build out/plugins --parallel
 	mkdir -p runtime/native && cp out/plugins/libvosrt_*.so runtime/native/

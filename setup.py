@@ -1,17 +1,21 @@
 """Packaging: the top-level rooms install as one package.
 
-`runtime/` is the package `vosrt` itself; every other room is a subpackage of it. With TENSORRT_ROOT in the
-environment, installing builds the CUDA kernels and TensorRT plugins too, as `make plugins` does in a clone.
+`runtime/` is the package `vosrt` itself; every other room is a subpackage of it. Where there is a C++
+compiler, installing builds the operators for the CPU; with TENSORRT_ROOT in the environment the CUDA
+kernels and TensorRT plugins too, as `make plugins` does in a clone.
 """
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+CPU_OPERATORS = ("cpu/convolution.cpp", "ort/cpu_ops.cpp")
 ROOMS = {
     "vosrt": "runtime",
     "vosrt.models": "models",
@@ -30,20 +34,56 @@ def packages_of_rooms() -> dict[str, str]:
     return folders
 
 
+def cpp_compiler() -> str | None:
+    """The C++ compiler for the CPU's operators; CXX names another one, an empty CXX none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    chosen = os.environ.get("CXX", "g++")
+    return shutil.which(chosen) if chosen else None
+
+
+class NativeDistribution(Distribution):
+    """A package for one platform as soon as it holds something compiled."""
+
+    def has_ext_modules(self) -> bool:
+        return cpp_compiler() is not None or bool(os.environ.get("TENSORRT_ROOT"))
+
+
 class BuildWithNativeLibraries(build_py):
-    """Puts the compiled kernels and plugins into the package, where they were asked for."""
+    """Puts compiled operators, kernels and plugins into the package."""
 
     def run(self) -> None:
         super().run()
-        if not os.environ.get("TENSORRT_ROOT") or self.editable_mode:
+        if self.editable_mode:
             return
+        if cpp_compiler():
+            self.build_cpu_operators(cpp_compiler())
+        if os.environ.get("TENSORRT_ROOT"):
+            self.build_all()
+
+    def build_cpu_operators(self, compiler: str) -> None:
+        """One call of the compiler. Without the library only speed is lost, so a failure is no error."""
+        library = self.native_folder() / "libvosrt_ort_cpu.so"
+        options = ["-O3", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
+        sources = [str(ROOT / "plugins" / source) for source in CPU_OPERATORS]
+        try:
+            subprocess.run([compiler, *options, *sources, "-o", str(library)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.warn(f"operators for the CPU are not built ({error}); ONNX Runtime's own are used")
+
+    def build_all(self) -> None:
+        """Everything that CMake finds compilers and headers for."""
         build = Path(self.build_lib).absolute().parent / "native"
         subprocess.run(["cmake", "-S", str(ROOT / "plugins"), "-B", str(build)], check=True)
         subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True)
-        target = Path(self.build_lib) / "vosrt" / "native"
-        target.mkdir(parents=True, exist_ok=True)
         for library in build.glob("libvosrt_*.so"):
-            self.copy_file(str(library), str(target / library.name))
+            self.copy_file(str(library), str(self.native_folder() / library.name))
+
+    def native_folder(self) -> Path:
+        """Where the runtime looks for libraries."""
+        folder = Path(self.build_lib) / "vosrt" / "native"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 PACKAGE_DIR = packages_of_rooms()
@@ -56,6 +96,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
+    distclass=NativeDistribution,
     cmdclass={"build_py": BuildWithNativeLibraries},
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,

@@ -18,7 +18,7 @@ from vosrt.export.half_precision import to_half_precision
 from vosrt.export.memory_estimate import estimate_memory
 from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
-from vosrt.export.rewriting import finish_graph, strip_function_bodies
+from vosrt.export.rewriting import finish_graph, name_convolutions, strip_function_bodies
 from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
 from vosrt.manifest import Checkpoint, Manifest, sha256_of_file, write_bundle_manifest
@@ -134,11 +134,20 @@ def write_bundle(
         files[role] = {}
         for precision in settings.precisions:
             path = folder / (f"{role}.onnx" if precision == "float32" else f"{role}.{precision}.onnx")
-            onnx.save(model if precision == "float32" else to_half_precision(model), path)
+            onnx.save(_in_precision(model, precision), path)
             files[role][precision] = {"path": path.name, "sha256": sha256_of_file(path)}
     manifest = make_manifest(network, traced, source, settings, files, inputs, memory)
     write_bundle_manifest(folder, manifest)
     return manifest
+
+
+def _in_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+    if precision != "float32":
+        return to_half_precision(model)
+    named = onnx.ModelProto()
+    named.CopyFrom(model)
+    name_convolutions(named)
+    return named
 
 
 def _memory_of(

@@ -13,9 +13,11 @@ from torch import Tensor
 from vosrt.errors import ExportError
 from vosrt.export.tracing import WEIGHT_PREFIX, TracedGraph
 from vosrt.plugins import DOMAIN, OPERATORS
+from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
+LEAST_CHANNELS = 64  # of a convolution that is left to Convolution3x3
 # Reductions whose axes moved from an attribute to an input with opset 18. TensorRT 8.5 reads the
 # attribute only, and without it reduces over all axes without an error.
 AXES_TO_ATTRIBUTE = frozenset(
@@ -177,6 +179,40 @@ def attach_function_bodies(model: onnx.ModelProto) -> None:
     model.functions.extend(OPERATORS[name].function_body() for name in sorted(used))
     if used and DOMAIN not in {entry.domain for entry in model.opset_import}:
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
+
+
+def name_convolutions(model: onnx.ModelProto) -> None:
+    """Turn 3x3 convolutions into the operator of that name, where Winograd's algorithm pays.
+
+    Args:
+        model: float32 throughout; changed in place.
+    """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "Conv" or node.input[1] not in weights:
+            continue
+        kernel = weights[node.input[1]]
+        if list(kernel.dims[2:]) != [3, 3] or min(kernel.dims[:2]) < LEAST_CHANNELS or not _is_3x3(node):
+            continue
+        if len(node.input) == 2:
+            zeros = np.zeros(kernel.dims[0], np.float32)
+            bias = onnx.numpy_helper.from_array(zeros, f"{node.output[0]}.bias")
+            model.graph.initializer.append(bias)
+            node.input.append(bias.name)
+        node.op_type, node.domain = CONVOLUTION_3X3.name, DOMAIN
+        del node.attribute[:]
+        node.attribute.extend(
+            onnx.helper.make_attribute(name, value)
+            for name, value in CONVOLUTION_3X3.node_attributes().items()
+        )
+    attach_function_bodies(model)
+
+
+def _is_3x3(node: onnx.NodeProto) -> bool:
+    """Whether a convolution is the operator's: one pixel of zeros around the image, else as usual."""
+    usual = {"kernel_shape": [3, 3], "dilations": [1, 1], "group": 1, "strides": [1, 1]}
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    return usual | {"pads": [0] * 4} | given == usual | {"pads": [1] * 4}
 
 
 def strip_function_bodies(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,12 +1,13 @@
 """The custom operators: one definition each, and every implementation of it."""
 
+from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3, convolution_3x3
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
 
 OPERATORS: dict[str, Operator] = {
-    operator.name: operator for operator in (GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
+    operator.name: operator for operator in (CONVOLUTION_3X3, GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
 }
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Attribute",
     "Operator",
     "Port",
+    "convolution_3x3",
     "global_matching",
     "local_matching",
     "memory_read",

@@ -55,6 +55,8 @@ class Operator:
 
     `compute` is the PyTorch implementation: ports as positional tensors, attributes by keyword. It
     computes in float32, or in float64 for float64 features.
+
+    `has_plugin` says whether there are CUDA kernels and a TensorRT plugin; without, a GPU runs the body.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Operator:
     attributes: tuple[Attribute, ...]
     body: str
     compute: Callable[..., Tensor]
+    has_plugin: bool = True
     domain: str = DOMAIN
     version: int = VERSION
 

@@ -10,7 +10,7 @@ from typing import Any
 from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.device import Array, Take
-from vosrt.errors import BundleError, InputError
+from vosrt.errors import BundleError, InputError, MissingDependencyError
 from vosrt.executor import MOST_THREADS
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
@@ -38,7 +38,8 @@ class OnnxRuntimeExecutor:
     Raises:
         BundleError: the bundle lacks the precision, or a graph does not load or differs from the manifest.
         InputError: an unknown device or number of threads.
-        MissingDependencyError: ONNX Runtime is not installed, or is installed twice.
+        MissingDependencyError: ONNX Runtime is not installed, or is installed twice; or compiled operators do
+            not load.
     """
 
     def __init__(
@@ -124,10 +125,8 @@ class OnnxRuntimeExecutor:
             self._profile.mkdir(parents=True, exist_ok=True)
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profile / role)
-        custom_ops = self._arrays.custom_ops()
+        self._add_operators(options)
         try:
-            if custom_ops is not None:
-                options.register_custom_ops_library(str(custom_ops))
             session = self._runtime.InferenceSession(str(path), options, providers=self._arrays.providers())
         except Exception as error:
             raise BundleError(
@@ -139,6 +138,19 @@ class OnnxRuntimeExecutor:
             role, "outputs", {n: v.dtype for n, v in graph.outputs.items()}, session.get_outputs()
         )
         return session
+
+    def _add_operators(self, options: Any) -> None:
+        """Let compiled operators take the place of function bodies, where there are any."""
+        library = self._arrays.custom_ops()
+        if library is None:
+            return
+        try:
+            options.register_custom_ops_library(str(library))
+        except Exception as error:
+            raise MissingDependencyError(
+                f"the compiled operators {library} do not load ({_first_line(error)})",
+                cure="install vosrt again on this machine, or delete the file",
+            ) from error
 
 
 def physical_cores() -> int:

@@ -11,8 +11,8 @@ import numpy as np
 
 from vosrt.cuda.cuda_array import CudaArray
 from vosrt.cuda.cuda_device import CudaDevice
-from vosrt.cuda.native_libraries import native_library
 from vosrt.device import Array
+from vosrt.native_libraries import native_library
 
 
 class SessionArrays(Protocol):
@@ -69,7 +69,7 @@ class HostArrays:
 
     def custom_ops(self) -> Path | None:
         """See `SessionArrays`."""
-        return None
+        return native_library("vosrt_ort_cpu")
 
     def ready(self, name: str, array: Array, source: str) -> Array:
         """See `SessionArrays`."""

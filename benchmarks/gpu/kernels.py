@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from vosrt.cuda.kernel_library import KernelLibrary
-from vosrt.cuda.native_libraries import CURE, native_library
 from vosrt.errors import MissingDependencyError
+from vosrt.native_libraries import CURE, native_library
 
 _METHODS = {
     "GlobalMatching": "global_matching",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vosrt.cuda.cuda_device import CudaDevice, SmallGraphs
 from vosrt.cuda.driver import CudaDriver, open_driver
 from vosrt.cuda.kernel_library import KernelLibrary
-from vosrt.cuda.native_libraries import native_library
+from vosrt.native_libraries import native_library
 
 
 def open_cuda_device(driver: CudaDriver | None = None) -> CudaDevice:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 from vosrt.doctor.finding import Finding, State
 from vosrt.doctor.packages import installed_version
 from vosrt.doctor.provider_trial import try_provider
 from vosrt.errors import Error
+from vosrt.native_libraries import native_library
 
 GROUP = "execution"
 _REMOTE = {"AzureExecutionProvider"}  # in every build; sends data away, and is never used
@@ -16,6 +18,7 @@ _CURES = {
     "CUDAExecutionProvider": "install the CUDA and cuDNN versions that this onnxruntime-gpu names",
     "TensorrtExecutionProvider": "install the TensorRT version that this onnxruntime-gpu names",
 }
+_OPERATORS_CURE = "install g++, then vosrt again"
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -36,7 +39,22 @@ def execution_findings() -> Iterator[Finding]:
         return
     detail = ", ".join(versions) or f"onnxruntime {runtime.__version__}"
     yield Finding(GROUP, "ONNX Runtime", State.WORKS, detail)
+    yield _operators(runtime)
     yield from _provider_findings(providers)
+
+
+def _operators(runtime: ModuleType) -> Finding:
+    """The compiled operators that take the place of ONNX Runtime's own on the CPU."""
+    library = native_library("vosrt_ort_cpu")
+    if library is None:
+        detail = "not compiled, so convolutions take longer"
+        return Finding(GROUP, "CPU operators", State.ABSENT, detail, _OPERATORS_CURE)
+    try:
+        runtime.SessionOptions().register_custom_ops_library(str(library))
+    except Exception as error:
+        detail = f"{library} does not load ({str(error).splitlines()[0]})"
+        return Finding(GROUP, "CPU operators", State.BROKEN, detail, f"{_OPERATORS_CURE}, or delete the file")
+    return Finding(GROUP, "CPU operators", State.WORKS, str(library))
 
 
 def _provider_findings(providers: list[str]) -> Iterator[Finding]:

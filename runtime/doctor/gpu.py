@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator
 
 from vosrt.cuda.driver import DRIVERS, first_line
-from vosrt.cuda.native_libraries import CURE, native_library
 from vosrt.doctor.finding import Finding, State
 from vosrt.errors import Error, MissingDependencyError
+from vosrt.native_libraries import CURE, native_library
 from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
 
 GROUP = "GPU"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vosrt.errors import BundleError, MissingDependencyError
 
 Shape = tuple[int, ...]
+PLUGINS = frozenset({"GlobalMatching", "LocalMatching", "MemoryRead"})  # other operators run as their bodies
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,15 @@ def engine_graph(
     """
     try:
         import onnx
-        from onnx import numpy_helper
+        from onnx import inliner, numpy_helper
     except ImportError as error:
         raise MissingDependencyError(
             "building TensorRT engines needs the package onnx",
             cure="pip install '.[tensorrt]' in the folder that holds setup.py",
         ) from error
     model = onnx.load(str(path))
+    plain = [(function.domain, function.name) for function in model.functions if function.name not in PLUGINS]
+    model = inliner.inline_selected_functions(model, plain)
     del model.functions[:]
     graph = model.graph
     del graph.value_info[:]  # of open sizes

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vosrt.cuda.native_libraries import CURE, native_library
 from vosrt.errors import MissingDependencyError
+from vosrt.native_libraries import CURE, native_library
 
 _log = logging.getLogger("vosrt.tensorrt")
 OLDEST = (8, 5)

@@ -58,7 +58,18 @@ def brute_force_read(
     return read
 
 
+def brute_force_convolution(image: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    height, width = image.shape[2:]
+    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    convolved = np.zeros((len(image), len(weights), height, width))
+    for y, x in np.ndindex(3, 3):
+        shifted = padded[:, :, y : y + height, x : x + width]
+        convolved += np.einsum("oc,nchw->nohw", weights[:, :, y, x].astype(np.float64), shifted)
+    return convolved + bias[:, None, None]
+
+
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
+    "Convolution3x3": brute_force_convolution,
     "GlobalMatching": brute_force_global,
     "LocalMatching": brute_force_local,
     "MemoryRead": brute_force_read,

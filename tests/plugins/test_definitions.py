@@ -10,13 +10,25 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from vosrt.plugins import DOMAIN, OPERATORS, global_matching, local_matching, memory_read
+from vosrt.plugins import (
+    DOMAIN,
+    OPERATORS,
+    convolution_3x3,
+    global_matching,
+    local_matching,
+    memory_read,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
 WINDOWS = (6, 2, 4)
+
+
+class ConvolutionNetwork(torch.nn.Module):
+    def forward(self, image, weights, bias):
+        return torch.tanh(convolution_3x3(image, weights, bias) / 2)
 
 
 class GlobalNetwork(torch.nn.Module):
@@ -47,6 +59,10 @@ def rows(*values: int) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.int32)
 
 
+def convolution_inputs(h: int, w: int) -> tuple[torch.Tensor, ...]:
+    return features(2, 4, h, w), features(5, 4, 3, 3), features(5)
+
+
 def global_inputs(h: int, w: int, bank: int, *row_labels: int) -> tuple[torch.Tensor, ...]:
     return features(4, h, w), features(bank, 4), labels(bank), rows(*row_labels)
 
@@ -71,7 +87,7 @@ def export(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dimension
             dynamo=True,
             opset_version=18,
             dynamic_shapes=tuple(shapes),
-            input_names=["query", "other", "labels", "rows"],
+            input_names=["query", "other", "labels", "rows"][: len(inputs)],
             output_names=["maps"],
             verbose=False,
         )
@@ -79,6 +95,13 @@ def export(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dimension
 
 
 EXPORTS = {
+    "Convolution3x3": (
+        ConvolutionNetwork(),
+        convolution_inputs(6, 7),
+        [{0: "n", 2: "h", 3: "w"}, {}, {}],
+        convolution_inputs(9, 5),
+        {},
+    ),
     "GlobalMatching": (
         GlobalNetwork(),
         global_inputs(6, 7, 30, 0, 1, 2),
@@ -163,6 +186,10 @@ def test_operator_refuses_what_it_does_not_define() -> None:
 
 
 WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
+    "kernels of another size": (
+        lambda: convolution_3x3(features(1, 4, 6, 6), features(5, 4, 1, 1), features(5)),
+        r"weights \[Co, Ci, 3, 3\], got \(5, 4, 1, 1\)",
+    ),
     "bank of other channels": (
         lambda: global_matching(features(4, 3, 3), features(9, 5), labels(9), rows(0)),
         r"got \(4, 3, 3\) and \(9, 5\)",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.plugins.brute_force import REFERENCES
 from tests.plugins.kernels.emulated import emulated_custom_ops, emulated_kernels
 from vosrt.cuda.kernel_library import KernelLibrary
+from vosrt.native_libraries import native_library
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
 
 onnx = pytest.importorskip("onnx")
@@ -53,9 +55,34 @@ def run_custom_ops_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[s
     return session.run(None, arrays)[0]
 
 
+def run_native_operators(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
+    """What installing compiles for the CPU; an input that is an initializer, and one that is not."""
+    library = native_library("vosrt_ort_cpu")
+    if library is None:
+        pytest.skip("needs g++ when vosrt is installed")
+    model = one_node_model(operator, attributes, "float32", 17)
+    del model.functions[:]  # nothing but the library can run it
+    changing = native_session(model, library).run(None, arrays)[0]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(arrays["weights"], "weights"))
+    del model.graph.input[1]
+    constant = native_session(model, library)
+    result = constant.run(None, {k: v for k, v in arrays.items() if k != "weights"})[0]
+    np.testing.assert_array_equal(result, changing)
+    return result
+
+
+def native_session(model: Any, library: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    options.register_custom_ops_library(str(library))
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
 def run_body(opset: int, level: str) -> Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]:
     def run(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
-        feature_type = str(arrays["query"].dtype)
+        feature_type = str(arrays[operator.inputs[0].name].dtype)
         key = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items())
         session = body_session(operator.name, key, feature_type, opset, level)
         return session.run(None, arrays)[0]
@@ -90,7 +117,8 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
     """A graph of one operator node with its function body, every dimension dynamic."""
 
     def value(port: Any, dtype: str) -> Any:
-        return onnx.helper.make_tensor_value_info(port.name, ONNX_TYPES[dtype], list(port.shape))
+        shape = [int(size) if size.isdigit() else size for size in port.shape]
+        return onnx.helper.make_tensor_value_info(port.name, ONNX_TYPES[dtype], shape)
 
     node = onnx.helper.make_node(
         operator.name,
@@ -102,7 +130,10 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
     graph = onnx.helper.make_graph(
         [node],
         "one_node",
-        [value(port, feature_type if "float16" in port.dtypes else "int32") for port in operator.inputs],
+        [
+            value(port, feature_type if feature_type in port.dtypes else port.dtypes[0])
+            for port in operator.inputs
+        ],
         [value(port, "float32") for port in operator.outputs],
     )
     model = onnx.helper.make_model(
@@ -155,8 +186,16 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
     "body-17-extended": run_body(17, "ORT_ENABLE_EXTENDED"),
     "body-17-all": run_body(17, "ORT_ENABLE_ALL"),
     "body-18-all": run_body(18, "ORT_ENABLE_ALL"),
+    "native": run_native_operators,
     "cuda-on-cpu": run_kernels_on_cpu,
     "custom-ops-on-cpu": run_custom_ops_on_cpu,
+}
+ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
+WORDS = {  # that cases begin with
+    "convolution": "Convolution3x3",
+    "global": "GlobalMatching",
+    "local": "LocalMatching",
+    "read": "MemoryRead",
 }
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
@@ -237,7 +276,28 @@ def read_case(
     return Case("MemoryRead", arrays)
 
 
+def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, int]) -> Case:
+    """`channels` in and out."""
+    rng = np.random.default_rng(size[0])
+    arrays = {
+        "image": rng.standard_normal((images, channels[0], *size), np.float32),
+        "weights": rng.standard_normal((channels[1], channels[0], 3, 3), np.float32),
+        "bias": rng.standard_normal(channels[1], np.float32),
+    }
+    return Case("Convolution3x3", arrays)
+
+
 CASES = {
+    "convolution of one pixel": lambda: convolution_case(1, (1, 1), (1, 1)),
+    "convolution of whole tiles": lambda: convolution_case(1, (16, 24), (8, 64)),
+    "convolution of cut tiles": lambda: convolution_case(1, (5, 7), (9, 14)),
+    "convolution of three images": lambda: convolution_case(3, (33, 17), (13, 101)),
+    "convolution of a column": lambda: convolution_case(2, (3, 50), (31, 1)),
+    "convolution of a row": lambda: convolution_case(1, (4, 6), (2, 333)),
+    "convolution of no image": lambda: convolution_case(0, (4, 6), (5, 5)),
+    "convolution in several steps, more channels than a block": lambda: convolution_case(
+        1, (300, 65), (41, 120)
+    ),
     "global one row": lambda: global_case((6, 9), [0], bank=40, labels=[0]),
     "global odd grid, 8 rows": lambda: global_case((7, 11), list(range(8)), bank=300, labels=[*range(8)]),
     "global absent rows": lambda: global_case((4, 5), [0, 1, 2, 3], bank=50, labels=[0, 2]),
@@ -324,16 +384,31 @@ def check_read(case: Case, read: np.ndarray, expected: np.ndarray, implementatio
     np.testing.assert_allclose(read, expected, atol=limit)
 
 
+def check_convolution(case: Case, convolved: np.ndarray, expected: np.ndarray, implementation: str) -> None:
+    """Winograd's sums lose a few bits of the largest values."""
+    magnitude = np.abs(expected).max(initial=1)
+    np.testing.assert_allclose(convolved, expected, atol=4e-6 * magnitude)
+
+
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
+    "Convolution3x3": check_convolution,
     "GlobalMatching": check_distances,
     "LocalMatching": check_distances,
     "MemoryRead": check_read,
 }
 
 
-@pytest.mark.parametrize("feature_type", ["float32", "float16"])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("name", CASES)
+def combinations() -> Iterator[tuple[str, str, str]]:
+    """Every case with every implementation and type that its operator has."""
+    for name, implementation in itertools.product(CASES, IMPLEMENTATIONS):
+        operator = OPERATORS[WORDS[name.split()[0]]]
+        is_there = {"native": not operator.has_plugin} | dict.fromkeys(ON_KERNELS, operator.has_plugin)
+        if is_there.get(implementation, True):
+            for feature_type in operator.inputs[0].dtypes:
+                yield name, implementation, feature_type
+
+
+@pytest.mark.parametrize(("name", "implementation", "feature_type"), list(combinations()))
 def test_implementation_agrees_with_brute_force(name: str, implementation: str, feature_type: str) -> None:
     case, expected = case_and_expectation(name, feature_type)
     result = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
@@ -342,4 +417,4 @@ def test_implementation_agrees_with_brute_force(name: str, implementation: str, 
 
 
 def test_every_operator_has_cases() -> None:
-    assert {case().operator for case in CASES.values()} == set(OPERATORS)
+    assert {WORDS[name.split()[0]] for name in CASES} == set(OPERATORS)

@@ -1,4 +1,4 @@
-"""Where the compiled kernels and plugins lie."""
+"""Where compiled operators, kernels and plugins lie."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vosrt.errors import InputError
 
-FOLDER = Path(__file__).parents[1] / "native"  # filled by `make plugins`
+FOLDER = Path(__file__).parent / "native"  # filled by installing, and by `make plugins`
 VARIABLE = "VOSRT_NATIVE"
 CURE = "`make plugins` builds it, with nvcc and TENSORRT_ROOT"
 
