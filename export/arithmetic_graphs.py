@@ -111,6 +111,27 @@ _COMPUTING = {
            real = Cast <to = 1> (plain)
            y = Cast <to = 2> (real)""",
     ),
+    # blue, green and red from planes of brightness and colour
+    "nv12": (
+        "(uint8[H, W] luma, uint8[h, w, 2] chroma, float[3] offsets, float[3, 3] mixing)"
+        " => (uint8[H, W, 3] y)",
+        """last = Constant <value_ints = [2]> ()
+           bright = Cast <to = 1> (luma)
+           brightness = Unsqueeze (bright, last)
+           coarse = Cast <to = 1> (chroma)
+           empty = Constant <value = float[0] {}> ()
+           twice = Constant <value = float[3] {2.0, 2.0, 1.0}> ()
+           colour = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric",
+               nearest_mode = "floor"> (coarse, empty, twice)
+           all = Concat <axis = 2> (brightness, colour)
+           centred = Sub (all, offsets)
+           mixed = MatMul (centred, mixing)
+           whole = Round (mixed)
+           least = Constant <value = float {0.0}> ()
+           most = Constant <value = float {255.0}> ()
+           bounded = Clip (whole, least, most)
+           y = Cast <to = 2> (bounded)""",
+    ),
     "either": ("(int32[n] a, int32[n] b) => (int32[n] y)", "y = Max (a, b)"),
     # probabilities that are one-hot where a label was given
     "assert_labels": (

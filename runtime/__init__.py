@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vosrt.errors import BundleError, CheckpointError, Error, ExportError, InputError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from vosrt.nv12_frame import Nv12Frame
     from vosrt.presence import LostRule
     from vosrt.result import Result
     from vosrt.segmenter import Segmenter
@@ -22,6 +23,7 @@ __all__ = [
     "InputError",
     "LostRule",
     "MissingDependencyError",
+    "Nv12Frame",
     "Result",
     "Segmenter",
     "Snapshot",
@@ -31,6 +33,7 @@ __all__ = [
 
 _MODULES = {
     "LostRule": "vosrt.presence",
+    "Nv12Frame": "vosrt.nv12_frame",
     "Result": "vosrt.result",
     "Segmenter": "vosrt.segmenter",
     "Snapshot": "vosrt.snapshot",

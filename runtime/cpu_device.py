@@ -38,6 +38,10 @@ class CpuDevice:
         """See `Device`."""
         return np.array(frame, order="C")
 
+    def ahead(self, frame: Array) -> Array:
+        """See `Device`."""
+        return frame
+
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""
         return np.ascontiguousarray(array)

@@ -36,8 +36,12 @@ class Device(Protocol):
         """The stream's own copy on the device of an array of the user's: on the host, or already there."""
         ...
 
+    def ahead(self, frame: Array) -> Array:
+        """A frame of the user's on its way to the device while other work goes on; `own` takes it."""
+        ...
+
     def constant(self, array: NDArray[Any]) -> Array:
-        """The same for what nobody will write to: equal small arrays may be one, uploaded once."""
+        """As `upload`, for what nobody will write to: equal small arrays may be one, uploaded once."""
         ...
 
     def download(self, array: Array) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,13 +36,21 @@ class FrameRun:
     asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
     ids_before: tuple[int, ...] = ()  # objects that were predicted
 
-    def run(self, frame: Array, prompt: Prompt | None, *, probabilities: bool = False) -> None:
+    def run(
+        self,
+        frame: Array,
+        prompt: Prompt | None,
+        *,
+        probabilities: bool = False,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
         """Segment a frame and bring all state up to date.
 
         Args:
             frame: uint8 `[H, W, 3]`, the stream's own copy on the device.
             prompt: needed when there are no objects yet.
             probabilities: whether `final_probabilities` will be called.
+            meanwhile: called while the device works.
         """
         for run in self.runs:
             run.encode(frame)
@@ -67,6 +75,8 @@ class FrameRun:
         for run in self.runs:
             run.remember()
         # All work is under way; from here on the host waits for it.
+        if meanwhile is not None:
+            meanwhile()
         download = self.arithmetic.device.download
         self.on_device = self.arithmetic.shown(self.labels)
         self.shown = download(self.on_device)

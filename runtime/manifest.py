@@ -119,6 +119,7 @@ class Manifest:
     objects: int | None = None  # None: any number of objects
     options: Mapping[str, Option] = field(default_factory=dict)
     parity: Mapping[str, Any] = field(default_factory=dict)  # figures measured at export, free form
+    exported: Manifest | None = field(default=None, compare=False)  # before `for_objects`
 
     @classmethod
     def parse(cls, node: Node) -> Manifest:
@@ -234,7 +235,7 @@ class Manifest:
             )
             for name, entry in self.state.items()
         }
-        return replace(self, objects=count, graphs=graphs, state=state)
+        return replace(self, objects=count, graphs=graphs, state=state, exported=self)
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON; `parse` of it gives an equal manifest."""

@@ -41,7 +41,7 @@ class VariantRecord:
 
     @classmethod
     def of(cls, variant: Variant, state: State, download: Callable[[Array], NDArray[Any]]) -> VariantRecord:
-        """Take the state of a variant to the host."""
+        """Take the state of a variant, with rows for the objects that are there, to the host."""
         tensors = {
             entry_name: {name: np.array(download(array)) for name, array in entry.tensors.items()}
             for entry_name, entry in state.entries.items()
@@ -51,7 +51,7 @@ class VariantRecord:
         return cls(variant.manifest.name, digest, variant.scale, variant.flipped, entries, tensors)
 
     def restored(self, manifest: Manifest, upload: Callable[[NDArray[Any]], Array], *, objects: int) -> State:
-        """The state as it was, of so many objects.
+        """The state as it was, with rows for the objects that are there.
 
         Raises:
             InputError: it cannot be the state of such a bundle.
@@ -194,8 +194,11 @@ class Snapshot:
 
 
 def bundle_digest(manifest: Manifest) -> str:
-    """SHA-256 of everything in a manifest that a state depends on; precision and parity are no part of it."""
-    document = manifest.to_json()
+    """SHA-256 of everything in a manifest that a state depends on.
+
+    Precision, parity and room for objects that are not there are no part of it.
+    """
+    document = (manifest.exported or manifest).to_json()
     kept = {name: document[name] for name in ("name", "source", "input", "frame_size", "objects", "state")}
     kept["graphs"] = {
         role: {name: graph[name] for name in ("inputs", "outputs")}

@@ -45,18 +45,19 @@ def check_entries(
     """
     if set(records) != set(manifest.state) or set(tensors) != set(manifest.state):
         raise _damaged("its entries", sorted(records))
-    rows = objects if manifest.objects is None else manifest.objects
     for name, entry in manifest.state.items():
         if not set(tensors[name]) <= set(entry.tensors):
             raise _damaged(f"the tensors of {name}", sorted(tensors[name]))
         for key, array in tensors[name].items():
-            _check_tensor(f"{name}.{key}", entry, entry.tensors[key], array, rows)
+            _check_tensor(f"{name}.{key}", entry, entry.tensors[key], array, objects)
         _check_slots(name, entry, records[name])
 
 
-def _check_tensor(place: str, entry: StateEntry, tensor: StateTensor, array: NDArray[Any], rows: int) -> None:
+def _check_tensor(
+    place: str, entry: StateEntry, tensor: StateTensor, array: NDArray[Any], objects: int
+) -> None:
     latest = 1 if entry.rule == "memory" else 0
-    counts = {"object": rows, "row": rows + 1, "slot": (entry.capacity or 0) + latest}
+    counts = {"object": objects, "row": objects + 1, "slot": (entry.capacity or 0) + latest}
     fits = str(array.dtype) == tensor.dtype and array.ndim == len(tensor.axes)
     for axis, declared, size in zip(tensor.axes, tensor.shape, array.shape, strict=False):
         expected = counts.get(axis, declared)

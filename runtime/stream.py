@@ -20,8 +20,10 @@ from vosrt.device import Array, Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.frame_run import FrameRun, areas_of
+from vosrt.frames_ahead import FramesAhead
 from vosrt.manifest import Manifest
 from vosrt.memory_budget import default_limit
+from vosrt.nv12_frame import Nv12Frame
 from vosrt.presence import LostRule, Presence
 from vosrt.prompt import Prompt, checked_prompt
 from vosrt.result import Result
@@ -125,14 +127,16 @@ class Stream:
         boxes: Mapping[int, Sequence[int]] | None = None,
         timestamp: float | None = None,
         probabilities: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Result:
         """Segment the next frame.
 
         Before the first mask, and when all objects are removed, the label map is all zero and no graph runs.
 
         Args:
-            frame: uint8 `[H, W, 3]`, BGR as OpenCV gives it; all frames of a stream have one size. On a GPU
-                also an array there, of any package whose arrays have `__cuda_array_interface__`.
+            frame: uint8 `[H, W, 3]`, BGR as OpenCV gives it, or an `Nv12Frame`; all frames of a stream have
+                one size. On a GPU also an array there, of any package whose arrays have
+                `__cuda_array_interface__` or speak DLPack.
             mask: uint8 `[H, W]` of the same size, or None. 1..254 are object ids, which join the stream or
                 are corrected; 255 is void and says nothing. 0 is background on the stream's first mask; on a
                 later one it says nothing. What a later mask does not say is predicted.
@@ -141,6 +145,9 @@ class Stream:
             boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; GrabCut cuts the object out.
             timestamp: seconds; travels with the result.
             probabilities: whether the result shall hold them.
+            meanwhile: called once, when all work of the frame is under way and nothing is left but to wait;
+                on a GPU the time to read the next frame and give it to `ahead`. What it raises ends the step,
+                and the stream is as it was.
 
         Returns:
             The frame's label map with the ids of the masks, and what is known about every object.
@@ -155,13 +162,17 @@ class Stream:
             now = self._now
             device = self._arithmetic.device
             on_gpu = device.name != "cpu"
+            if isinstance(frame, Nv12Frame):
+                frame = frame.to_bgr(self._arithmetic)
             image = checked_frame(frame, fixed=self._fixed_size(), first=now.size, on_gpu=on_gpu)
             prompt = checked_prompt(image, mask, boxes, objects, known=now.ids, download=device.download)
             if probabilities:
                 self._check_has_probabilities()
             idle = prompt is None and not now.ids
             outcome = (
-                self._pass(image, probabilities) if idle else self._segment(image, prompt, probabilities)
+                self._pass(image, probabilities, meanwhile)
+                if idle
+                else self._segment(image, prompt, probabilities, meanwhile)
             )
             timings = {**outcome.timings, "total": (time.perf_counter() - started) * 1e3}
             return Result(
@@ -175,6 +186,37 @@ class Stream:
                 timestamp=timestamp,
                 on_device=outcome.on_device if on_gpu else None,
             )
+
+    def ahead(self, frame: object) -> object:
+        """Send a frame to the stream's device before its turn; give what comes back to `step`.
+
+        On a GPU the copy overlaps with the work on the frame before; on the CPU nothing happens. Nothing is
+        checked: that is the step's.
+
+        Args:
+            frame: as `step` takes it.
+        """
+        device = self._arithmetic.device
+        if isinstance(frame, Nv12Frame):
+            return replace(frame, planes=device.ahead(frame.planes))
+        return device.ahead(frame)
+
+    def steps(self, frames: Iterable[object]) -> Iterator[Result]:
+        """Segment frames in turn, each read and uploaded while the device works on the one before.
+
+        Objects are given with `step` before, or between two frames that are taken from this.
+
+        Args:
+            frames: as `step` takes them. What reading them raises is raised after the result of the frame
+                before.
+
+        Raises:
+            InputError, BundleError: as `step` does.
+        """
+        feed = FramesAhead(frames, self.ahead)
+        feed.fetch()
+        for frame in feed:
+            yield self.step(frame, meanwhile=feed.fetch)
 
     def remove(self, objects: Iterable[int]) -> None:
         """Forget objects. Where they are or were, there is background from now on; their ids are free again.
@@ -217,6 +259,10 @@ class Stream:
         """
         with self._alone():
             download, now = self._arithmetic.device.download, self._now
+            states = [  # without unused capacity: another machine may have another one
+                state.with_rows(rows, Rows(now.ids), self._arithmetic)
+                for state, rows in zip(now.states, now.rows, strict=True)
+            ]
             snapshot = Snapshot(
                 index=now.index,
                 size=now.size,
@@ -224,9 +270,10 @@ class Stream:
                 sightings=dict(now.presence.sightings),
                 variants=tuple(
                     VariantRecord.of(variant, state, download)
-                    for variant, state in zip(self._variants, now.states, strict=True)
+                    for variant, state in zip(self._variants, states, strict=True)
                 ),
             )
+            self._sweep()
         if path is not None:
             snapshot.write(path)
         return snapshot
@@ -239,13 +286,16 @@ class Stream:
         """
         with self._alone():
             snapshot.check_fits(self._variants)
-            upload = self._arithmetic.upload
+            upload, there = self._arithmetic.upload, Rows(snapshot.ids)
+            rows = tuple(Rows(snapshot.ids, variant.manifest.objects) for variant in self._variants)
             states = [
-                record.restored(variant.manifest, upload, objects=len(snapshot.ids))
-                for variant, record in zip(self._variants, snapshot.variants, strict=True)
+                record.restored(variant.manifest, upload, objects=len(snapshot.ids)).with_rows(
+                    there, own, self._arithmetic
+                )
+                for variant, record, own in zip(self._variants, snapshot.variants, rows, strict=True)
             ]
             self._now = _Point(
-                rows=tuple(Rows(snapshot.ids, variant.manifest.objects) for variant in self._variants),
+                rows=rows,
                 states=tuple(states),
                 presence=Presence(self._lost_rule, dict(snapshot.sightings)),
                 ids=snapshot.ids,
@@ -266,14 +316,23 @@ class Stream:
         finally:
             self._lock.release()
 
-    def _pass(self, image: Array, probabilities: bool) -> _Outcome:
+    def _pass(self, image: Array, probabilities: bool, meanwhile: Callable[[], object] | None) -> _Outcome:
         """A frame without objects: nothing runs."""
+        if meanwhile is not None:
+            meanwhile()
         size = (image.shape[0], image.shape[1])
         self._now = replace(self._now, index=self._now.index + 1, size=size)
         maps = np.ones((1, *size), np.float32) if probabilities else None
+        self._sweep()
         return _Outcome(np.zeros(size, np.uint8), maps)
 
-    def _segment(self, image: Array, prompt: Prompt | None, probabilities: bool) -> _Outcome:
+    def _segment(
+        self,
+        image: Array,
+        prompt: Prompt | None,
+        probabilities: bool,
+        meanwhile: Callable[[], object] | None,
+    ) -> _Outcome:
         """Run a frame and take over its outcome."""
         now = self._now
         if self._prepare is not None and not now.ids:
@@ -286,7 +345,7 @@ class Stream:
         try:
             # A copy: the caller keeps the original, and state may hold the frame.
             frame = self._arithmetic.device.own(image, self._arithmetic.pool.take)
-            frame_run.run(frame, prompt, probabilities=probabilities)
+            frame_run.run(frame, prompt, probabilities=probabilities, meanwhile=meanwhile)
             assert frame_run.shown is not None
             labels = frame_run.shown.copy()
             maps = frame_run.final_probabilities() if probabilities else None

@@ -137,6 +137,22 @@ __global__ void assert_labels(
     }
 }
 
+// Blue, green and red [height, width, 3] from brightness [height, width] and colour [height / 2, width / 2, 2].
+__global__ void nv12(
+    const uint8_t* luma, const uint8_t* chroma, const float* offsets, const float* mixing, uint8_t* y,
+    long long pixels, int width) {
+    VOSRT_EACH(i, pixels) {
+        const long long colour = i / width / 2 * width + i % width / 2 * 2;  // a line of colour is as long as one of Y
+        const float parts[3] = {
+            luma[i] - offsets[0], chroma[colour] - offsets[1], chroma[colour + 1] - offsets[2]};
+        for (int channel = 0; channel < 3; ++channel) {
+            const float mixed =
+                parts[0] * mixing[channel] + parts[1] * mixing[3 + channel] + parts[2] * mixing[6 + channel];
+            y[3 * i + channel] = static_cast<uint8_t>(fminf(fmaxf(rintf(mixed), 0.0f), 255.0f));
+        }
+    }
+}
+
 long long size_of(const VosrtArray& array) { return array.shape[0] * array.shape[1] * array.shape[2]; }
 
 template <typename T>
@@ -202,6 +218,11 @@ int compute(const VosrtArithmetic& a, const char* name, cudaStream_t stream) {
             VOSRT_LAUNCH(
                 measure, dim3(static_cast<unsigned>(count)), dim3(kThreads), kThreads * sizeof(float), stream,
                 read<float>(in[0]), read<int>(in[1]), read<int>(in[2]), reals, pixels);
+    } else if (is("nv12")) {
+        const long long pixels = out.shape[0] * out.shape[1];
+        VOSRT_RUN(
+            nv12, pixels, read<uint8_t>(in[0]), read<uint8_t>(in[1]), read<float>(in[2]), read<float>(in[3]),
+            static_cast<uint8_t*>(out.data), pixels, static_cast<int>(out.shape[1]));
     } else if (is("assert_labels")) {
         const int h = static_cast<int>(out.shape[1]), w = static_cast<int>(out.shape[2]);
         VOSRT_RUN(

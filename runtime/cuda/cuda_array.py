@@ -1,4 +1,4 @@
-"""Dense arrays on a GPU, readable by PyTorch, CuPy, Numba and PyCUDA where they lie."""
+"""Dense arrays on a GPU, readable by PyTorch, CuPy, JAX, Numba and PyCUDA where they lie."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
+
+from vosrt.cuda import dlpack
+
+LEGACY_STREAM = 1  # CUDA's default stream, by the number that both interfaces give it
 
 
 class Allocation:
@@ -25,8 +29,8 @@ class Allocation:
 class CudaArray:
     """Row by row without gaps; a view keeps the memory alive.
 
-    `__cuda_array_interface__` offers it to other packages: `torch.as_tensor(array, device="cuda")`,
-    `cupy.asarray(array)`. They see what the stream writes there later, too.
+    `__cuda_array_interface__` and DLPack offer it to other packages: `torch.as_tensor(array, device="cuda")`,
+    `cupy.asarray(array)`, `jax.dlpack.from_dlpack(array)`. They see what the stream writes there later, too.
 
     Attributes:
         owner: what keeps the memory alive.
@@ -35,6 +39,8 @@ class CudaArray:
         dtype: as of a NumPy array.
         stream: CUDA stream in whose order the content is written.
     """
+
+    DLPACK_DEVICE = (dlpack.CUDA, 0)
 
     __slots__ = ("dtype", "owner", "pointer", "shape", "stream")
 
@@ -52,7 +58,7 @@ class CudaArray:
         """Any package's array on the GPU, where it lies; None for what is none or has gaps."""
         interface = getattr(array, "__cuda_array_interface__", None)
         if not isinstance(interface, dict):
-            return None
+            return cls._borrowed(array)
         shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
         strides = interface.get("strides")
         if strides is not None and tuple(strides) != _dense_strides(shape, dtype.itemsize):
@@ -79,6 +85,24 @@ class CudaArray:
             "version": 3,
         }
         return interface | ({"stream": self.stream} if self.stream else {})
+
+    @classmethod
+    def _borrowed(cls, array: Any) -> CudaArray | None:
+        """An array that speaks nothing but DLPack; its content is there when this returns."""
+        device = getattr(array, "__dlpack_device__", None)
+        if device is None or int(device()[0]) != cls.DLPACK_DEVICE[0]:
+            return None
+        found = dlpack.Borrowed(array.__dlpack__(stream=LEGACY_STREAM))
+        if not found.is_dense:
+            return None
+        return cls(found, found.pointer, found.shape, found.dtype, LEGACY_STREAM)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.DLPACK_DEVICE
+
+    def __dlpack__(self, *, stream: int | None = None, **options: Any) -> Any:
+        """A capsule; what a step returns is complete, so no stream has to wait."""
+        return dlpack.lend(self.owner, self.pointer, self.shape, self.dtype, self.DLPACK_DEVICE)
 
     def __repr__(self) -> str:
         return f"CudaArray({list(self.shape)}, {self.dtype})"

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from vosrt.cuda.cuda_array import Allocation, CudaArray
 from vosrt.cuda.driver import CudaDriver
+from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
 from vosrt.device import Array, Take
 
@@ -22,6 +23,8 @@ _CONSTANT_BYTES = 1 << 16
 
 class CudaDevice:
     """All work goes into one stream, in the order of the calls; only `download` waits for it.
+
+    Frames that are uploaded ahead of their turn go through a stream of their own.
 
     Args:
         driver: memory and copies.
@@ -37,6 +40,7 @@ class CudaDevice:
         self._small_graphs = small_graphs(self)
         self._upload = PinnedMemory(driver, self.stream, turns=2)
         self._download = PinnedMemory(driver, self.stream, turns=1)
+        self._frames = FrameUploads(driver)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
@@ -60,7 +64,12 @@ class CudaDevice:
             self.driver.follow(self.stream, frame.stream)
         result = take(frame.shape, frame.dtype)
         self.copy(frame, result)
+        self._frames.is_read(frame, self.stream)
         return result
+
+    def ahead(self, frame: Array) -> Array:
+        """See `Device`."""
+        return self._frames.upload(frame) if isinstance(frame, np.ndarray) and frame.nbytes else frame
 
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""

@@ -22,6 +22,7 @@ ARITHMETIC_INPUTS = {  # of the runtime's small graphs, in the order in which th
     "shown": ("labels",),
     "said": ("mask", "first"),
     "either": ("a", "b"),
+    "nv12": ("luma", "chroma", "offsets", "mixing"),
     "assert_labels": ("probabilities", "labels", "flags", "rows", "lines", "columns"),
 }
 

@@ -13,6 +13,11 @@ from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
 from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import InputError, Segmenter, Snapshot
+from vosrt.bundle import Bundle
+from vosrt.cpu_device import CpuDevice
+from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.stream import Stream
+from vosrt.variant import Variant
 
 WRITERS = {
     "colour": lambda folder: write_colour_bundle(folder, ids=True),
@@ -51,6 +56,25 @@ def test_restored_stream_continues_identically(tmp_path, kind, at):
         found = run(segmenter.stream(source), at, 9)
         assert all(same(one, other) for one, other in zip(found, expected, strict=True))
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["stream.npz"]
+
+
+@pytest.mark.parametrize("kind", ["colour", "memory", "box"])  # whose graphs know unused rows
+@pytest.mark.parametrize("rooms", [(None, 4), (4, None), (3, 5)], ids=str)
+def test_stream_goes_on_with_room_for_other_objects(tmp_path, kind, rooms):
+    """As engines have it, which are built for a number of objects."""
+    bundle = Bundle.open(WRITERS[kind](tmp_path / "bundle"))
+    executor = OnnxRuntimeExecutor(bundle, threads=1)
+
+    def stream(room):
+        manifest = bundle.manifest if room is None else bundle.manifest.for_objects(room)
+        return Stream([Variant(manifest, executor)], CpuDevice())
+
+    whole, other = stream(rooms[0]), stream(rooms[1])
+    run(whole, 0, 2)
+    whole.save(tmp_path / "stream.npz")
+    other.restore(Snapshot.read(tmp_path / "stream.npz"))
+    for one, two in zip(run(whole, 2, 9), run(other, 2, 9), strict=True):
+        assert same(one, two)
 
 
 def test_snapshot_is_not_changed_by_what_the_stream_does_afterwards(tmp_path):

@@ -5,49 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.plugins.kernels.emulated import emulated_kernels
-from tests.runtime.cuda.host_driver import HostDriver
+from tests.runtime.cuda.scene import BUNDLE, scene
 from vosrt import Segmenter
-from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_array import CudaArray
-from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.errors import InputError
-from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
-from vosrt.session_arrays import GpuArrays
-from vosrt.sources.open_source import open_source
 from vosrt.stream import Stream
-from vosrt.variant import Variant
-
-BUNDLE = "cfbi-lite-davis"
-
-
-class ArraysOfTheHost(GpuArrays):
-    """Pointers, as on a GPU, to the CPU."""
-
-    def __init__(self, runtime, device):
-        super().__init__(runtime, device, memory="cpu")
-
-    def providers(self):
-        return ["CPUExecutionProvider"]
-
-
-@pytest.fixture
-def device() -> CudaDevice:
-    return CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
-
-
-@pytest.fixture
-def variants(device, monkeypatch):
-    monkeypatch.setattr("vosrt.onnxruntime_executor.GpuArrays", ArraysOfTheHost)
-    bundle = Bundle.open(BUNDLE)
-    executor = OnnxRuntimeExecutor(bundle, cuda=device)
-    return [Variant(bundle.manifest, executor), Variant(bundle.manifest, executor, flipped=True)]
-
-
-def scene(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    with open_source("test://96x160?objects=2") as source:
-        frames = [frame for frame, _ in zip(source, range(count), strict=False)]
-    return [frame.image for frame in frames], [frame.truth for frame in frames]
 
 
 @pytest.mark.parametrize("flip", [False, True])
