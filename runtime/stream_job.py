@@ -12,13 +12,16 @@ from typing import Any
 
 from vosrt.box_prompt import Box
 from vosrt.errors import InputError
+from vosrt.lasting_stream import GAP, LastingStream
 from vosrt.object_prompts import FirstBoxes, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
 from vosrt.segmenter import Segmenter
 from vosrt.sinks.older_images import OlderImages
 from vosrt.sinks.sink import Sink
 from vosrt.sinks.sink_group import SinkGroup
-from vosrt.sources.open_source import open_source, scheme_of
+from vosrt.sources.address import scheme_of
+from vosrt.sources.adjusted_source import AdjustedSource, Adjustment
+from vosrt.sources.open_source import open_source
 from vosrt.sources.source import Source
 from vosrt.stream_outputs import StreamOutputs
 from vosrt.stream_summary import StreamRecord, StreamSummary
@@ -45,6 +48,8 @@ class StreamJob:
         overwrite: replace outputs that exist.
         settings: of the `Segmenter`; it chooses what is left out.
         most_frames: stop after so many; None for all.
+        adjustment: what is done to frames first; masks and boxes are of the adjusted ones.
+        gap: seconds without frames of a camera after which objects are looked for from their reference.
         show_progress: on standard error.
     """
 
@@ -61,6 +66,8 @@ class StreamJob:
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     most_frames: int | None = None
+    adjustment: Adjustment = field(default_factory=Adjustment)
+    gap: float = GAP
     show_progress: bool = True
 
     def run(self) -> StreamSummary:
@@ -76,7 +83,7 @@ class StreamJob:
         record = StreamRecord(started, compared=isinstance(prompts, FirstTruth))
         older = OlderImages(outputs.folders())
         with ExitStack() as stack:
-            source = stack.enter_context(open_source(self.source))
+            source = stack.enter_context(self._open_source())
             prompts.check_source(source)
             segmenter = self._segmenter()
             sinks = stack.enter_context(SinkGroup([older, *outputs.sinks(), *self.sinks]))
@@ -86,6 +93,7 @@ class StreamJob:
         for folder, count in older.by_folder().items():
             print(f"warning: {folder} still holds {count} older PNGs of other frames", file=sys.stderr)
         return record.summary(
+            source=source,
             precision=segmenter.precision,
             placement=str(segmenter.placement),
             outputs=outputs,
@@ -101,11 +109,11 @@ class StreamJob:
         record: StreamRecord,
         progress: Callable[[int], object],
     ) -> None:
-        stream = segmenter.stream()
+        stream = LastingStream(segmenter.stream(), gap=self.gap if source.is_live else None)
         for index, frame in enumerate(islice(source, self.most_frames)):
             given = prompts.at(index, frame)
             before = time.perf_counter()
-            result = stream.step(frame.image, timestamp=frame.timestamp, **given)
+            result = stream.step(frame, **given)
             record.add(time.perf_counter() - before, frame, result)
             if index == 0:  # the first step has checked the frame and what is given on it
                 sinks.open(frame, source.rate)
@@ -117,6 +125,10 @@ class StreamJob:
             progress(index + 1)
         if record.frames != self.most_frames:
             prompts.check_used()
+
+    def _open_source(self) -> Source:
+        source = open_source(self.source)
+        return source if self.adjustment.is_none else AdjustedSource(source, self.adjustment)
 
     def _outputs(self) -> StreamOutputs:
         return StreamOutputs(

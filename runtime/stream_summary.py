@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vosrt.region_similarity import RegionSimilarity
+from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
 from vosrt.stream_outputs import StreamOutputs
@@ -36,6 +37,9 @@ class StreamSummary:
     masks: str | None
     rle: str | None
     cutout: str | None
+    age_ms: float | None = None  # median, from a camera's frame to its masks; None for files
+    dropped: int = 0  # frames of a camera that newer ones replaced
+    reconnects: int = 0  # how often it came back
     older_masks: int = 0  # PNGs of other frames that were in the folders before and still are
 
     def to_json(self) -> dict[str, Any]:
@@ -52,8 +56,12 @@ class StreamSummary:
         lost = f" ({len(self.lost_objects)} lost)" if self.lost_objects else ""
         counts = f"{self.frames} frames, {self.objects} objects{lost}, {self.precision}"
         score = "" if self.mean_j is None else f"; mean J {self.mean_j:.3f} against the truth"
+        camera = ""
+        if self.age_ms is not None:
+            camera = f", masks {self.age_ms:.0f} ms after the frame, {self.dropped} frames dropped"
+            camera += f", {self.reconnects} times back" if self.reconnects else ""
         older = f"; {self.older_masks} older PNGs of other frames remain" if self.older_masks else ""
-        return f"{counts}: {speed} ({spread}), {start}{score}{written}{older}"
+        return f"{counts}: {speed} ({spread}), {start}{camera}{score}{written}{older}"
 
 
 class StreamRecord:
@@ -68,6 +76,7 @@ class StreamRecord:
         self._started = started
         self._similarity = RegionSimilarity() if compared else None
         self._times: deque[float] = deque(maxlen=_MOST_TIMES)
+        self._ages: deque[float] = deque(maxlen=_MOST_TIMES)
         self._first_time = 0.0
         self._predicted_seconds = 0.0
         self._startup = 0.0
@@ -78,6 +87,8 @@ class StreamRecord:
         """Take a frame's time in the network, and its result."""
         self.frames += 1
         self._last = result
+        if frame.captured is not None:
+            self._ages.append(time.monotonic() - frame.captured)
         if self.frames == 1:
             self._first_time = seconds
             return
@@ -91,9 +102,10 @@ class StreamRecord:
         self._startup = time.perf_counter() - self._started
 
     def summary(
-        self, *, precision: str, placement: str, outputs: StreamOutputs, older_masks: int
+        self, *, source: Source, precision: str, placement: str, outputs: StreamOutputs, older_masks: int
     ) -> StreamSummary:
         """Sum up."""
+        status = source.status
         total = self._predicted_seconds or self._first_time
         times = np.array(self._times or [self._first_time])
         return StreamSummary(
@@ -112,6 +124,9 @@ class StreamRecord:
             masks=outputs.masks,
             rle=outputs.rle,
             cutout=outputs.cutout,
+            age_ms=round(float(np.median(self._ages)) * 1e3, 1) if self._ages else None,
+            dropped=status.dropped if status else 0,
+            reconnects=status.reconnects if status else 0,
             older_masks=older_masks,
         )
 

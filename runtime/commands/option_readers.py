@@ -44,6 +44,26 @@ def box(text: str) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
+def rate(text: str) -> Fraction:
+    """Read frames per second, such as `10` or `29.97`."""
+    return _number(text, "frames per second", 1000)
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds."""
+    return float(_number(text, "seconds", 86400))
+
+
+def _number(text: str, name: str, most: int) -> Fraction:
+    try:
+        value = Fraction(text) if len(text) < 20 else Fraction(0)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if not 0 < value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} are no {name}; give a number above 0 and up to {most}")
+    return value
+
+
 def scales(text: str) -> tuple[float, ...]:
     """Read factors of the network's input, such as `1,1.3`."""
     try:

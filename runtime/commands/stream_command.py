@@ -12,8 +12,8 @@ from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
 _SOURCES = (
-    "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, "
-    "or test://480x854?objects=2&frames=100&fps=24&seed=0 (generated)"
+    "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, csi://0, rtsp://…, http://…, "
+    "gstreamer://PIPELINE ! appsink, or test://480x854?objects=2&frames=100&fps=24&seed=0 (generated)"
 )
 
 
@@ -29,6 +29,7 @@ def add_stream_command(commands: Any) -> None:
     )
     parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
     _add_prompts(parser.add_argument_group("objects (test:// knows its own)").add_mutually_exclusive_group())
+    _add_adjustments(parser.add_argument_group("frames; masks and boxes are of frames that are adjusted"))
     _add_outputs(parser.add_argument_group("outputs"))
     _add_settings(parser.add_argument_group("settings"))
 
@@ -48,6 +49,21 @@ def _add_prompts(group: Any) -> None:
         default=[],
         metavar="X0,Y0,X1,Y1",
         help="box around an object of the first frame, in pixels; again for each object",
+    )
+
+
+def _add_adjustments(group: Any) -> None:
+    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="degrees clockwise")
+    group.add_argument(
+        "--crop", type=option_readers.box, metavar="X0,Y0,X1,Y1", help="part of the turned frame"
+    )
+    group.add_argument("--fps", type=option_readers.rate, metavar="F", help="most frames per second")
+    group.add_argument(
+        "--gap",
+        type=option_readers.seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="a camera's silence after which objects are looked for from their reference (5)",
     )
 
 
@@ -72,6 +88,7 @@ def _add_settings(group: Any) -> None:
 
 def run_stream(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
+    from vosrt.sources.adjusted_source import Adjustment
     from vosrt.stream_job import StreamJob
 
     outputs = (arguments.out, arguments.masks, arguments.rle, arguments.cutout)
@@ -93,6 +110,8 @@ def run_stream(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         settings=bundle_settings(arguments),
         most_frames=arguments.frames,
+        adjustment=Adjustment(arguments.rotate, arguments.crop, arguments.fps),
+        gap=arguments.gap,
         show_progress=not arguments.json,
     )
     summary = job.run()

@@ -7,33 +7,40 @@ import re
 import stat
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from urllib.parse import parse_qsl
 
 from vosrt.errors import InputError
 from vosrt.regular_file import stat_of
 from vosrt.resize_rule import SMALLEST_SIDE
+from vosrt.sources.address import scheme_of, shown_address
+from vosrt.sources.camera_reader import CameraReader, csi_pipeline, require_gstreamer
 from vosrt.sources.image_folder import ImageFolder
+from vosrt.sources.live_source import LiveSource
+from vosrt.sources.network_reader import SCHEMES, NetworkReader
+from vosrt.sources.reader import Reader
 from vosrt.sources.source import Source
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.sources.video_file import VideoFile
-from vosrt.sources.webcam import Webcam
 
 FORMS = (
-    "a video file, a folder of images, 0 (the first camera), v4l2:///dev/video0, "
+    "a video file, a folder of images, 0 (the first camera), v4l2:///dev/video0, csi://0, "
+    "rtsp://user:password@host/path, http://host/path, gstreamer://PIPELINE ! appsink, "
     "test://480x854?objects=2&frames=100&fps=24&seed=0"
 )
-_LATER = ("csi", "http", "https", "rtsp", "rtsps")  # known elsewhere, not read yet
 _LARGEST_SIDE, _MOST_OBJECTS, _MOST_FRAMES = 8192, 254, 1_000_000
 _FASTEST = 1000  # frames per second
 
 
-def open_source(address: str | os.PathLike[str]) -> Source:
+def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) -> Source:
     """Open what an address means.
 
     Args:
         address: a video file, a folder of images, the number of a camera, `v4l2://` with the path of a
-            camera's device file, or `test://` for a generated pattern. A file whose name is a number is
-            given as `./0`.
+            camera's device file, `csi://` with the number of a Jetson's camera, `rtsp://`, `rtsps://`,
+            `http://` or `https://`, `gstreamer://` with a pipeline, or `test://` for a generated pattern. A
+            file whose name is a number is given as `./0`.
+        is_patient: whether a camera may be away now and come later.
 
     Raises:
         InputError: nothing is there, it holds no frames, or the address has an unknown form.
@@ -42,25 +49,34 @@ def open_source(address: str | os.PathLike[str]) -> Source:
     scheme = scheme_of(text)
     if scheme == "test":
         return TestPattern(_pattern_settings(text))
-    if scheme == "v4l2":
-        return Webcam(text.partition("://")[2])
-    if scheme in _LATER:
-        raise InputError(
-            f"source {scheme}://… is not supported yet",  # the address may hold a password
-            allowed=FORMS,
-            cure="record it to a file first",
-        )
+    connect = _connection(text, scheme)
+    if connect is not None:
+        is_camera = scheme in (None, "v4l2")
+        name = f"camera {text.partition('://')[2] or text}" if is_camera else shown_address(text)
+        return LiveSource(name, connect, is_patient=is_patient)
     if scheme is not None:
-        raise InputError(f"source {text}: unknown form {scheme}://", allowed=FORMS)
-    if is_camera_number(text):
-        return Webcam(int(text))
+        raise InputError(f"source {shown_address(text)}: unknown form {scheme}://", allowed=FORMS)
     return _open_path(text)
 
 
-def scheme_of(address: str) -> str | None:
-    """Return what stands before `://`, in lower case; None for a path or the number of a camera."""
-    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", address)
-    return match.group(1).lower() if match else None
+def _connection(address: str, scheme: str | None) -> Callable[[], Reader] | None:
+    """What connects to a camera or server; None for everything else."""
+    rest = address.partition("://")[2]
+    if scheme in SCHEMES:
+        return partial(NetworkReader, address)
+    if scheme == "v4l2":
+        return partial(CameraReader, rest)
+    if scheme is None and is_camera_number(address):
+        return partial(CameraReader, int(address))
+    if scheme == "csi":
+        if not is_camera_number(rest):
+            raise InputError("number of a CSI camera", value=rest, allowed="0 to 99: csi://0")
+        require_gstreamer()
+        return partial(CameraReader, csi_pipeline(int(rest)), is_pipeline=True)
+    if scheme == "gstreamer":
+        require_gstreamer()
+        return partial(CameraReader, rest, is_pipeline=True)
+    return None
 
 
 def is_camera_number(address: str) -> bool:

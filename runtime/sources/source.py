@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from vosrt.sources.live_status import LiveStatus
 from vosrt.sources.source_frame import SourceFrame
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ class Source(ABC):
         length: how many frames the source says it holds; None when it does not say.
         is_live: whether frames arrive at their own pace, so that a slow reader misses some.
         names: the names of all frames, where they are known before reading.
+        status: of a camera, how it is now; None for everything else.
     """
 
     rate: Fraction
     length: int | None = None
     is_live: bool = False
     names: Sequence[str] | None = None
+    status: LiveStatus | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceFrame]:

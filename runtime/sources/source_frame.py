@@ -18,6 +18,8 @@ class SourceFrame:
     name: str  # stem of the image file, or the frame's number with five digits
     timestamp: float  # seconds; strictly greater than the frame's before
     truth: NDArray[np.uint8] | None = None  # [H, W] object ids, where the source knows them
+    captured: float | None = None  # when a live frame reached this machine, on the clock of time.monotonic
+    gap: float = 0.0  # seconds without frames before a live one, beyond the usual distance
 
 
 def check_same_size(source: object, first: SourceFrame, current: SourceFrame) -> None:

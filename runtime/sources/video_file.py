@@ -9,15 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
+from vosrt.sources.upright import upright
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
@@ -61,7 +59,7 @@ class VideoFile(Source):
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
         for frame in self._decoded():
-            image = _upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))
+            image = upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))
             current = SourceFrame(image, f"{count:05d}", times.next(frame.time))
             first = first or current
             check_same_size(self.path, first, current)
@@ -95,12 +93,6 @@ class VideoFile(Source):
 
     def _error(self, what: str) -> InputError:
         return InputError(f"source {self.path} {what}", cure="copy or convert the video again")
-
-
-def _upright(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
-    # FFmpeg gives the counter-clockwise turn in degrees that puts the frame upright
-    turns = round(rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
 def _reason(error: Exception) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
 from tests.runtime.clips import read_error, write_images, write_video
 from vosrt.errors import InputError
+from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.image_folder import ImageFolder
-from vosrt.sources.open_source import is_camera_number, open_source, scheme_of
+from vosrt.sources.live_source import LiveSource
+from vosrt.sources.network_reader import NetworkReader
+from vosrt.sources.open_source import is_camera_number, open_source
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.sources.video_file import VideoFile
-from vosrt.sources.webcam import Webcam
 
 
 def test_paths_are_videos_or_folders_of_images(tmp_path):
@@ -39,8 +42,9 @@ def test_numbers_and_device_files_are_cameras(tmp_path):
     ]
     path = write_video(tmp_path / "device.mp4")
     with open_source(f"v4l2://{path}") as camera:
-        assert isinstance(camera, Webcam)
-        assert camera.device == str(path)
+        assert isinstance(camera, LiveSource)
+        assert camera.name == f"camera {path}"
+        assert next(iter(camera)).name == "00000"
 
 
 @pytest.mark.parametrize(
@@ -83,10 +87,26 @@ def test_unusable_setting_of_a_pattern_is_named(address, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("scheme", ["rtsp", "http", "https", "csi"])
-def test_forms_that_are_not_supported_yet_are_told_so(scheme):
-    with pytest.raises(InputError, match=f"{scheme}://… is not supported yet; allowed: a video file"):
-        open_source(f"{scheme}://0")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:pass@camera:554/live?token=x", "rtsp://camera:554/live"),
+        ("HTTP://user@camera/video.mjpg#part", "http://camera/video.mjpg"),
+        ("rtsp://[::1]:8554/a", "rtsp://[::1]:8554/a"),
+        ("rtsp://host:notaport/a", "rtsp://…"),
+        ("clip.mp4", "clip.mp4"),
+    ],
+)
+def test_what_may_be_secret_is_not_shown(address, shown):
+    assert shown_address(address) == shown
+
+
+def test_server_that_is_not_there_is_an_error_without_the_password(caplog):
+    connect = partial(NetworkReader, "rtsp://u:secret@127.0.0.1:9/a")
+    with pytest.raises(InputError) as caught:
+        LiveSource("rtsp://127.0.0.1:9/a", connect, warm_up=0.3)
+    assert "secret" not in str(caught.value) + caplog.text
+    assert "Connection refused" in str(caught.value)
 
 
 def test_unknown_form_names_the_allowed_ones():

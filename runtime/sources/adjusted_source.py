@@ -1,0 +1,103 @@
+"""Turned, cut and thinned out frames of another source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.errors import InputError
+from vosrt.resize_rule import SMALLEST_SIDE
+from vosrt.sources.live_status import LiveStatus
+from vosrt.sources.source import Source
+from vosrt.sources.source_frame import SourceFrame
+
+TURNS = (0, 90, 180, 270)
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What is done to frames, in this order.
+
+    Attributes:
+        rotate: degrees clockwise: 0, 90, 180 or 270.
+        crop: `(x0, y0, x1, y1)` in pixels of the turned frame, ends excluded; None for all of it.
+        rate: most frames per second; None for all.
+    """
+
+    rotate: int = 0
+    crop: tuple[int, int, int, int] | None = None
+    rate: Fraction | None = None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether frames stay as they are."""
+        return self == Adjustment()
+
+    def applied(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A frame or label map, turned and cut.
+
+        Raises:
+            InputError: the frame does not hold the crop.
+        """
+        turned = np.rot90(image, -self.rotate // 90)
+        if self.crop is not None:
+            x0, y0, x1, y1 = self.crop
+            height, width = turned.shape[:2]
+            if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+                allowed = f"x0,y0,x1,y1 within {width}x{height}"
+                raise InputError("crop", value=",".join(map(str, self.crop)), allowed=allowed)
+            if min(x1 - x0, y1 - y0) < SMALLEST_SIDE:
+                raise InputError("crop", value=f"{x1 - x0}x{y1 - y0}", allowed=f"sides from {SMALLEST_SIDE}")
+            turned = turned[y0:y1, x0:x1]
+        return np.ascontiguousarray(turned)
+
+
+class AdjustedSource(Source):
+    """The frames of another source, adjusted. Where there are too many, the first of each interval stays.
+
+    Args:
+        source: closed with this.
+        adjustment: what is done.
+    """
+
+    def __init__(self, source: Source, adjustment: Adjustment) -> None:
+        self._source = source
+        self._adjustment = adjustment
+        self.length = source.length if adjustment.rate is None else None
+        self.is_live = source.is_live
+        self.names = source.names
+
+    @property
+    def rate(self) -> Fraction:  # type: ignore[override]
+        """Frames per second, on average or assumed."""
+        most = self._adjustment.rate
+        return self._source.rate if most is None else min(most, self._source.rate)
+
+    @property
+    def status(self) -> LiveStatus | None:  # type: ignore[override]
+        """How the source is now."""
+        return self._source.status
+
+    def __iter__(self) -> Iterator[SourceFrame]:
+        """Yield the frames.
+
+        Raises:
+            InputError: as the source does; or a frame does not hold the crop.
+        """
+        most, due = self._adjustment.rate, None
+        for frame in self._source:
+            if most is not None:
+                # A little early is in time: cameras are not exact, and half of all frames would go.
+                if due is not None and frame.timestamp < due - 0.1 / float(most):
+                    continue
+                due = max(due or frame.timestamp, frame.timestamp - 1 / float(most)) + 1 / float(most)
+            truth = None if frame.truth is None else self._adjustment.applied(frame.truth)
+            yield replace(frame, image=self._adjustment.applied(frame.image), truth=truth)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()

@@ -1,0 +1,119 @@
+"""One connection to a camera or server in the network, by FFmpeg."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.optional_import import import_for
+from vosrt.sources.address import scheme_of
+from vosrt.sources.reader import EndOfVideo, Picture, ReadError
+from vosrt.sources.upright import upright
+
+OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
+READ_WITHIN = 5.0  # seconds for each packet
+FRAME_WITHIN = 15.0  # seconds for each frame, though packets come: the first needs a key frame
+_FASTEST = 1000  # frames per second; senders say nonsense beyond it
+_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp", "rtsp_flags": "prefer_tcp"},
+    "rtsps": {"rtsp_transport": "tcp"},
+    "http": {"reconnect": "0"},
+    "https": {"reconnect": "0", "tls_verify": "1"},
+}
+_PROTOCOLS = {  # what an address may lead to; never a file
+    "rtsp": "rtsp,rtp,tcp,udp,tls",
+    "rtsps": "rtsp,rtsps,rtp,tcp,tls",
+    "http": "http,https,tcp,tls,crypto,hls,data",
+    "https": "http,https,tcp,tls,crypto,hls,data",
+}
+SCHEMES = tuple(_OPTIONS)
+_REFUSALS = {  # FFmpeg's errors that trying again does not mend
+    "HTTPUnauthorizedError": "it refuses the user or the password",
+    "HTTPForbiddenError": "it refuses this user",
+    "HTTPNotFoundError": "it knows no such path",
+    "HTTPBadRequestError": "it does not understand the request",
+    "ProtocolNotFoundError": "this FFmpeg does not speak the protocol",
+    "DecoderNotFoundError": "this FFmpeg cannot decode the video",
+}
+
+
+class NetworkReader:
+    """Frames as they come over RTSP (over TCP), HTTP (MJPEG, files) or HLS.
+
+    Attributes:
+        rate: frames per second, where the sender says so.
+        is_finite: whether it is a recording.
+
+    Args:
+        address: with user and password where they are needed.
+        options: of FFmpeg, beside or in place of the usual ones.
+
+    Raises:
+        ReadError: there is no connection, or no video in it.
+    """
+
+    def __init__(self, address: str, options: dict[str, str] | None = None) -> None:
+        self._av = import_for("reading a video stream", "av")
+        scheme = scheme_of(address) or ""
+        chosen = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme], **(options or {})}
+        try:
+            self._container = self._av.open(address, options=chosen, timeout=(OPEN_WITHIN, READ_WITHIN))
+        except (OSError, ValueError, self._av.FFmpegError) as error:
+            raise self._failure(error) from None  # the error's text holds the address
+        if not self._container.streams.video:
+            self.close()
+            raise ReadError("it holds no video", is_refusal=True)
+        stream = self._container.streams.video[0]
+        stream.thread_type = "SLICE"  # threads by frame hold frames back
+        rate = stream.average_rate or stream.guessed_rate
+        self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
+        self.is_finite = bool(self._container.duration) and scheme.startswith("http")
+        self._frames = self._decoded(stream)
+
+    def read(self) -> Picture:
+        """See `Reader`."""
+        try:
+            frame = next(self._frames)
+        except StopIteration:
+            if self.is_finite:
+                raise EndOfVideo from None
+            raise ReadError("the sender has ended the video") from None
+        except (OSError, ValueError, self._av.FFmpegError) as error:
+            raise self._failure(error) from None
+        return lambda: _image(frame)
+
+    def close(self) -> None:
+        """See `Reader`."""
+        self._container.close()
+
+    def _decoded(self, stream: Any) -> Iterator[Any]:
+        last = time.monotonic()
+        for packet in self._container.demux(stream):
+            try:
+                frames = packet.decode()
+            except self._av.InvalidDataError:  # the next key frame heals it
+                frames = []
+            for frame in frames:
+                yield frame
+                last = time.monotonic()
+            if time.monotonic() - last > FRAME_WITHIN:
+                raise ReadError(f"nothing could be decoded for {FRAME_WITHIN:.0f} s")
+
+    def _failure(self, error: Exception) -> ReadError:
+        if isinstance(error, ReadError):
+            return error
+        kind = type(error).__name__
+        if kind in _REFUSALS:
+            return ReadError(_REFUSALS[kind], is_refusal=True)
+        if isinstance(error, self._av.ExitError | TimeoutError):
+            return ReadError("nothing came in time")
+        return ReadError(getattr(error, "strerror", None) or kind)
+
+
+def _image(frame: Any) -> NDArray[np.uint8]:
+    return upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))

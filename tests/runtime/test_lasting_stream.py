@@ -1,0 +1,90 @@
+"""Streams over cameras: gaps and other sizes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
+from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt import Segmenter
+from vosrt.lasting_stream import LastingStream
+from vosrt.sources.open_source import open_source
+from vosrt.sources.source_frame import SourceFrame
+
+
+def seen(image: np.ndarray, time: float, gap: float = 0.0) -> SourceFrame:
+    return SourceFrame(image, f"{round(time):05d}", time, captured=time, gap=gap)
+
+
+@pytest.fixture
+def segmenter(tmp_path):
+    return Segmenter(write_colour_bundle(tmp_path / "bundle", ids=True), threads=1)
+
+
+def test_without_gaps_it_is_the_stream(segmenter):
+    lasting, plain = LastingStream(segmenter.stream()), segmenter.stream()
+    for index in range(6):
+        mask = {0: mask_at(0, RED), 3: mask_at(3, GREEN)}.get(index)
+        one = lasting.step(seen(frame_at(index), index, gap=4.9), mask=mask)
+        other = plain.step(frame_at(index), mask)
+        assert np.array_equal(one.labels, other.labels)
+        assert (one.ids, one.frame_index, one.timestamp) == (other.ids, index, index)
+
+
+def test_after_a_gap_the_stream_goes_on_from_the_last_mark(segmenter, caplog):
+    lasting, plain = LastingStream(segmenter.stream(), gap=3), segmenter.stream()
+    lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED))
+    plain.step(frame_at(0), mask_at(0, RED))
+    for index in range(1, 5):
+        lasting.step(seen(frame_at(index), index))
+    for index in range(20, 23):  # as if nothing had come in between
+        found = lasting.step(seen(frame_at(index), index, gap=15.0 if index == 20 else 0.0))
+        assert np.array_equal(found.labels, plain.step(frame_at(index)).labels)
+        assert found.frame_index == index - 15
+    assert caplog.messages == ["after 15 s without frames objects are looked for from their reference"]
+
+
+def test_objects_that_were_removed_do_not_come_back(segmenter):
+    lasting = LastingStream(segmenter.stream(), gap=3)
+    lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN))
+    first, second = lasting.ids
+    lasting.step(seen(frame_at(1), 1))
+    lasting.remove([first])
+    assert lasting.step(seen(frame_at(9), 9, gap=8.0)).ids == (second,)
+
+
+def test_gap_before_any_object_means_nothing(segmenter):
+    lasting = LastingStream(segmenter.stream(), gap=3)
+    assert not lasting.step(seen(frame_at(0), 0, gap=60.0)).labels.any()
+
+
+def test_another_size_carries_the_objects_over(caplog):
+    lasting = LastingStream(Segmenter("cfbi-lite-davis").stream())
+    with open_source("test://96x160?objects=2&frames=12") as source:
+        for index, frame in enumerate(source):
+            factor = 1.5 if index >= 6 else 1
+            size = (round(160 * factor), round(96 * factor))
+            image = cv2.resize(frame.image, size, interpolation=cv2.INTER_LINEAR)
+            truth = cv2.resize(frame.truth, size, interpolation=cv2.INTER_NEAREST)
+            given = {"mask": truth} if index == 0 else {}
+            result = lasting.step(seen(image, index), **given)
+            assert result.labels.shape == truth.shape
+            assert result.frame_index == index
+            assert result.ids == (1, 2)
+            for value in (1, 2):
+                both = (result.labels == value) & (truth == value)
+                either = (result.labels == value) | (truth == value)
+                assert both.sum() / either.sum() > 0.7, f"object {value} on frame {index}"
+    assert caplog.messages == ["frames change from 96x160 to 144x240; objects are carried over"]
+
+
+def test_objects_out_of_sight_stay_behind(segmenter, caplog):
+    lasting = LastingStream(segmenter.stream())
+    lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN))
+    black = np.zeros_like(frame_at(0))
+    lasting.step(seen(black, 1))
+    result = lasting.step(seen(np.zeros((48, 64, 3), np.uint8), 2))
+    assert result.ids == ()
+    assert "not visible and left behind: [" in caplog.messages[-1]
