@@ -61,9 +61,12 @@ class NetworkReader:
         self._av = import_for("reading a video stream", "av")
         scheme = scheme_of(address) or ""
         chosen = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme], **(options or {})}
+        started = time.monotonic()
         try:
             self._container = self._av.open(address, options=chosen, timeout=(OPEN_WITHIN, READ_WITHIN))
         except (OSError, ValueError, self._av.FFmpegError) as error:
+            if time.monotonic() - started >= OPEN_WITHIN:  # FFmpeg calls it invalid data, or an exit
+                raise ReadError("nothing came in time") from None
             raise self._failure(error) from None  # the error's text holds the address
         if not self._container.streams.video:
             self.close()

@@ -1,0 +1,107 @@
+"""Videos over HTTP, from a real server."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import av
+import numpy as np
+import pytest
+
+from tests.runtime.clips import CLOSE, differences, picture, write_video
+from tests.runtime.sources.http_video import RATE, video_server
+from vosrt.errors import InputError
+from vosrt.sources import network_reader
+from vosrt.sources.live_status import LiveState
+from vosrt.sources.network_reader import NetworkReader
+from vosrt.sources.open_source import open_source
+from vosrt.sources.reader import ReadError
+
+FRAMES = 12
+
+
+@pytest.fixture
+def server(tmp_path):
+    write_video(tmp_path / "film.mp4", FRAMES)
+    (tmp_path / "text.mp4").write_text("no video")
+    with video_server(tmp_path, user="me:secret") as found:
+        yield found
+
+
+def test_camera_gives_its_newest_frames(server):
+    with open_source(server.address("camera")) as source:
+        assert source.is_live
+        assert source.name == server.address("camera")
+        frames = list(islice(source, 10))
+        assert source.status.state is LiveState.LIVE
+    assert [frame.name for frame in frames] == [f"{index:05d}" for index in range(10)]
+    assert (np.diff([frame.timestamp for frame in frames]) > 0).all()
+    assert frames[-1].timestamp < 10 * 5 / RATE  # they are not those of a queue
+    assert len({frame.image.tobytes() for frame in frames}) >= 3
+
+
+def test_password_opens_and_never_shows(server, caplog):
+    with open_source(server.address("locked", user="me:secret")) as source:
+        assert next(iter(source)).image.shape == picture(0).shape
+        assert "secret" not in source.name
+    with pytest.raises(InputError, match=r"it refuses the user or the password.*check the address") as caught:
+        open_source(server.address("locked", user="me:wrong"))
+    assert "wrong" not in str(caught.value) + caplog.text
+
+
+def test_path_that_is_not_there_is_refused(server):
+    with pytest.raises(InputError, match="it knows no such path"):
+        open_source(server.address("nothing"))
+
+
+def test_what_is_no_video_is_an_error(server):
+    with pytest.raises(ReadError, match="Invalid data"):
+        NetworkReader(server.address("text.mp4"))
+
+
+def test_of_a_film_every_frame_comes_once(server):
+    with open_source(server.address("film.mp4")) as source:
+        frames = list(source)
+        assert source.status.state is LiveState.ENDED
+        assert source.status.dropped == 0
+    assert len(frames) == FRAMES
+    for index, frame in enumerate(frames):
+        assert differences(frame.image, picture(index)).max() <= CLOSE
+
+
+def test_playlist_is_followed_to_its_segments(server, tmp_path):
+    write_segments(tmp_path)
+    with open_source(server.address("list.m3u8")) as source:
+        assert len(list(source)) == FRAMES
+
+
+def test_playlist_does_not_lead_to_files_of_this_machine(server, tmp_path):
+    write_segments(tmp_path)
+    text = (tmp_path / "list.m3u8").read_text()
+    lines = [f"file://{tmp_path / line}" if line.endswith(".ts") else line for line in text.splitlines()]
+    (tmp_path / "list.m3u8").write_text("\n".join(lines) + "\n")
+    with pytest.raises((ReadError, StopIteration)):
+        NetworkReader(server.address("list.m3u8")).read()
+
+
+def test_silent_server_is_given_up(monkeypatch):
+    import socket
+
+    monkeypatch.setattr(network_reader, "OPEN_WITHIN", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for scheme in ("http", "rtsp"):
+            with pytest.raises(ReadError, match="nothing came in time"):
+                NetworkReader(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/camera")
+
+
+def write_segments(folder) -> None:
+    """An HLS playlist and its segments, from the film."""
+    with av.open(str(folder / "film.mp4")) as film:
+        stream = film.streams.video[0]
+        options = {"hls_time": "0.2", "hls_list_size": "0"}
+        with av.open(str(folder / "list.m3u8"), "w", format="hls", options=options) as playlist:
+            copy = playlist.add_stream_from_template(stream)
+            for packet in film.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    playlist.mux(packet)
