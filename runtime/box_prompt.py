@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.click_prompt import Click, checked_clicks, draw_clicks
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 
@@ -24,10 +25,11 @@ _LEAST_MARGIN = 8  # pixels
 _LARGEST_CROP = 160_000  # pixels; larger crops are halved and so on, as time grows with them
 _ROUNDS = 5  # of GrabCut; further ones change next to nothing
 _LEAST_SHARE = 0.05  # of the box; less means that GrabCut has found nothing
-_LARGEST_ID = 254
 
 
-def mask_from_box(frame: NDArray[np.uint8], box: Sequence[int]) -> NDArray[np.bool_]:
+def mask_from_box(
+    frame: NDArray[np.uint8], box: Sequence[int], clicks: Iterable[Click | Sequence[int]] = ()
+) -> NDArray[np.bool_]:
     """Find the object in a box.
 
     The result does not depend on earlier calls. Where nothing stands out, it is the box's inner ellipse.
@@ -35,46 +37,20 @@ def mask_from_box(frame: NDArray[np.uint8], box: Sequence[int]) -> NDArray[np.bo
     Args:
         frame: BGR uint8 `[H, W, 3]`.
         box: x0, y0, x1, y1 in pixels; x1 and y1 are the first column and row outside.
+        clicks: places that belong to the object, or do not.
 
     Returns:
         bool `[H, W]`, at least one pixel, none outside the box.
 
     Raises:
-        InputError: the box does not lie in the frame or is too small.
+        InputError: the box or a click does not lie in the frame, or the box is too small.
     """
-    height, width = frame.shape[:2]
-    x0, y0, x1, y1 = checked_box(box, size=(height, width))
-    mask = np.zeros((height, width), np.bool_)
-    mask[y0:y1, x0:x1] = _distinct_pixels(frame, (x0, y0, x1, y1))
+    size = (frame.shape[0], frame.shape[1])
+    x0, y0, x1, y1 = checked_box(box, size=size)
+    places = checked_clicks(clicks, size=size, least_inside=0)
+    mask = np.zeros(size, np.bool_)
+    mask[y0:y1, x0:x1] = _distinct_pixels(frame, (x0, y0, x1, y1), places)
     return mask
-
-
-def masks_from_boxes(frame: NDArray[np.uint8], boxes: Mapping[int, Sequence[int]]) -> NDArray[np.uint8]:
-    """Find an object in every box; where masks overlap, the one of the smaller box is seen.
-
-    Args:
-        frame: BGR uint8 `[H, W, 3]`.
-        boxes: by object id, 1 to 254.
-
-    Returns:
-        Label map, uint8 `[H, W]`.
-
-    Raises:
-        InputError: a box cannot be used, or smaller ones hide all of an object.
-    """
-    labels = np.zeros(frame.shape[:2], np.uint8)
-    for object_id, box in boxes.items():
-        if object_id not in range(1, _LARGEST_ID + 1):
-            raise InputError("object id of a box", value=object_id, allowed=f"1 to {_LARGEST_ID}")
-        checked_box(box, size=(frame.shape[0], frame.shape[1]))
-    for object_id in sorted(boxes, key=lambda key: _area(boxes[key]), reverse=True):
-        labels[mask_from_box(frame, boxes[object_id])] = object_id
-    seen = np.unique(labels)
-    for object_id, box in boxes.items():
-        if object_id not in seen:
-            cure = "draw boxes that leave a part of every object free"
-            raise InputError(f"box of object {object_id} is hidden by others", value=tuple(box), cure=cure)
-    return labels
 
 
 def checked_box(box: Sequence[int], *, size: tuple[int, int]) -> Box:
@@ -109,7 +85,7 @@ def _area(box: Sequence[int]) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _distinct_pixels(frame: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+def _distinct_pixels(frame: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDArray[np.bool_]:
     """What stands out in a box, bool `[y1 - y0, x1 - x0]`."""
     x0, y0, x1, y1 = box
     across = max(_LEAST_MARGIN, round(_MARGIN * (x1 - x0)))
@@ -117,11 +93,12 @@ def _distinct_pixels(frame: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     left, top = max(0, x0 - across), max(0, y0 - down)
     crop = frame[top : y1 + down, left : x1 + across]
     inner = (x0 - left, y0 - top, x1 - left, y1 - top)
-    found = _grab_cut(crop, inner)[inner[1] : inner[3], inner[0] : inner[2]]
+    places = [Click(click.x - left, click.y - top, click.is_inside) for click in clicks]
+    found = _grab_cut(crop, inner, places)[inner[1] : inner[3], inner[0] : inner[2]]
     return found if found.mean() >= _LEAST_SHARE else _ellipse(*found.shape)
 
 
-def _grab_cut(crop: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
+def _grab_cut(crop: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDArray[np.bool_]:
     cv2 = import_for("finding the object in a box", "cv2")
     scale = min(1.0, math.sqrt(_LARGEST_CROP / (crop.shape[0] * crop.shape[1])))
     small = np.ascontiguousarray(crop)
@@ -130,6 +107,7 @@ def _grab_cut(crop: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     mask = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
     x0, y0, x1, y1 = (round(edge * scale) for edge in box)
     mask[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    draw_clicks(mask, clicks, scale=scale)
     if not (mask == cv2.GC_BGD).any():  # the box is the frame: there is nothing to compare with
         return np.zeros(crop.shape[:2], np.bool_)
     cv2.setRNGSeed(0)  # GrabCut's first colour clusters are drawn at random

@@ -168,7 +168,9 @@ class Manifest:
                 allowed="none: it was exported for one frame size",
                 cure="export again without --frame, or with --max-long-edge",
             )
-        return replace(self, input=replace(self.input, resize=self.input.resize.limited(long_edge)))
+        exported = self.exported and self.exported.limited(long_edge)
+        limited = replace(self.input, resize=self.input.resize.limited(long_edge))
+        return replace(self, input=limited, exported=exported)
 
     @property
     def has_memory(self) -> bool:
@@ -197,7 +199,8 @@ class Manifest:
                     cure="leave it out, or export again without fixed sizes",
                 )
             state[name] = replace(entry, every=every or entry.every, capacity=capacity or entry.capacity)
-        return replace(self, state=state)
+        exported = self.exported and self.exported.remembering(every=every, capacity=capacity)
+        return replace(self, state=state, exported=exported)
 
     def for_objects(self, count: int) -> Manifest:
         """The same bundle with room for so many objects in every graph, whether they are there or not.

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.box_prompt import Box
 from vosrt.errors import InputError
 from vosrt.label_map import label_map_size, read_label_map
 from vosrt.regular_file import stat_of
@@ -116,19 +115,19 @@ class NamedMasks(ObjectPrompts):
             )
 
 
-class FirstBoxes(ObjectPrompts):
-    """Boxes around the objects of the first frame, which get the ids 1, 2, ….
+class FirstMarks(ObjectPrompts):
+    """Marks of the objects of the first frame.
 
     Args:
-        boxes: x0, y0, x1, y1 in pixels; x1 and y1 are the first column and row outside.
+        marks: keyword arguments of `Stream.step`: boxes, clicks and polygons by object id.
     """
 
-    def __init__(self, boxes: Sequence[Box]) -> None:
-        self._boxes = dict(enumerate(boxes, start=1))
+    def __init__(self, marks: Mapping[str, Mapping[int, Any]]) -> None:
+        self._marks = {kind: dict(by_id) for kind, by_id in marks.items() if by_id}
 
     def at(self, index: int, frame: SourceFrame) -> Mapping[str, Any]:
-        """The boxes, on the first frame."""
-        return {"boxes": self._boxes} if index == 0 else {}
+        """The marks, on the first frame."""
+        return self._marks if index == 0 else {}
 
 
 class FirstTruth(ObjectPrompts):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.device import Array
 from vosrt.errors import InputError
-from vosrt.user_input import VOID, checked_ids, checked_mask, objects_of
+from vosrt.marked_objects import MaskFinder, labels_from_marks
+from vosrt.user_input import checked_ids, checked_mask, objects_of
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,46 @@ class Prompt:
     complete: tuple[int, ...] = ()  # objects that are nowhere else on the frame
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What the user gave with a frame, unchecked; see `Stream.step`."""
+
+    mask: object = None
+    boxes: Any = None
+    clicks: Any = None
+    polygons: Any = None
+    objects: Any = None  # for which all this is complete
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        """What a mask is made of first."""
+        shapes = {"boxes": self.boxes, "clicks": self.clicks, "polygons": self.polygons}
+        return {name: value for name, value in shapes.items() if value is not None}
+
+
 def checked_prompt(
     frame: Array,
-    mask: object,
-    boxes: object,
-    objects: object,
+    marks: Marks,
     *,
     known: Iterable[int],
+    find: MaskFinder,
     download: Callable[[Array], NDArray[np.uint8]],
 ) -> Prompt | None:
     """Check what the user gave with a frame; None when it is nothing.
 
     Args:
         frame: uint8 `[H, W, 3]`, checked; on the host or on a device.
-        mask: uint8 `[H, W]`, or None.
-        boxes: object id to box `(x0, y0, x1, y1)`, or None.
-        objects: ids for which the mask is complete, or None.
+        marks: what was given.
         known: ids of the stream.
-        download: gives a device's array on the host: boxes are looked into there.
+        find: finds objects from boxes and clicks.
+        download: gives a device's array on the host: objects are looked for there.
 
     Raises:
         InputError: says what is wrong and how to mend it.
     """
+    mask, objects = marks.mask, marks.objects
     size = (frame.shape[0], frame.shape[1])
-    if mask is None and boxes is None:
+    if mask is None and not marks.shapes:
         if objects is not None:
             raise InputError(
                 "objects without a mask", value=objects, cure="give the mask that is complete for them"
@@ -54,8 +72,9 @@ def checked_prompt(
     plane = (
         np.zeros(size, np.uint8) if mask is None else checked_mask(mask, size=size, empty=objects is not None)
     )
-    if boxes is not None:
-        plane = _with_boxes(frame if isinstance(frame, np.ndarray) else download(frame), plane, boxes)
+    if marks.shapes:
+        image = frame if isinstance(frame, np.ndarray) else download(frame)
+        plane = _joined(plane, labels_from_marks(image, **marks.shapes, find=find))
     in_mask = objects_of(plane)
     complete: tuple[int, ...] = ()
     if objects is not None:
@@ -66,19 +85,8 @@ def checked_prompt(
     return Prompt(plane, given, complete)
 
 
-def _with_boxes(frame: NDArray[np.uint8], mask: NDArray[np.uint8], boxes: object) -> NDArray[np.uint8]:
-    from vosrt.box_prompt import masks_from_boxes
-
-    if not isinstance(boxes, Mapping) or not boxes:
-        raise InputError(
-            "boxes", value=boxes, allowed="a mapping from object id to (x0, y0, x1, y1) in pixels"
-        )
-    for object_id in boxes:
-        whole = isinstance(object_id, int | np.integer) and not isinstance(object_id, bool)
-        if not whole or not 1 <= object_id < VOID:
-            raise InputError("boxes: object id", value=object_id, allowed="a whole number from 1 to 254")
-    both = sorted({int(value) for value in boxes} & set(objects_of(mask)))
+def _joined(mask: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    both = sorted(set(objects_of(drawn)) & set(objects_of(mask)))
     if both:
-        raise InputError(f"objects {both} have a box and a mask", cure="give one of them")
-    drawn = masks_from_boxes(frame, boxes)
+        raise InputError(f"objects {both} are marked and in the mask, too", cure="give one of them")
     return np.where(mask == 0, drawn, mask).astype(np.uint8)

@@ -12,6 +12,7 @@ from vosrt.device import Device
 from vosrt.errors import BundleError, InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Manifest
+from vosrt.marked_objects import MaskFinder, grab_cut
 from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.placement import Placement, place
@@ -52,6 +53,7 @@ class Segmenter:
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
             objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB.
         lost: when an object counts as lost.
+        finder: finds objects from boxes and clicks, such as a `PromptedSegmenter`; None for GrabCut.
         profile: a folder for the executor's profiles; None for no profile.
 
     Attributes:
@@ -89,10 +91,12 @@ class Segmenter:
         threads: int | None = None,
         memory_limit: int | str | None = None,
         lost: LostRule | None = None,
+        finder: MaskFinder | None = None,
         profile: Path | None = None,
     ) -> None:
         self._memory_limit = _checked_limit(memory_limit)
         self._lost = lost
+        self._find = finder or grab_cut
         paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
         if not paths:
             raise InputError(
@@ -187,6 +191,7 @@ class Segmenter:
             memory_limit=self._memory_limit,
             lost=self._lost,
             prepare=self.prepare,
+            find=self._find,
         )
         if snapshot is not None:
             stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))

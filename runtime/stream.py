@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
+from vosrt.click_prompt import Click
 from vosrt.cpu_device import CpuDevice
 from vosrt.device import Array, Device
 from vosrt.errors import InputError
@@ -22,10 +23,11 @@ from vosrt.executor import Executor
 from vosrt.frame_run import FrameRun, areas_of
 from vosrt.frames_ahead import FramesAhead
 from vosrt.manifest import Manifest
+from vosrt.marked_objects import MaskFinder, grab_cut
 from vosrt.memory_budget import default_limit
 from vosrt.nv12_frame import Nv12Frame
 from vosrt.presence import LostRule, Presence
-from vosrt.prompt import Prompt, checked_prompt
+from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
 from vosrt.rows import Rows
 from vosrt.snapshot import Snapshot, VariantRecord
@@ -80,6 +82,7 @@ class Stream:
         memory_limit: bytes that the graphs of a frame may take; None for a share of what is free.
         lost: when an object counts as lost.
         prepare: called with height and width before the first frame of a size is segmented.
+        find: finds objects from boxes and clicks.
     """
 
     def __init__(
@@ -90,8 +93,10 @@ class Stream:
         memory_limit: int | None = None,
         lost: LostRule | None = None,
         prepare: Callable[[int, int], object] | None = None,
+        find: MaskFinder = grab_cut,
     ) -> None:
         self._prepare = prepare
+        self._find = find
         self._variants = tuple(variants)
         self._memory_limit = memory_limit or default_limit()
         self._lost_rule = lost or LostRule()
@@ -125,6 +130,8 @@ class Stream:
         *,
         objects: Iterable[int] | None = None,
         boxes: Mapping[int, Sequence[int]] | None = None,
+        clicks: Mapping[int, Iterable[Click | Sequence[int]]] | None = None,
+        polygons: Mapping[int, Sequence[Sequence[float]]] | None = None,
         timestamp: float | None = None,
         probabilities: bool = False,
         meanwhile: Callable[[], object] | None = None,
@@ -142,7 +149,11 @@ class Stream:
                 later one it says nothing. What a later mask does not say is predicted.
             objects: ids for which the mask is complete: their predicted pixels elsewhere go to the next-best
                 object or to the background.
-            boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; GrabCut cuts the object out.
+            boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; the object is cut out, by GrabCut
+                or by the `Segmenter`'s own finder.
+            clicks: object id to places `(x, y)`, or `(x, y, False)` for what does not belong to the object;
+                beside a box, or without one.
+            polygons: object id to an outline, a list of `(x, y)`.
             timestamp: seconds; travels with the result.
             probabilities: whether the result shall hold them.
             meanwhile: called once, when all work of the frame is under way and nothing is left but to wait;
@@ -165,7 +176,8 @@ class Stream:
             if isinstance(frame, Nv12Frame):
                 frame = frame.to_bgr(self._arithmetic)
             image = checked_frame(frame, fixed=self._fixed_size(), first=now.size, on_gpu=on_gpu)
-            prompt = checked_prompt(image, mask, boxes, objects, known=now.ids, download=device.download)
+            marks = Marks(mask, boxes, clicks, polygons, objects)
+            prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=device.download)
             if probabilities:
                 self._check_has_probabilities()
             idle = prompt is None and not now.ids

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from vosrt.box_prompt import Box
 from vosrt.errors import InputError
 from vosrt.lasting_stream import GAP, LastingStream
-from vosrt.object_prompts import FirstBoxes, FirstTruth, ObjectPrompts, open_mask
+from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
 from vosrt.segmenter import Segmenter
 from vosrt.sinks.older_images import OlderImages
@@ -37,8 +36,9 @@ class StreamJob:
         bundles: bundle folder, or several, whose results are averaged.
         source: address of the source, as `open_source` takes it.
         mask: indexed PNG with the objects of the first frame, or a folder of PNGs named like the frames on
-            which their objects join; None when boxes are given or the source knows its truth.
-        boxes: around the objects of the first frame, which get the ids 1, 2, …; instead of a mask.
+            which their objects join; None when marks are given or the source knows its truth.
+        marks: of the objects of the first frame, instead of a mask: "boxes", "clicks" and "polygons" by
+            object id, as `Stream.step` takes them.
         video: overlay video to write, or None.
         masks: folder for one indexed PNG per frame, named like the frames, or None.
         rle: file for one JSON line per frame with run-length encoded masks, or None.
@@ -56,7 +56,7 @@ class StreamJob:
     bundles: str | Sequence[str]
     source: str
     mask: str | None = None
-    boxes: Sequence[Box] = ()
+    marks: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
     video: str | None = None
     masks: str | None = None
     rle: str | None = None
@@ -141,17 +141,20 @@ class StreamJob:
         )
 
     def _prompts(self) -> ObjectPrompts:
-        if self.mask is not None and self.boxes:
-            raise InputError("both a mask and boxes are given", allowed="--mask or --box")
+        is_marked = any(self.marks.values())
+        if self.mask is not None and is_marked:
+            raise InputError(
+                "both a mask and marks are given", allowed="--mask, or --box, --click, --polygon"
+            )
         if self.mask is not None:
             return open_mask(self.mask)
-        if self.boxes:
-            return FirstBoxes(self.boxes)
+        if is_marked:
+            return FirstMarks(self.marks)
         if scheme_of(self.source) == "test":
             return FirstTruth()
         raise InputError(
             "no object is given",
-            allowed="--mask PNG or FOLDER, or --box x0,y0,x1,y1",
+            allowed="--mask PNG or FOLDER, --box x0,y0,x1,y1, --click x,y or --polygon x,y,x,y,x,y",
             cure="mark the objects of the first frame",
         )
 

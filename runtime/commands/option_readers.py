@@ -64,6 +64,26 @@ def _number(text: str, name: str, most: int) -> Fraction:
     return value
 
 
+def click(text: str) -> tuple[int | None, int, int, bool]:
+    """Read a click, such as `120,80`, `2:120,80` for object 2, or `-120,80` beside it."""
+    match = re.fullmatch(r"(?:([0-9]{1,3}):)?([+-]?)([0-9]{1,6}),([0-9]{1,6})", text)
+    if match is None:
+        message = f"{text!r} is no click; give x,y in whole pixels, 2:x,y for object 2, -x,y for outside"
+        raise argparse.ArgumentTypeError(message)
+    return int(match[1]) if match[1] else None, int(match[3]), int(match[4]), match[2] != "-"
+
+
+def polygon(text: str) -> tuple[tuple[float, float], ...]:
+    """Read an outline, such as `10,20,110,20,60,90`."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no outline; give x,y of three points or more")
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
 def scales(text: str) -> tuple[float, ...]:
     """Read factors of the network's input, such as `1,1.3`."""
     try:

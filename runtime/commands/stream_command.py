@@ -28,7 +28,7 @@ def add_stream_command(commands: Any) -> None:
         help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
     )
     parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
-    _add_prompts(parser.add_argument_group("objects (test:// knows its own)").add_mutually_exclusive_group())
+    _add_prompts(parser.add_argument_group("objects (test:// knows its own)"))
     _add_adjustments(parser.add_argument_group("frames; masks and boxes are of frames that are adjusted"))
     _add_outputs(parser.add_argument_group("outputs"))
     _add_settings(parser.add_argument_group("settings"))
@@ -50,6 +50,48 @@ def _add_prompts(group: Any) -> None:
         metavar="X0,Y0,X1,Y1",
         help="box around an object of the first frame, in pixels; again for each object",
     )
+    group.add_argument(
+        "--click",
+        dest="clicks",
+        action="append",
+        type=option_readers.click,
+        default=[],
+        metavar="[ID:][-]X,Y",
+        help="place on an object of the first frame, with - beside it; ids count the boxes first (1)",
+    )
+    group.add_argument(
+        "--polygon",
+        dest="polygons",
+        action="append",
+        type=option_readers.polygon,
+        default=[],
+        metavar="X,Y,X,Y,X,Y,…",
+        help="outline of an object of the first frame; again for each object",
+    )
+    group.add_argument(
+        "--finder",
+        nargs=2,
+        metavar=("ENCODER", "DECODER"),
+        help="ONNX files of Segment Anything or alike, in place of GrabCut, for boxes and clicks",
+    )
+
+
+def _marks(arguments: argparse.Namespace) -> dict[str, dict[int, Any]]:
+    """Marks by object: boxes first, then polygons, and clicks where they say, else on object 1."""
+    boxes = dict(enumerate(arguments.boxes, start=1))
+    polygons = dict(enumerate(arguments.polygons, start=len(boxes) + 1))
+    clicks: dict[int, list[Any]] = {}
+    for object_id, x, y, is_inside in arguments.clicks:
+        clicks.setdefault(object_id or 1, []).append((x, y, is_inside))
+    return {"boxes": boxes, "clicks": clicks, "polygons": polygons}
+
+
+def _finder(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.finder is None:
+        return {}
+    from vosrt.prompted_segmenter import PromptedSegmenter
+
+    return {"finder": PromptedSegmenter(*arguments.finder)}
 
 
 def _add_adjustments(group: Any) -> None:
@@ -101,14 +143,14 @@ def run_stream(arguments: argparse.Namespace) -> int:
         bundles=arguments.bundle,
         source=arguments.source,
         mask=arguments.mask,
-        boxes=arguments.boxes,
+        marks=_marks(arguments),
         video=arguments.out,
         masks=arguments.masks,
         rle=arguments.rle,
         cutout=arguments.cutout,
         keep_colour=arguments.keep_colour,
         overwrite=arguments.overwrite,
-        settings=bundle_settings(arguments),
+        settings=bundle_settings(arguments) | _finder(arguments),
         most_frames=arguments.frames,
         adjustment=Adjustment(arguments.rotate, arguments.crop, arguments.fps),
         gap=arguments.gap,

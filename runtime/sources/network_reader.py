@@ -17,11 +17,12 @@ from vosrt.sources.upright import upright
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
 READ_WITHIN = 5.0  # seconds for each packet
+_RTSP_LIMITS = 2  # that FFmpeg lets pass over RTSP: after the first it gives the packet it still held
 FRAME_WITHIN = 15.0  # seconds for each frame, though packets come: the first needs a key frame
 _FASTEST = 1000  # frames per second; senders say nonsense beyond it
 _OPTIONS = {
-    "rtsp": {"rtsp_transport": "tcp", "rtsp_flags": "prefer_tcp"},
-    "rtsps": {"rtsp_transport": "tcp"},
+    "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "100000"},  # microseconds: else a second is lost
+    "rtsps": {"rtsp_transport": "tcp", "analyzeduration": "100000"},
     "http": {"reconnect": "0"},
     "https": {"reconnect": "0", "tls_verify": "1"},
 }
@@ -61,9 +62,9 @@ class NetworkReader:
         self._av = import_for("reading a video stream", "av")
         scheme = scheme_of(address) or ""
         chosen = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme], **(options or {})}
-        started = time.monotonic()
+        started, each = time.monotonic(), READ_WITHIN / (_RTSP_LIMITS if scheme.startswith("rtsp") else 1)
         try:
-            self._container = self._av.open(address, options=chosen, timeout=(OPEN_WITHIN, READ_WITHIN))
+            self._container = self._av.open(address, options=chosen, timeout=(OPEN_WITHIN, each))
         except (OSError, ValueError, self._av.FFmpegError) as error:
             if time.monotonic() - started >= OPEN_WITHIN:  # FFmpeg calls it invalid data, or an exit
                 raise ReadError("nothing came in time") from None

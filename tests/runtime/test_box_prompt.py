@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vosrt.box_prompt import checked_box, mask_from_box, masks_from_boxes
+from vosrt.box_prompt import checked_box, mask_from_box
 from vosrt.errors import InputError
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
@@ -114,24 +114,13 @@ def test_numbers_of_numpy_are_whole_numbers():
     assert checked_box(np.array([1, 2, 30, 40], np.int64), size=(48, 64)) == (1, 2, 30, 40)
 
 
-def test_smaller_boxes_lie_on_top_in_any_order():
-    frame = np.full((64, 64, 3), 77, np.uint8)
-    boxes = {4: (20, 20, 40, 40), 9: (4, 4, 60, 60)}
-    for given in (boxes, dict(reversed(boxes.items()))):
-        labels = masks_from_boxes(frame, given)
-        assert labels.dtype == np.uint8
-        assert labels[30, 30] == 4
-        assert labels[30, 10] == 9
-        assert labels[0, 0] == 0
-
-
-def test_hidden_object_is_an_error():
-    frame = np.full((64, 64, 3), 77, np.uint8)
-    with pytest.raises(InputError, match="box of object 1 is hidden by others"):
-        masks_from_boxes(frame, {1: (20, 20, 40, 40), 2: (20, 20, 40, 40)})
-
-
-@pytest.mark.parametrize("object_id", [0, 255, -3])
-def test_id_that_no_object_can_have_is_refused(object_id):
-    with pytest.raises(InputError, match=r"object id of a box: got .*allowed: 1 to 254"):
-        masks_from_boxes(np.zeros((48, 64, 3), np.uint8), {object_id: (1, 1, 9, 9)})
+def test_clicks_say_what_the_box_leaves_open():
+    frame, _ = ellipse_scene()
+    frame[100:120, 260:300] = frame[100:120, 130:170]  # a piece of the object's colour beside it
+    box = (40, 40, 310, 190)
+    plain = mask_from_box(frame, box)
+    assert plain[110, 280]
+    assert not mask_from_box(frame, box, [(280, 110, False)])[110, 280]
+    assert mask_from_box(frame, box, [(60, 180)])[180, 60]
+    with pytest.raises(InputError, match="click: got"):
+        mask_from_box(frame, box, [(400, 10)])

@@ -10,10 +10,8 @@ import pytest
 
 from tests.runtime.clips import write_plain_mp4
 from tests.runtime.command_lines import FRAMES, HEIGHT, WIDTH
-from vosrt.box_prompt import masks_from_boxes
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map, write_label_map
-from vosrt.segmenter import Segmenter
 from vosrt.sinks.callback import Callback
 from vosrt.sources.open_source import open_source
 from vosrt.stream_job import StreamJob
@@ -123,26 +121,8 @@ def test_masks_are_not_written_into_the_folder_that_they_are_read_from(scene, tm
 # --- boxes ---
 
 
-class BoxStream:
-    """A stream that turns boxes into a mask."""
-
-    def __init__(self, stream):
-        self.stream = stream
-
-    def step(self, frame, mask=None, *, boxes=None, **options):
-        return self.stream.step(frame, mask if boxes is None else masks_from_boxes(frame, boxes), **options)
-
-
-class BoxSegmenter(Segmenter):
-    """A segmenter whose streams take boxes."""
-
-    def stream(self):
-        return BoxStream(super().stream())
-
-
-def test_boxes_become_objects_one_two_and_so_on(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr("vosrt.stream_job.Segmenter", BoxSegmenter)
-    summary = job(scene, tmp_path, boxes=[(4, 8, 18, 20), (38, 26, 58, 44)]).run()
+def test_boxes_become_objects_one_two_and_so_on(scene, tmp_path):
+    summary = job(scene, tmp_path, marks={"boxes": {1: (4, 8, 18, 20), 2: (38, 26, 58, 44)}}).run()
     assert summary.objects == 2
     assert ids_by_frame(tmp_path / "masks") == [[1, 2]] * FRAMES
     last = read_label_map(tmp_path / "masks" / "shot_07.png")
@@ -150,16 +130,15 @@ def test_boxes_become_objects_one_two_and_so_on(scene, tmp_path, monkeypatch):
     assert last[35, 40 - 2 * 7 + 7] == 2
 
 
-def test_box_outside_the_frame_writes_nothing(scene, tmp_path, monkeypatch):
-    monkeypatch.setattr("vosrt.stream_job.Segmenter", BoxSegmenter)
+def test_box_outside_the_frame_writes_nothing(scene, tmp_path):
     with pytest.raises(InputError, match=r"box: got \(4, 8, 180, 20\)"):
-        job(scene, tmp_path, boxes=[(4, 8, 180, 20)]).run()
+        job(scene, tmp_path, marks={"boxes": {1: (4, 8, 180, 20)}}).run()
     assert not (tmp_path / "masks").exists()
 
 
 def test_mask_and_boxes_exclude_each_other(scene, tmp_path):
-    with pytest.raises(InputError, match="both a mask and boxes are given"):
-        job(scene, tmp_path, mask=str(scene / "mask.png"), boxes=[(1, 1, 9, 9)]).run()
+    with pytest.raises(InputError, match="both a mask and marks are given"):
+        job(scene, tmp_path, mask=str(scene / "mask.png"), marks={"boxes": {1: (1, 1, 9, 9)}}).run()
 
 
 # --- the generated source ---
