@@ -37,6 +37,7 @@ class LiveSource(Source):
         warm_up: seconds.
         stall_after: seconds without a frame until the source counts as stalled.
         delays: seconds before each new try, from the first again after every frame.
+        notify: called by the source's thread whenever `poll` would give something new, a frame or the end.
 
     Raises:
         InputError: the first connection is refused, or brings no frame in time.
@@ -53,8 +54,10 @@ class LiveSource(Source):
         warm_up: float = WARM_UP,
         stall_after: float = STALL_AFTER,
         delays: Callable[[], Iterator[float]] = retry_delays,
+        notify: Callable[[], object] | None = None,
     ) -> None:
         self.name = name
+        self._notify = notify or _nothing
         self.rate = _ASSUMED_RATE
         self._connect = connect
         self._stall_after = stall_after
@@ -64,7 +67,8 @@ class LiveSource(Source):
         self._state = LiveState.CONNECTING
         self._newest: tuple[Picture, float] | None = None  # with the time of its arrival
         self._last: float | None = None
-        self._frames = self._dropped = self._connections = 0
+        self._frames = self._dropped = self._connections = self._taken = 0
+        self._first_taken = self._last_taken = self._last_time = -1.0
         self._failure: ReadError | None = None
         self._is_broken = False  # a recording that cannot go on
         self._thread = threading.Thread(target=self._work, name=f"source {name}", daemon=True)
@@ -103,16 +107,28 @@ class LiveSource(Source):
         Raises:
             InputError: a recording breaks off.
         """
-        first: float | None = None
-        before = last_time = -1.0
-        for count, (picture, arrived) in enumerate(iter(self._take, None)):
-            first = arrived if first is None else first
-            gap = max(arrived - before - self._stall_after, 0.0) if count else 0.0
-            last_time = max(arrived - first, last_time + 1e-6)  # clocks may stand still between two frames
-            yield SourceFrame(picture(), f"{count:05d}", last_time, captured=arrived, gap=gap)
-            before = arrived
+        for taken in iter(self._take, None):
+            yield self._frame(*taken)
         if self._is_broken:
             raise InputError(f"source {self.name} breaks off ({self._failure})")
+
+    def poll(self) -> SourceFrame | None:
+        """The newest frame if there is one that was not taken yet; waits for nothing."""
+        with self._changed:
+            found, self._newest = self._newest, None
+            self._changed.notify_all()
+        return None if found is None else self._frame(*found)
+
+    def _frame(self, picture: Picture, arrived: float) -> SourceFrame:
+        """Number a frame that is taken."""
+        if not self._taken:
+            self._first_taken = self._last_taken = arrived
+        gap = max(arrived - self._last_taken - self._stall_after, 0.0)
+        # Clocks may stand still between two frames.
+        self._last_time = max(arrived - self._first_taken, self._last_time + 1e-6)
+        self._last_taken = arrived
+        self._taken += 1
+        return SourceFrame(picture(), f"{self._taken - 1:05d}", self._last_time, captured=arrived, gap=gap)
 
     def _take(self) -> tuple[Picture, float] | None:
         """The newest frame, waiting for it; None when there will be none."""
@@ -191,6 +207,7 @@ class LiveSource(Source):
             self._last = arrived
             self._state = LiveState.LIVE
             self._changed.notify_all()
+        self._notify()
 
     def _note(self, failure: ReadError) -> None:
         known = str(self._failure) == str(failure)
@@ -204,6 +221,12 @@ class LiveSource(Source):
         with self._changed:
             self._state = state
             self._changed.notify_all()
+        if state is LiveState.ENDED:
+            self._notify()
+
+
+def _nothing() -> None:
+    """What nobody asked for."""
 
 
 def _cure(failure: ReadError) -> str:

@@ -1,0 +1,129 @@
+"""Several cameras through one segmenter; scenes of the project's own in their place, at their own pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from vosrt import InputError, Segmenter
+from vosrt.cameras import Cameras, OpenSource
+from vosrt.sources.live_source import LiveSource
+from vosrt.sources.open_source import open_source
+from vosrt.sources.paced_reader import PacedReader
+from vosrt.sources.reader import ReadError
+
+WITHIN = 30.0  # seconds
+SCENE = "test://96x160?objects=2&frames=3000&fps=20"
+
+
+def paced(address: str) -> OpenSource:
+    return lambda notify: LiveSource(
+        address, lambda: PacedReader(open_source(address)), is_patient=True, notify=notify
+    )
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter("cfbi-lite-davis")
+
+
+def truth_of(image: np.ndarray) -> np.ndarray:
+    """Labels of the scene's frame with this image."""
+    with open_source(SCENE) as source:
+        return next(frame.truth for frame in source if np.array_equal(frame.image, image))
+
+
+def test_objects_are_marked_followed_and_removed(segmenter):
+    with Cameras(segmenter, {"door": paced(SCENE)}) as cameras:
+        wait_for(lambda: cameras.view("door"))
+        shown = cameras.view("door").frame.image
+        truth = truth_of(shown)
+        result = cameras.mark("door", shown, mask=truth).result(WITHIN)
+        assert result.ids == (1, 2)
+        assert np.array_equal(result.labels, truth)
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before + 5)
+        view = cameras.view("door")
+        truth = truth_of(view.frame.image)
+        for value in (1, 2):
+            both = (view.result.labels == value) & (truth == value)
+            either = (view.result.labels == value) | (truth == value)
+            assert both.sum() / either.sum() > 0.7
+        assert view.age < 5
+        cameras.remove("door", [1]).result(WITHIN)
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before)
+        assert cameras.status("door")["objects"] == [2]
+
+
+def test_marks_that_cannot_be_used_go_to_who_made_them(segmenter):
+    with Cameras(segmenter, {"door": paced(SCENE)}) as cameras:
+        wait_for(lambda: cameras.view("door"))
+        with pytest.raises(InputError, match="box: got"):
+            cameras.mark("door", boxes={1: (0, 0, 9999, 5)}).result(WITHIN)
+        with pytest.raises(InputError, match="remove: unknown object id"):
+            cameras.remove("door", [7]).result(WITHIN)
+        with pytest.raises(InputError, match="camera: got 'window'; allowed: door"):
+            cameras.view("window")
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before)
+
+
+def test_cameras_take_turns_and_a_missing_one_holds_up_nobody(segmenter):
+    def away():
+        raise ReadError("nobody is there")
+
+    sources: dict[str, OpenSource] = {f"camera {index}": paced(f"{SCENE}&seed={index}") for index in range(3)}
+    sources["away"] = lambda notify: LiveSource("away", away, is_patient=True, notify=notify)
+    with Cameras(segmenter, sources) as cameras:
+        for name in cameras.names[:3]:
+            wait_for(lambda name=name: cameras.view(name))
+            cameras.mark(name, boxes={1: (40, 20, 120, 80)}).result(WITHIN)
+        before = {name: cameras.status(name)["segmented"] for name in cameras.names}
+        wait_for(lambda: cameras.status("camera 0")["segmented"] >= before["camera 0"] + 30)
+        counts = [cameras.status(name)["segmented"] - before[name] for name in cameras.names[:3]]
+        assert max(counts) <= 1.2 * min(counts) + 1
+        assert cameras.status("away")["error"] == "nobody is there"
+        assert cameras.status("away")["is_stale"]
+        with pytest.raises(InputError, match="camera away has shown nothing yet"):
+            cameras.mark("away", boxes={1: (1, 1, 9, 9)}).result(WITHIN)
+
+
+def test_frames_that_cannot_be_segmented_are_told(segmenter, caplog):
+    tiny = "test://96x160?objects=1&frames=3000&fps=50"
+
+    class Cut(PacedReader):
+        def read(self):
+            picture = super().read()
+            return lambda: picture()[:8, :8]
+
+    sources: dict[str, OpenSource] = {
+        "tiny": lambda notify: LiveSource(
+            "tiny", lambda: Cut(open_source(tiny)), is_patient=True, notify=notify
+        ),
+        "door": paced(SCENE),
+    }
+    with Cameras(segmenter, sources) as cameras:
+        wait_for(lambda: cameras.status("tiny")["error"] and cameras.view("door"))
+        assert "frame size" in cameras.status("tiny")["error"]
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before + 3)
+    assert len([message for message in caplog.messages if message.startswith("camera tiny: ")]) == 1
+
+
+def test_closing_cancels_what_waits(segmenter):
+    cameras = Cameras(segmenter, {"door": paced(SCENE)})
+    wait_for(lambda: cameras.view("door"))
+    cameras.close()
+    assert cameras.remove("door", [1]).done() is False
+    assert cameras.status("door")["state"] == "ended"
