@@ -126,10 +126,10 @@ setup(
         "tensorrt": [
             "tensorrt>=8.5",
             "cuda-python>=12",  # buffers, streams and CUDA graphs
-            "pycuda>=2022.2",  # the same without graphs, where that is what the device has
             "onnx>=1.17",  # strips function bodies before parsing
             "filelock>=3.12",  # locks of the engine cache that end with their process
         ],
+        "pycuda": ["pycuda>=2022.2"],  # in place of cuda-python; builds with the CUDA toolkit alone
         "serve": ["fastapi>=0.110", "uvicorn>=0.29"],
         "batch": ["fsspec>=2024.2", "ray>=2.9"],
         "dev": [

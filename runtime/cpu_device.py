@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
 from math import prod
 from typing import Any
@@ -19,12 +20,21 @@ class CpuDevice:
     """Arrays are numpy arrays; ONNX Runtime reads and writes them where they lie. Threads may share it."""
 
     name = "cpu"
+    alignment = 1
 
     def __init__(self, *, threads: int = 1) -> None:
         self._runtime = import_onnxruntime()
         self._threads = threads
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    def exclusively(self) -> AbstractContextManager[object]:
+        """See `Device`; every thread has an order of its own."""
+        return nullcontext()
+
+    def aside(self) -> AbstractContextManager[object]:
+        """See `Device`."""
+        return nullcontext()
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +19,15 @@ class Device(Protocol):
     """
 
     name: str  # "cpu"
+    alignment: int  # bytes that inputs of graphs start at a multiple of
+
+    def exclusively(self) -> AbstractContextManager[object]:
+        """For one thread's work on streams: others wait, where the device has one order of work for all."""
+        ...
+
+    def aside(self) -> AbstractContextManager[object]:
+        """Within `exclusively`: lets other threads work meanwhile."""
+        ...
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """Memory with any content."""

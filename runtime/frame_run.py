@@ -76,7 +76,8 @@ class FrameRun:
             run.remember()
         # All work is under way; from here on the host waits for it.
         if meanwhile is not None:
-            meanwhile()
+            with self.arithmetic.device.aside():
+                meanwhile()
         download = self.arithmetic.device.download
         self.on_device = self.arithmetic.shown(self.labels)
         self.shown = download(self.on_device)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.errors import Error, InputError, MissingDependencyError
+from vosrt.native_libraries import native_library
 
 DEVICES = ("auto", "cpu", "cuda")
 EXECUTORS = ("auto", "onnxruntime", "tensorrt")
@@ -85,6 +86,10 @@ def _tensorrt() -> tuple[str, CudaDevice]:
 
     device = _open_gpu()
     load_plugins(plugin_library(import_tensorrt()))
+    if native_library("vosrt_kernels") is None:
+        from vosrt.cuda.small_graph_sessions import SmallGraphSessions
+
+        SmallGraphSessions(device).check()
     return str(device.driver.gpu()), device
 
 

@@ -209,9 +209,10 @@ class Stream:
             frame: as `step` takes it.
         """
         device = self._arithmetic.device
-        if isinstance(frame, Nv12Frame):
-            return replace(frame, planes=device.ahead(frame.planes))
-        return device.ahead(frame)
+        with device.exclusively():
+            if isinstance(frame, Nv12Frame):
+                return replace(frame, planes=device.ahead(frame.planes))
+            return device.ahead(frame)
 
     def steps(self, frames: Iterable[object]) -> Iterator[Result]:
         """Segment frames in turn, each read and uploaded while the device works on the one before.
@@ -324,14 +325,16 @@ class Stream:
                 cure="give each thread a stream of its own: segmenter.stream() is cheap",
             )
         try:
-            yield
+            with self._arithmetic.device.exclusively():
+                yield
         finally:
             self._lock.release()
 
     def _pass(self, image: Array, probabilities: bool, meanwhile: Callable[[], object] | None) -> _Outcome:
         """A frame without objects: nothing runs."""
         if meanwhile is not None:
-            meanwhile()
+            with self._arithmetic.device.aside():
+                meanwhile()
         size = (image.shape[0], image.shape[1])
         self._now = replace(self._now, index=self._now.index + 1, size=size)
         maps = np.ones((1, *size), np.float32) if probabilities else None

@@ -119,11 +119,12 @@ class VariantRun:
         for name, value in graph.inputs.items():
             array = self.values[value.source]
             if dimension in value.shape:
-                axis = value.shape.index(dimension)
+                axis, device = value.shape.index(dimension), self.arithmetic.device
+                is_aligned = start * (array.nbytes // array.shape[0]) % device.alignment == 0
                 array = (
-                    self.arithmetic.gather(array, axis, np.arange(start, stop))
-                    if axis
-                    else self.arithmetic.device.part(array, start, stop)
+                    device.part(array, start, stop)
+                    if axis == 0 and is_aligned
+                    else self.arithmetic.gather(array, axis, np.arange(start, stop))
                 )
             inputs[name] = array
         return inputs

@@ -48,7 +48,7 @@ struct Room {
 
     __device__ explicit Room(unsigned char* shared)
         : list(reinterpret_cast<int*>(shared)),
-          scores(reinterpret_cast<float*>(list + kMostSlots + 4)),
+          scores(reinterpret_cast<float*>(list + kMostSlots + 8)),
           rest(reinterpret_cast<unsigned char*>(scores + kQueries * kScorePitch)) {}
 };
 
@@ -432,7 +432,7 @@ Plan make_plan(const VosrtMemoryRead& a, void* workspace) {
 
 template <typename Scores, typename Values>
 void launch(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
-    constexpr std::size_t kAlways = sizeof(int) * (kMostSlots + 4) + sizeof(float) * kQueries * kScorePitch;
+    constexpr std::size_t kAlways = sizeof(int) * (kMostSlots + 8) + sizeof(float) * kQueries * kScorePitch;
     constexpr std::size_t kPairs = Scores::kKeyBytes + Values::kBytes;
     constexpr std::size_t kFirst = Scores::kQueryBytes > Scores::kKeyBytes ? Scores::kQueryBytes : Scores::kKeyBytes;
     constexpr std::size_t kSecond = kPairs > Scores::kQueryBytes ? kPairs : Scores::kQueryBytes;

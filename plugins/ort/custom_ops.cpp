@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,14 @@ public:
         }
     }
 
+    Call(Call const&) = delete;
+    Call& operator=(Call const&) = delete;
+
+    ~Call() {
+        if (workspace_ != nullptr) allocator_->Free(allocator_, workspace_);
+        if (allocator_ != nullptr) Ort::GetApi().ReleaseAllocator(allocator_);
+    }
+
     int32_t type() const { return type_; }
     int32_t size(size_t input, size_t axis) const { return static_cast<int32_t>(shapes_[input].at(axis)); }
     void const* floats(size_t input) const { return data_[input]; }
@@ -46,14 +55,15 @@ public:
         return context_.GetOutput(0, shape).GetTensorMutableData<float>();
     }
 
-    // Memory of the session's own, given back when the stream is through with it.
+    // Memory of the session's own, given back with this call: who gets it next uses it behind this call, in the
+    // same stream.
     void* workspace(size_t size) {
         if (size == 0) return nullptr;
         static Ort::MemoryInfo const memory(kMemory, OrtArenaAllocator, 0, OrtMemTypeDefault);
-        void* found = nullptr;
-        Ort::ThrowOnError(
-            Ort::GetApi().KernelContext_GetScratchBuffer(context_.GetOrtKernelContext(), memory, size, &found));
-        return found;
+        allocator_ = context_.GetAllocator(*memory);
+        workspace_ = allocator_->Alloc(allocator_, size);
+        if (workspace_ == nullptr) throw std::bad_alloc();
+        return workspace_;
     }
 
     void* stream() const {
@@ -69,6 +79,8 @@ private:
     std::vector<std::vector<int64_t>> shapes_;
     std::vector<void const*> data_;
     int32_t type_ = VOSRT_FLOAT32;
+    OrtAllocator* allocator_ = nullptr;
+    void* workspace_ = nullptr;
 };
 
 void check(int status, char const* name) {

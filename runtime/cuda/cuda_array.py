@@ -63,7 +63,9 @@ class CudaArray:
         strides = interface.get("strides")
         if strides is not None and tuple(strides) != _dense_strides(shape, dtype.itemsize):
             return None
-        return cls(array, int(interface["data"][0]), shape, dtype, int(interface.get("stream") or 0))
+        # Without the key it is an older interface, whose arrays are written in the default stream.
+        stream = int(interface["stream"] or 0) if "stream" in interface else LEGACY_STREAM
+        return cls(array, int(interface["data"][0]), shape, dtype, stream)
 
     @property
     def ndim(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from typing import Any
 
@@ -33,15 +35,30 @@ class CudaDevice:
     """
 
     name = "cuda"
+    alignment = 256
 
     def __init__(self, driver: CudaDriver, small_graphs: Callable[[CudaDevice], SmallGraphs]) -> None:
         self.driver = driver
         self.stream = driver.create_stream()
+        self._turn = threading.RLock()
         self._small_graphs = small_graphs(self)
         self._upload = PinnedMemory(driver, self.stream, turns=2)
         self._download = PinnedMemory(driver, self.stream, turns=1)
         self._frames = FrameUploads(driver)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
+
+    def exclusively(self) -> AbstractContextManager[object]:
+        """See `Device`. All share one CUDA stream and its buffers, and a recording takes all that enters."""
+        return self._turn
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """See `Device`; entered once by `exclusively`."""
+        self._turn.release()
+        try:
+            yield
+        finally:
+            self._turn.acquire()
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""

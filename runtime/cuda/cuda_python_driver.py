@@ -108,8 +108,12 @@ class CudaPythonDriver:
         self._call("cudaStreamBeginCapture", stream, mode)
         try:
             work()
-        finally:
-            graph = self._call("cudaStreamEndCapture", stream)
+        except BaseException:
+            status, graph = self._cuda.cudaStreamEndCapture(stream)  # whatever it says: the work has failed
+            if int(status) == 0 and graph:
+                self._cuda.cudaGraphDestroy(graph)
+            raise
+        graph = self._call("cudaStreamEndCapture", stream)
         try:
             return _Owned(self._call("cudaGraphInstantiate", graph, 0), self._cuda.cudaGraphExecDestroy)
         finally:

@@ -100,7 +100,7 @@ DRIVERS = {  # in the order of preference: module and class
     "cuda-python": ("vosrt.cuda.cuda_python_driver", "CudaPythonDriver"),
     "pycuda": ("vosrt.cuda.pycuda_driver", "PyCudaDriver"),
 }
-CURE = "pip install '.[tensorrt]' in the folder that holds setup.py, for cuda-python; pycuda will do as well"
+CURE = "pip install '.[tensorrt]' in the folder that holds setup.py, for cuda-python; or '.[pycuda]'"
 
 
 def open_driver(names: Sequence[str] = tuple(DRIVERS)) -> CudaDriver:

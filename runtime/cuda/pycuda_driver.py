@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -31,8 +33,7 @@ class PyCudaDriver:
         self._cuda = pycuda.driver
         self._cuda.init()
         self._device = self._cuda.Device(0)
-        self._context = self._device.retain_primary_context()
-        self._threads = threading.local()
+        self._context = _primary_context(self._device)
         self._memory: dict[int, Any] = {}
         self._streams: dict[int, Any] = {}
         self._enter()
@@ -121,9 +122,30 @@ class PyCudaDriver:
 
     def _enter(self) -> None:
         """Make the context current in this thread; PyCUDA leaves that to its user."""
-        if not getattr(self._threads, "entered", False):
-            self._context.push()
-            self._threads.entered = True
+        if getattr(_THREAD, "entered", None) is None:
+            _THREAD.entered = _Entered(self._context)
+
+
+@functools.cache
+def _primary_context(device: Any) -> Any:
+    return device.retain_primary_context()
+
+
+class _Entered:
+    """A context that is current in a thread until the thread ends: PyCUDA aborts the process otherwise."""
+
+    def __init__(self, context: Any) -> None:
+        context.push()
+        self._context = context
+        self._thread = threading.get_ident()
+
+    def __del__(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._context.pop()
+
+
+_THREAD = threading.local()  # of the process: what a thread holds goes when it ends, in that thread
+atexit.register(lambda: setattr(_THREAD, "entered", None))
 
 
 def _no_graphs() -> MissingDependencyError:

@@ -63,7 +63,7 @@ def _drivers() -> Iterator[Finding]:
     for name, (module, kind) in DRIVERS.items():
         try:
             driver = getattr(importlib.import_module(module), kind)()
-        except ImportError:
+        except ModuleNotFoundError:
             continue  # the list of packages has it
         except Exception as error:
             detail = re.sub(r"\s+", " ", first_line(error))

@@ -53,7 +53,7 @@ PACKAGES = (
     Package(("tensorboard",), "curves of a training run, beside its CSV files", _TRAIN),
     Package(("tensorrt",), "TensorRT engines", _TENSORRT),
     Package(("cuda-python",), "buffers on an NVIDIA GPU", _TENSORRT),
-    Package(("pycuda",), "the same, where cuda-python is not to be had", _TENSORRT),
+    Package(("pycuda",), "the same, where cuda-python is not to be had", "pip install '.[pycuda]'"),
     Package(("filelock",), "locks of the engine cache", _TENSORRT),
     Package(("fastapi",), "results in a browser", _SERVE),
     Package(("uvicorn",), "results in a browser", _SERVE),

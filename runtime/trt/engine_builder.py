@@ -112,7 +112,7 @@ class EngineBuilder:
         except OSError:
             data = b""
         cache = config.create_timing_cache(data)
-        if data and not config.set_timing_cache(cache, ignore_mismatch=False):
+        if data and (cache is None or not config.set_timing_cache(cache, ignore_mismatch=False)):
             _log.info("%s is of another GPU or TensorRT: it starts anew", self.timing_cache)
             data = b""
         if not data:
@@ -137,17 +137,27 @@ def layer_report(tensorrt: ModuleType, engine: Any) -> list[dict[str, Any]]:
 
 
 def _copy_precisions(trt: ModuleType, network: Any) -> None:
-    """Bind every layer to the types that the graph gives its outputs: TensorRT 8 takes them as hints only."""
+    """Bind every layer to the types of the graph: TensorRT 8 takes them as hints only.
+
+    A layer that compares or counts has no real output; it computes in the type of its inputs. Plugins say
+    themselves which types they take.
+    """
     real = (trt.float32, trt.float16)
+    passive = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2)
     for index in range(network.num_layers):
         layer = network.get_layer(index)
-        types = [layer.get_output(output).dtype for output in range(layer.num_outputs)]
-        computes = layer.type not in (trt.LayerType.CONSTANT, trt.LayerType.SHAPE)
-        if not computes or not types or any(dtype not in real for dtype in types):
+        if layer.type in passive:
+            continue
+        outputs = [layer.get_output(output).dtype for output in range(layer.num_outputs)]
+        inputs = [layer.get_input(place) for place in range(layer.num_inputs)]
+        types = [dtype for dtype in outputs if dtype in real]
+        types = types or [tensor.dtype for tensor in inputs if tensor is not None and tensor.dtype in real]
+        if not types:
             continue
         layer.precision = trt.float32 if trt.float32 in types else trt.float16
-        for output, dtype in enumerate(types):
-            layer.set_output_type(output, dtype)
+        for output, dtype in enumerate(outputs):
+            if dtype in real:
+                layer.set_output_type(output, dtype)
 
 
 def _tactic_sources(trt: ModuleType, config: Any) -> int:
@@ -182,7 +192,11 @@ def _progress_monitor(trt: ModuleType, progress: Progress) -> Any:
             self.phases[phase_name] = num_steps
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            progress(phase_name, step, self.phases.get(phase_name, 0))
+            """Whether to go on; nothing may be raised into TensorRT, an interrupt neither."""
+            try:
+                progress(phase_name, step, self.phases.get(phase_name, 0))
+            except BaseException:
+                return False
             return True
 
         def phase_finish(self, phase_name: str) -> None:

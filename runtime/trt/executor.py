@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ _MOST_ENGINES = 64  # combinations of role and shapes that are kept ready
 _MOST_RECORDINGS = 32  # per engine: addresses alternate between two, and change when objects come and go
 
 Signature = tuple[Any, ...]
+_log = logging.getLogger("vosrt.tensorrt")
 
 
 class TensorRtExecutor:
@@ -66,6 +68,7 @@ class TensorRtExecutor:
         size, arrays = self._arrays(graph, inputs)
         with self._lock:
             engine = self._engine(role, size, arrays)
+            self._grow_scratch(engine.scratch_size)
             outputs = engine.outputs(arrays, take or self._device.empty)
             engine.run(arrays, outputs)
         return outputs
@@ -93,7 +96,6 @@ class TensorRtExecutor:
         if found is None:
             engine = self._engines.engine(role, shapes, size)
             found = self._ready[signature] = _Engine(self, role, engine)
-            self._grow_scratch(found.scratch_size)
             if len(self._ready) > _MOST_ENGINES:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(signature)
@@ -103,11 +105,12 @@ class TensorRtExecutor:
         """Working memory for the engine that needs most; recordings hold the old address and go."""
         if self._scratch is not None and self._scratch.size >= size:
             return
-        self._device.driver.synchronize(self._device.stream)
         driver = self._device.driver
-        self._scratch = Allocation(driver.allocate(max(size, 1)), max(size, 1), driver.free)
+        driver.synchronize(self._device.stream)
         for engine in self._ready.values():
             engine.forget_recordings()
+        self._scratch = None  # given back first: there may not be room for both
+        self._scratch = Allocation(driver.allocate(max(size, 1)), max(size, 1), driver.free)
 
 
 class _Engine:
@@ -119,6 +122,7 @@ class _Engine:
         self._trt = executor._engines.builder.tensorrt
         self.engine = engine
         self._context = _context_without_memory(self._trt, engine)
+        self._records = executor._record
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._seen: OrderedDict[Signature, Any] = OrderedDict()  # addresses to a recording, or None
         names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
@@ -135,9 +139,12 @@ class _Engine:
         """Memory for the outputs, in the shapes that follow from the inputs'."""
         shapes = {name: tuple(array.shape) for name, array in arrays.items() if name in self._names}
         for name, shape in shapes.items():
-            if self._shapes.get(name) != shape and not self._context.set_input_shape(name, shape):
+            if self._shapes.get(name) == shape:
+                continue
+            self.forget_recordings()  # they are of the context as it was
+            if not self._context.set_input_shape(name, shape):
                 raise self._failure(f"does not take {name} of shape {list(shape)}")
-        self._shapes = shapes
+            self._shapes[name] = shape
         graph = self._executor._engines.manifest.graphs[self.role]
         return {
             name: take(tuple(self._context.get_tensor_shape(name)), output.dtype)
@@ -160,19 +167,27 @@ class _Engine:
             array = all_arrays[name]
             self._context.set_tensor_address(name, array.pointer)
         self._enqueue()
-        if not self._executor._record:
+        if not self._records:
             return
-        if key in self._seen:  # the second time: it will come again
-            self._seen[key] = device.driver.record(device.stream, self._enqueue)
-        else:
-            self._seen[key] = None
+        # The second time: it will come again.
+        self._seen[key] = self._recorded() if key in self._seen else None
         self._seen.move_to_end(key)
         if len(self._seen) > _MOST_RECORDINGS:
             self._seen.popitem(last=False)
 
     def forget_recordings(self) -> None:
-        """Working memory is about to move."""
+        """Working memory is about to move, or shapes change."""
         self._seen.clear()
+
+    def _recorded(self) -> Any:
+        """The run as a recording; None, now and from now on, where TensorRT or the driver cannot."""
+        device = self._executor._device
+        try:
+            return device.driver.record(device.stream, self._enqueue)
+        except Exception as error:  # the run itself is under way: only speed is lost
+            _log.warning("graph %s runs without CUDA graphs (%s)", self.role, error)
+            self._records = False
+            return None
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._executor._device.stream):

@@ -68,7 +68,7 @@ def load_plugins(path: Path) -> ctypes.CDLL:
         MissingDependencyError: it does not load.
     """
     try:
-        return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        return ctypes.CDLL(str(path))
     except OSError as error:
         raise MissingDependencyError(f"{path} does not load ({error})", cure=CURE) from error
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.runtime.cuda.scene import BUNDLE, scene
 from vosrt import Segmenter
-from vosrt.cuda.cuda_array import CudaArray
+from vosrt.cuda.cuda_array import LEGACY_STREAM, CudaArray
 from vosrt.errors import InputError
 from vosrt.stream import Stream
 
@@ -98,3 +102,34 @@ def test_a_frame_on_the_gpu_that_cannot_be_used_is_refused(device, variants):
         stream.step(device.empty((96, 160), "uint8"))
     with pytest.raises(InputError, match="frame type"):
         Segmenter(BUNDLE).stream().step(device.empty((96, 160, 3), "uint8"))
+
+
+def test_streams_of_several_threads_do_not_disturb_each_other(device, variants):
+    images, masks = scene(6)
+    expected = Segmenter(BUNDLE).stream()
+    labels = [
+        expected.step(image, masks[0] if index == 0 else None).labels for index, image in enumerate(images)
+    ]
+    streams = [Stream(variants[:1], device) for _ in range(3)]
+    wrong: list[int] = []
+
+    def run(stream: Stream) -> None:
+        for index, image in enumerate(images):
+            found = stream.step(
+                image, mask=masks[0] if index == 0 else None, meanwhile=lambda: time.sleep(0.002)
+            )
+            if not np.array_equal(found.labels, labels[index]):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=run, args=(stream,)) for stream in streams]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_older_interface_is_written_in_the_default_stream(device):
+    older = SimpleNamespace()
+    older.__cuda_array_interface__ = {"shape": (3,), "typestr": "|u1", "data": (4096, False), "version": 2}
+    assert CudaArray.of(older).stream == LEGACY_STREAM

@@ -19,6 +19,7 @@ def gpu_machine(monkeypatch, tmp_path):
     native = tmp_path / "native"
     native.mkdir()
     (native / "libvosrt_plugins_trt10.so").write_bytes(b"plugins")
+    (native / "libvosrt_kernels.so").write_bytes(b"kernels")
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     monkeypatch.setenv("VOSRT_NATIVE", str(native))
     monkeypatch.setenv("VOSRT_CACHE", str(tmp_path / "cache"))

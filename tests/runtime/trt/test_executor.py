@@ -188,3 +188,46 @@ def test_a_stale_timing_cache_starts_anew(tmp_path, scene, caplog):
     stream_of(engines, device).step(images[0], mask=masks[0])
     assert (tmp_path / "timings").read_bytes() == b"timings"
     assert any("of another GPU or TensorRT" in line for line in caplog.messages)
+
+
+def test_a_recording_that_fails_costs_speed_alone(tmp_path, scene, caplog, monkeypatch):
+    engines, device = open_engines(stand_in.use("10.3.0"), tmp_path)
+    images, masks = scene
+    plain = stream_of(engines, device)
+    given = [masks[0], *[None] * 6]
+    labels = [plain.step(image, mask=mask).labels for image, mask in zip(images, given, strict=True)]
+
+    def refused(stream, work):
+        raise RuntimeError("cudaStreamEndCapture: cudaErrorStreamCaptureInvalidated")
+
+    monkeypatch.setattr(device.driver, "record", refused)
+    stream = stream_of(engines, device)
+    for index, image in enumerate(images):
+        found = stream.step(image, mask=masks[0] if index == 0 else None)
+        assert np.array_equal(found.labels, labels[index])
+    told = [message for message in caplog.messages if "runs without CUDA graphs" in message]
+    assert 0 < len(told) <= 5
+    assert "cudaErrorStreamCaptureInvalidated" in told[0]
+
+
+def test_memory_that_could_not_be_had_is_asked_for_again(tmp_path, scene, monkeypatch):
+    engines, device = open_engines(stand_in.use("10.3.0"), tmp_path)
+    images, masks = scene
+    stream = stream_of(engines, device)
+    allocate = device.driver.allocate
+    executor = stream._variants[0].executor
+    monkeypatch.setattr("vosrt.trt.executor._Engine.scratch_size", property(lambda engine: 12345))
+
+    def full(size):
+        if size == 12345:
+            raise InputError("no memory left on the GPU")
+        return allocate(size)
+
+    monkeypatch.setattr(device.driver, "allocate", full)
+    for _ in range(2):
+        with pytest.raises(InputError, match="no memory left on the GPU"):
+            stream.step(images[0], mask=masks[0])
+        assert executor.memory == 0
+    monkeypatch.setattr(device.driver, "allocate", allocate)
+    assert stream.step(images[0], mask=masks[0]).ids == (1, 2)
+    assert executor.memory == 12345

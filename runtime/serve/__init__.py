@@ -1,0 +1,1 @@
+"""The page to look at: cameras in a browser, objects marked and followed."""

@@ -1,0 +1,298 @@
+"""The server: pages, an interface for programs, and live pictures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import fastapi
+from fastapi import HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+
+import vosrt
+from vosrt.cameras import Cameras, View
+from vosrt.errors import Error
+from vosrt.serve.access import COOKIE, is_own_origin, shows_token
+from vosrt.serve.limited_body import LimitedBody
+from vosrt.serve.live_message import live_message
+from vosrt.serve.marks import Mark, Name
+from vosrt.serve.measures import Measures
+from vosrt.serve.recordings import Recordings
+from vosrt.serve.watched_camera import WatchedCamera
+
+_PAGES = {
+    "": ("page.html", "text/html"),
+    "page.css": ("page.css", "text/css"),
+    "page.js": ("page.js", "text/javascript"),
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_OPEN = ("/healthz",)  # needs no token: it says nothing but whether frames come
+_MOST_CLIENTS = 256  # live channels
+_MARK_WITHIN = 60.0  # seconds
+
+Opener = Callable[[Callable[[str, View], object]], Cameras]
+
+
+class Site:
+    """What all requests share.
+
+    Args:
+        open_cameras: opens the cameras, given what is to be called with every view.
+        token: that clients must show; None for none.
+    """
+
+    def __init__(self, open_cameras: Opener, token: str | None) -> None:
+        self.token = token
+        self.measures = Measures()
+        self.recordings = Recordings()
+        self.watched: dict[str, WatchedCamera] = {}
+        self._open = open_cameras
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.cameras: Cameras
+
+    async def start(self) -> None:
+        """Open the cameras."""
+        self._loop = asyncio.get_running_loop()
+        self.cameras = await asyncio.to_thread(self._open, self._seen)
+        self.watched = {name: WatchedCamera(name, self.cameras) for name in self.cameras.names}
+
+    async def stop(self) -> None:
+        """Close everything."""
+        await asyncio.to_thread(self.cameras.close)
+        self.recordings.close()
+
+    def camera(self, name: str) -> WatchedCamera:
+        """A camera by its name; 404 where there is none."""
+        if name not in self.watched:
+            raise HTTPException(404, f"there is no camera {name!r}")
+        return self.watched[name]
+
+    def _seen(self, name: str, view: View) -> None:
+        """Called by the cameras' thread."""
+        self.measures.seen(name, view)
+        self.recordings.write(name, view)
+        if self._loop is not None and name in self.watched and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.watched[name].wake)
+
+
+def build_app(open_cameras: Opener, *, token: str | None = None) -> fastapi.FastAPI:
+    """The application.
+
+    Args:
+        open_cameras: opens the cameras, given what is to be called with every view.
+        token: that clients must show; None where only this machine can ask.
+    """
+    site = Site(open_cameras, token)
+
+    @asynccontextmanager
+    async def life(_: fastapi.FastAPI) -> AsyncIterator[None]:
+        await site.start()
+        try:
+            yield
+        finally:
+            await site.stop()
+
+    app = fastapi.FastAPI(
+        title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None
+    )
+    app.add_middleware(LimitedBody)
+
+    @app.middleware("http")
+    async def guard(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = _refusal(site, request) or await call(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.exception_handler(Error)
+    async def told(_: Request, error: Error) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+    _add_pages(app, site)
+    _add_cameras(app, site)
+    _add_recordings(app, site)
+    _add_live(app, site)
+    return app
+
+
+def _refusal(site: Site, request: Request) -> Response | None:
+    """Why a request is not answered; None where it is."""
+    given = request.query_params.get("token")
+    if (
+        given is not None
+        and request.url.path == "/"
+        and shows_token(site.token, {"authorization": given}, {})
+    ):
+        page = RedirectResponse("/", 303)
+        page.set_cookie(COOKIE, given, httponly=True, samesite="strict")
+        return page
+    if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
+        return JSONResponse({"detail": "a token is needed"}, 401, headers={"WWW-Authenticate": "Bearer"})
+    if request.method not in ("GET", "HEAD") and not is_own_origin(request.headers):
+        return JSONResponse({"detail": "another site's page may not ask for this"}, 403)
+    return None
+
+
+def _add_pages(app: fastapi.FastAPI, site: Site) -> None:
+    def page_of(file: str, kind: str) -> Callable[[], Awaitable[Response]]:
+        content = resources.files("vosrt.serve").joinpath("page", file).read_bytes()
+
+        async def page() -> Response:
+            return Response(content, media_type=kind)
+
+        return page
+
+    for path, (file, kind) in _PAGES.items():
+        app.get(f"/{path}", include_in_schema=False)(page_of(file, kind))
+
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
+        """Whether frames come and are segmented."""
+        states = {name: site.cameras.status(name)["state"] == "live" for name in site.cameras.names}
+        return JSONResponse({"is_live": states}, 200 if all(states.values()) else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(site.measures.text(site.cameras), media_type="text/plain; version=0.0.4")
+
+
+def _add_cameras(app: fastapi.FastAPI, site: Site) -> None:
+    @app.get("/api/cameras")
+    async def cameras() -> list[dict[str, Any]]:
+        """All cameras and how they are."""
+        return [
+            {
+                "name": name,
+                **site.cameras.status(name),
+                "names": watched.names,
+                "recording": site.recordings.running(name),
+            }
+            for name, watched in site.watched.items()
+        ]
+
+    @app.post("/api/cameras/{camera}/freeze")
+    async def freeze(camera: str) -> Response:
+        """Keep the frame that is shown, to mark objects on it: a live message, its number in `X-Frame`."""
+        watched = site.camera(camera)
+        number, view = watched.freeze()
+        content = await asyncio.to_thread(
+            live_message, view, site.cameras.status(camera), dict(watched.names)
+        )
+        return Response(content, media_type="application/octet-stream", headers={"X-Frame": str(number)})
+
+    @app.post("/api/cameras/{camera}/objects")
+    async def mark(camera: str, mark: Mark) -> dict[str, Any]:
+        """Add an object, or correct one."""
+        watched = site.camera(camera)
+        if mark.id is not None and mark.id not in site.cameras.status(camera)["objects"]:
+            raise HTTPException(404, f"there is no object {mark.id}")
+        image = watched.frozen(mark.frame)
+        object_id = mark.id or watched.new_id()
+        try:
+            prompts = mark.prompts(object_id, (image.shape[0], image.shape[1]))
+            asked = asyncio.wrap_future(site.cameras.mark(camera, image, **prompts))
+            result = await asyncio.wait_for(asked, _MARK_WITHIN)
+        except BaseException:
+            if mark.id is None:
+                watched.left(object_id)
+            raise
+        watched.joined(object_id, mark.name or watched.names.get(object_id, f"object {object_id}"))
+        return {"id": object_id, "name": watched.names[object_id], "objects": list(result.ids)}
+
+    @app.patch("/api/cameras/{camera}/objects/{object_id}")
+    async def rename(camera: str, object_id: int, name: Name) -> dict[str, Any]:
+        """Name an object."""
+        watched = site.camera(camera)
+        if object_id not in site.cameras.status(camera)["objects"]:
+            raise HTTPException(404, f"there is no object {object_id}")
+        watched.joined(object_id, name.name)
+        return {"id": object_id, "name": name.name}
+
+    @app.delete("/api/cameras/{camera}/objects/{object_id}", status_code=204)
+    async def remove(camera: str, object_id: int) -> None:
+        """Forget an object."""
+        watched = site.camera(camera)
+        if object_id not in site.cameras.status(camera)["objects"]:
+            raise HTTPException(404, f"there is no object {object_id}")
+        await asyncio.wait_for(asyncio.wrap_future(site.cameras.remove(camera, [object_id])), _MARK_WITHIN)
+        watched.left(object_id)
+
+
+def _add_recordings(app: fastapi.FastAPI, site: Site) -> None:
+    @app.post("/api/cameras/{camera}/recording")
+    async def start(camera: str) -> dict[str, str]:
+        """Begin to record what a camera shows, with its masks."""
+        site.camera(camera)
+        return {"recording": site.recordings.start(camera)}
+
+    @app.delete("/api/cameras/{camera}/recording")
+    async def stop(camera: str) -> dict[str, str]:
+        """Finish the recording."""
+        site.camera(camera)
+        return {"recording": await asyncio.to_thread(site.recordings.stop, camera)}
+
+    @app.get("/api/recordings/{recording}.mp4")
+    async def download(recording: str) -> FileResponse:
+        """A finished recording."""
+        path = site.recordings.file(recording)
+        if path is None:
+            raise HTTPException(404, "there is no such recording")
+        return FileResponse(path, media_type="video/mp4", filename="vosrt.mp4")
+
+
+def _add_live(app: fastapi.FastAPI, site: Site) -> None:
+    @app.websocket("/api/cameras/{camera}/live")
+    async def live(socket: WebSocket, camera: str) -> None:
+        """Every new view as one binary message; a slow client misses some."""
+        allowed = shows_token(site.token, socket.headers, socket.cookies) and is_own_origin(socket.headers)
+        clients = sum(len(watched.clients) for watched in site.watched.values())
+        if not allowed or camera not in site.watched or clients >= _MOST_CLIENTS:
+            await socket.close(1008)
+            return
+        await socket.accept()
+        await _serve_client(socket, site.watched[camera])
+
+
+async def _serve_client(socket: WebSocket, watched: WatchedCamera) -> None:
+    new = asyncio.Event()
+    new.set()
+    watched.clients.add(new)
+    listening = asyncio.create_task(_until_closed(socket))
+    try:
+        while not listening.done():
+            waiting = asyncio.create_task(new.wait())
+            await asyncio.wait({waiting, listening}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if listening.done():
+                break
+            new.clear()
+            message = await watched.message()
+            if message is not None:
+                sending = asyncio.create_task(socket.send_bytes(message))
+                await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+                if not sending.done():
+                    sending.cancel()
+    finally:
+        watched.clients.discard(new)
+        listening.cancel()
+
+
+async def _until_closed(socket: WebSocket) -> None:
+    """Read and forget what a client sends, until it goes."""
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+    except (WebSocketDisconnect, RuntimeError):
+        return

@@ -1,0 +1,63 @@
+"""Figures for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from vosrt.cameras import Cameras, View
+
+_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10)  # seconds
+
+
+class Measures:
+    """Counts views as they come; what cameras know themselves is asked for when somebody looks."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._frames = self._counter("frames", "frames segmented")
+        self._age = self._histogram("frame_age_seconds", "from a frame's arrival to its masks")
+        self._stages = Histogram(
+            "vosrt_stage_seconds",
+            "time of a stage",
+            ("camera", "stage"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._gauges = {
+            name: Gauge(f"vosrt_{name}", text, ("camera",), registry=self.registry)
+            for name, text in {
+                "dropped_frames": "frames that newer ones replaced",
+                "reconnects": "how often the source came back",
+                "objects": "objects that are followed",
+                "lost_objects": "objects that are lost",
+                "is_live": "whether frames come",
+            }.items()
+        }
+
+    def seen(self, camera: str, view: View) -> None:
+        """Count a view."""
+        self._frames.labels(camera).inc()
+        self._age.labels(camera).observe(view.age)
+        for stage, milliseconds in view.result.timings.items():
+            self._stages.labels(camera, stage).observe(milliseconds / 1e3)
+
+    def text(self, cameras: Cameras) -> bytes:
+        """In Prometheus' text format."""
+        for name in cameras.names:
+            status = cameras.status(name)
+            values = {
+                "dropped_frames": status["dropped"],
+                "reconnects": status["reconnects"],
+                "objects": len(status["objects"]),
+                "lost_objects": len(status["lost"]),
+                "is_live": status["state"] == "live",
+            }
+            for key, value in values.items():
+                self._gauges[key].labels(name).set(value)
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"vosrt_{name}", text, ("camera",), registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"vosrt_{name}", text, ("camera",), buckets=_BUCKETS, registry=self.registry)

@@ -1,0 +1,109 @@
+"""One camera as its clients see it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.cameras import Cameras, View
+from vosrt.errors import InputError
+from vosrt.serve.live_message import live_message
+
+_MOST_FROZEN = 8  # frames that clients may mark on, the oldest give way
+_LARGEST_ID = 254
+
+
+class WatchedCamera:
+    """The newest message for all clients, frozen frames, names of objects; used in the server's event loop.
+
+    Args:
+        name: of the camera.
+        cameras: where it is.
+    """
+
+    def __init__(self, name: str, cameras: Cameras) -> None:
+        self.name = name
+        self.clients: set[asyncio.Event] = set()
+        self.names: dict[int, str] = {}
+        self._cameras = cameras
+        self._frozen: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._numbers = itertools.count()
+        self._ids: set[int] = set()  # given to objects that have not joined yet
+        self._message: tuple[View, bytes] | None = None
+        self._making = asyncio.Lock()
+
+    def wake(self) -> None:
+        """Tell every client that there is something new; a client that still sends finds it afterwards."""
+        for event in self.clients:
+            event.set()
+
+    async def message(self) -> bytes | None:
+        """The newest one, made once for all clients; None before the first frame."""
+        async with self._making:
+            view = self._cameras.view(self.name)
+            if view is None:
+                return None
+            if self._message is None or self._message[0] is not view:
+                status, names = self._cameras.status(self.name), dict(self.names)
+                made = await asyncio.to_thread(live_message, view, status, names)
+                self._message = view, made
+            return self._message[1]
+
+    def freeze(self) -> tuple[int, View]:
+        """Keep what is shown now, for marks; returns its number.
+
+        Raises:
+            InputError: there was no frame yet.
+        """
+        view = self._cameras.view(self.name)
+        if view is None:
+            raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
+        number = next(self._numbers)
+        self._frozen[number] = view.frame.image
+        while len(self._frozen) > _MOST_FROZEN:
+            self._frozen.popitem(last=False)
+        return number, view
+
+    def frozen(self, number: int | None) -> NDArray[np.uint8]:
+        """A frame that was frozen, or the newest one.
+
+        Raises:
+            InputError: it is gone, or there is none.
+        """
+        if number is None:
+            view = self._cameras.view(self.name)
+            if view is None:
+                raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
+            return view.frame.image
+        if number not in self._frozen:
+            raise InputError("frame", value=number, allowed="one that was frozen", cure="freeze it again")
+        return self._frozen[number]
+
+    def new_id(self) -> int:
+        """An id that no object has.
+
+        Raises:
+            InputError: there are as many objects as can be.
+        """
+        taken = self._ids | set(self.names) | set(self._cameras.status(self.name)["objects"])
+        free = next((value for value in range(1, _LARGEST_ID + 1) if value not in taken), None)
+        if free is None:
+            raise InputError(
+                "objects", value=_LARGEST_ID, allowed=f"at most {_LARGEST_ID}", cure="remove some"
+            )
+        self._ids.add(free)
+        return free
+
+    def joined(self, object_id: int, name: str) -> None:
+        """An object is there, under this name."""
+        self._ids.discard(object_id)
+        self.names[object_id] = name
+
+    def left(self, object_id: int) -> None:
+        """An object is not there, or not any more."""
+        self._ids.discard(object_id)
+        self.names.pop(object_id, None)
