@@ -35,7 +35,7 @@ $(VENV)/.runtime: setup.py constraints.txt
 
 $(VENV)/.dependencies: $(VENV)/.runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,serve,dev]"
 	@rm -rf build *.egg-info
 	@touch $@
 

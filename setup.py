@@ -103,6 +103,7 @@ setup(
     package_data={
         "vosrt": ["py.typed", "arithmetic_graphs/*.onnx", "bundles/*/*", "native/*.so"],
         "vosrt.doctor": ["self_test.onnx"],
+        "vosrt.serve": ["page/*"],
         "vosrt.models": ["key_listings/*.json"],
         "vosrt.models.training": ["recipes/*.json"],
     },
@@ -130,7 +131,12 @@ setup(
             "filelock>=3.12",  # locks of the engine cache that end with their process
         ],
         "pycuda": ["pycuda>=2022.2"],  # in place of cuda-python; builds with the CUDA toolkit alone
-        "serve": ["fastapi>=0.110", "uvicorn>=0.29"],
+        "serve": [
+            "fastapi>=0.115",  # the interface for programs, checked and described
+            "uvicorn>=0.35",  # the server
+            "websockets>=13",  # its live channel
+            "prometheus-client>=0.20",  # figures for monitoring
+        ],
         "batch": ["fsspec>=2024.2", "ray>=2.9"],
         "dev": [
             "pytest>=8",
@@ -139,6 +145,8 @@ setup(
             "mypy>=1.10",
             "pycocotools>=2.0.7",  # what reads COCO's run-length encoding
             "filelock>=3.12",  # as in tensorrt
+            "httpx>=0.27",  # asks the server
+            "playwright>=1.45",  # drives a browser that is installed: Chromium
         ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},

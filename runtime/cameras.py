@@ -125,7 +125,7 @@ class Cameras:
             "error": camera.error or source.error,
             "segmented": camera.frames,
             "age": ages[len(ages) // 2] if ages else None,
-            "objects": list(view.result.ids) if view else [],
+            "objects": list(camera.stream.ids),
             "lost": list(view.result.lost) if view else [],
         }
 

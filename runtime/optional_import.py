@@ -7,7 +7,15 @@ from types import ModuleType
 
 from vosrt.errors import MissingDependencyError
 
-_INSTALL = {"cv2": "pip install opencv-python", "PIL": "pip install pillow"}
+_SERVE = "pip install '.[serve]' in the folder that holds setup.py"
+_INSTALL = {
+    "cv2": "pip install opencv-python",
+    "PIL": "pip install pillow",
+    "fastapi": _SERVE,
+    "uvicorn": _SERVE,
+    "websockets": _SERVE,
+    "prometheus_client": _SERVE,
+}
 
 
 def import_for(purpose: str, module: str) -> ModuleType:

@@ -65,10 +65,20 @@ class ReferenceBank:
         return values
 
     def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> ReferenceBank:
-        """The entry after objects joined or left."""
+        """The entry after objects joined or left.
+
+        A frame on which the user gave none of those that stay goes, where there is another one: it would say
+        that everything on it is background, objects that joined later included.
+        """
         tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
-        slots = tuple(replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots)
-        return replace(self, slots=slots, tensors=tensors)
+        slots = [replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots]
+        kept = [index for index, slot in enumerate(slots) if slot.given]
+        if not kept or len(kept) == len(slots):
+            return replace(self, slots=tuple(slots), tensors=tensors)
+        order = kept + [index for index in range(self.capacity) if index not in kept]
+        for name, tensor in self._slotted().items():
+            tensors[name] = arithmetic.gather(tensors[name], tensor.axes.index("slot"), order)
+        return replace(self, slots=tuple(slots[index] for index in kept), tensors=tensors)
 
     def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> ReferenceBank:
         """The entry after the pixels of some objects became background."""

@@ -44,6 +44,13 @@ def box(text: str) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
+def port(text: str) -> int:
+    """Read the number of a port; 0 for a free one."""
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 to 65535")
+    return int(text)
+
+
 def rate(text: str) -> Fraction:
     """Read frames per second, such as `10` or `29.97`."""
     return _number(text, "frames per second", 1000)

@@ -10,6 +10,7 @@ from typing import Any
 
 import fastapi
 from fastapi import HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 import vosrt
@@ -27,6 +28,7 @@ _PAGES = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -117,6 +119,12 @@ def build_app(open_cameras: Opener, *, token: str | None = None) -> fastapi.Fast
     async def told(_: Request, error: Error) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
 
+    @app.exception_handler(RequestValidationError)
+    async def refused(_: Request, error: RequestValidationError) -> JSONResponse:
+        """Without what was sent: it may be no JSON at all, an infinite number for one."""
+        kept = ("type", "loc", "msg")
+        return JSONResponse({"detail": [{key: one[key] for key in kept} for one in error.errors()]}, 422)
+
     _add_pages(app, site)
     _add_cameras(app, site)
     _add_recordings(app, site)
@@ -196,11 +204,11 @@ def _add_cameras(app: fastapi.FastAPI, site: Site) -> None:
         watched = site.camera(camera)
         if mark.id is not None and mark.id not in site.cameras.status(camera)["objects"]:
             raise HTTPException(404, f"there is no object {mark.id}")
-        image = watched.frozen(mark.frame)
+        view = watched.frozen(mark.frame)
         object_id = mark.id or watched.new_id()
         try:
-            prompts = mark.prompts(object_id, (image.shape[0], image.shape[1]))
-            asked = asyncio.wrap_future(site.cameras.mark(camera, image, **prompts))
+            prompts = mark.prompts(object_id, view.result.labels)
+            asked = asyncio.wrap_future(site.cameras.mark(camera, view.frame.image, **prompts))
             result = await asyncio.wait_for(asked, _MARK_WITHIN)
         except BaseException:
             if mark.id is None:

@@ -38,6 +38,7 @@ def live_message(view: View, status: dict[str, object], names: dict[int, str]) -
     result = view.result
     document = {
         **status,
+        "frame": view.frame.name,
         "size": [height, width],
         "time": view.frame.timestamp,
         "age": view.age,

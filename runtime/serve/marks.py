@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 
-MOST_SIDE = 8192  # pixels
+_PLACES = 24  # of strokes that hint at an object
 _Pixel = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 
 
@@ -27,7 +27,8 @@ class Mark(BaseModel):
         box: x0, y0, x1, y1 in pixels of the frame, ends excluded.
         clicks: x, y, and 1 inside or 0 outside.
         polygon: points of an outline.
-        strokes: base64 of a grey PNG of the frame's size: 1 where the object is, 2 where it is not.
+        strokes: base64 of a grey PNG of the frame's size: 1 where the object is, 2 where it is not. They add
+            to an object that is there and take from it; a new one they only hint at.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,8 +41,12 @@ class Mark(BaseModel):
     polygon: list[tuple[_Pixel, _Pixel]] | None = Field(default=None, min_length=3, max_length=2000)
     strokes: str | None = Field(default=None, max_length=4_000_000)
 
-    def prompts(self, object_id: int, size: tuple[int, int]) -> dict[str, Any]:
+    def prompts(self, object_id: int, labels: NDArray[np.uint8]) -> dict[str, Any]:
         """Keyword arguments of `Stream.step` that say the same of an object.
+
+        Args:
+            object_id: the object's.
+            labels: what was found on the frame, `[H, W]`; strokes correct it.
 
         Raises:
             InputError: there is no mark, or the strokes are no PNG of the frame's size.
@@ -54,8 +59,14 @@ class Mark(BaseModel):
         if self.polygon is not None:
             prompts["polygons"] = {object_id: self.polygon}
         if self.strokes is not None:
-            strokes = _plane(self.strokes, size)
-            prompts["mask"] = np.where(strokes == 1, object_id, 0).astype(np.uint8)
+            strokes = _plane(self.strokes, (labels.shape[0], labels.shape[1]))
+            if (labels == object_id).any():
+                mask = ((labels == object_id) | (strokes == 1)) & (strokes != 2)
+                prompts["mask"] = np.where(mask, object_id, 0).astype(np.uint8)
+                prompts["objects"] = [object_id]  # what was wiped out is the object nowhere else
+            else:
+                places = prompts.setdefault("clicks", {}).setdefault(object_id, [])
+                places += [*_places(strokes == 1, is_inside=True), *_places(strokes == 2, is_inside=False)]
         if not prompts:
             raise InputError("mark", value="nothing", allowed="a box, clicks, a polygon or strokes")
         return prompts
@@ -67,6 +78,15 @@ class Name(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=80)
+
+
+def _places(painted: NDArray[np.bool_], *, is_inside: bool) -> list[tuple[int, int, bool]]:
+    """Places all over what was painted."""
+    rows, columns = np.nonzero(painted)
+    if not len(rows):
+        return []
+    chosen = np.unique(np.linspace(0, len(rows) - 1, _PLACES).astype(int))
+    return [(int(columns[index]), int(rows[index]), is_inside) for index in chosen]
 
 
 def _plane(text: str, size: tuple[int, int]) -> NDArray[np.uint8]:

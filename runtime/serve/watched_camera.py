@@ -6,9 +6,6 @@ import asyncio
 import itertools
 from collections import OrderedDict
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vosrt.cameras import Cameras, View
 from vosrt.errors import InputError
 from vosrt.serve.live_message import live_message
@@ -30,7 +27,7 @@ class WatchedCamera:
         self.clients: set[asyncio.Event] = set()
         self.names: dict[int, str] = {}
         self._cameras = cameras
-        self._frozen: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._frozen: OrderedDict[int, View] = OrderedDict()
         self._numbers = itertools.count()
         self._ids: set[int] = set()  # given to objects that have not joined yet
         self._message: tuple[View, bytes] | None = None
@@ -63,13 +60,13 @@ class WatchedCamera:
         if view is None:
             raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
         number = next(self._numbers)
-        self._frozen[number] = view.frame.image
+        self._frozen[number] = view
         while len(self._frozen) > _MOST_FROZEN:
             self._frozen.popitem(last=False)
         return number, view
 
-    def frozen(self, number: int | None) -> NDArray[np.uint8]:
-        """A frame that was frozen, or the newest one.
+    def frozen(self, number: int | None) -> View:
+        """What was frozen, or is shown now.
 
         Raises:
             InputError: it is gone, or there is none.
@@ -78,7 +75,7 @@ class WatchedCamera:
             view = self._cameras.view(self.name)
             if view is None:
                 raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
-            return view.frame.image
+            return view
         if number not in self._frozen:
             raise InputError("frame", value=number, allowed="one that was frozen", cure="freeze it again")
         return self._frozen[number]

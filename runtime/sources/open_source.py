@@ -49,7 +49,7 @@ def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) ->
     scheme = scheme_of(text)
     if scheme == "test":
         return TestPattern(_pattern_settings(text))
-    connect = _connection(text, scheme)
+    connect = connection_to(text)
     if connect is not None:
         is_camera = scheme in (None, "v4l2")
         name = f"camera {text.partition('://')[2] or text}" if is_camera else shown_address(text)
@@ -59,8 +59,13 @@ def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) ->
     return _open_path(text)
 
 
-def _connection(address: str, scheme: str | None) -> Callable[[], Reader] | None:
-    """What connects to a camera or server; None for everything else."""
+def connection_to(address: str) -> Callable[[], Reader] | None:
+    """What connects to a camera or server; None where an address means something else.
+
+    Raises:
+        InputError: this OpenCV cannot run the pipeline, or a camera has no number.
+    """
+    scheme = scheme_of(address)
     rest = address.partition("://")[2]
     if scheme in SCHEMES:
         return partial(NetworkReader, address)

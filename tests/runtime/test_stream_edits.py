@@ -13,6 +13,7 @@ from tests.runtime.test_stream import BLUE, GREEN, HEIGHT, RED, VOID, WIDTH, err
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import InputError, LostRule, Segmenter
 from vosrt.cpu_device import CpuDevice
+from vosrt.sources.open_source import open_source
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +292,20 @@ def test_files_of_the_package_hold_every_graph_of_the_arithmetic():
     device = CpuDevice()
     for path in sorted(folder.glob("*.onnx")):
         assert device._session(path.stem) is not None
+
+
+def test_an_object_is_found_again_though_the_one_before_it_was_removed():
+    """Where the removed one was given, the other, which had not joined yet, is background."""
+    with open_source("test://120x213?objects=2&frames=100000&fps=10&seed=8") as source:
+        frames = [frame for frame, _ in zip(source, range(79), strict=False)]
+    stream = Segmenter("cfbi-lite-davis").stream()
+    for index, frame in enumerate(frames):
+        given = {5: 1, 14: 2}.get(index)
+        mask = None if given is None else np.where(frame.truth == given, given, 0).astype(np.uint8)
+        if index == 20:
+            stream.remove([1])
+        result = stream.step(frame.image, mask)
+        if index == 45:  # out of sight
+            assert result.lost == (2,)
+    both, either = (result.labels == 2) & (frame.truth == 2), (result.labels == 2) | (frame.truth == 2)
+    assert both.sum() / either.sum() > 0.9

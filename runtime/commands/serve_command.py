@@ -1,0 +1,78 @@
+"""`vosrt serve`: cameras in a browser."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from vosrt.commands import option_readers
+from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+from vosrt.shipped_bundles import DEFAULT
+
+
+def add_serve_command(commands: Any) -> None:
+    """Add the command to a parser's commands."""
+    parser = commands.add_parser("serve", help="show cameras in a browser, mark objects and follow them")
+    parser.set_defaults(run=run_serve)
+    parser.add_argument("bundle", metavar="BUNDLE", nargs="+", help=f"as for stream; {DEFAULT} comes along")
+    group = parser.add_argument_group("cameras")
+    group.add_argument(
+        "--source",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="[NAME=]SOURCE",
+        help="as for stream; files and test:// run at their own pace; again for each camera",
+    )
+    group.add_argument(
+        "--cameras",
+        metavar="TOML",
+        help="file with a table [camera.NAME] for each: source, rotate, crop, fps",
+    )
+    group.add_argument(
+        "--gap",
+        type=option_readers.seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="silence after which objects are looked for from their reference (5)",
+    )
+    group = parser.add_argument_group("server")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    group.add_argument("--port", type=option_readers.port, default=8000, help="(8000); 0 takes a free one")
+    group.add_argument("--token", help="what clients must show; needed where other machines can connect")
+    add_bundle_settings(parser.add_argument_group("settings"))
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Run the command until it is interrupted; returns the exit status."""
+    uvicorn = import_for("serving pages", "uvicorn")
+    for package in ("fastapi", "websockets", "prometheus_client"):
+        import_for("serving pages", package)
+    from vosrt.cameras import Cameras
+    from vosrt.segmenter import Segmenter
+    from vosrt.serve.access import checked_token
+    from vosrt.serve.app import build_app
+    from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
+
+    token = checked_token(arguments.host, arguments.token)
+    sources = cameras_of_addresses(arguments.sources)
+    if arguments.cameras:
+        sources |= cameras_of_file(arguments.cameras)
+    if not sources:
+        raise InputError("no camera is given", allowed="--source SOURCE, --cameras TOML, or both")
+    print_terms(arguments.bundle)
+    bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
+    segmenter = Segmenter(bundles, **bundle_settings(arguments))
+    app = build_app(lambda seen: Cameras(segmenter, sources, gap=arguments.gap, seen=seen), token=token)
+    config = uvicorn.Config(
+        app, host=arguments.host, port=arguments.port, log_level="warning", ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""), flush=True)
+    server.run(sockets=[listener])
+    return 0

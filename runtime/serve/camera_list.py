@@ -1,0 +1,125 @@
+"""Which cameras are shown: from the command line, or a TOML file."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vosrt.cameras import OpenSource
+from vosrt.errors import InputError
+from vosrt.sources.address import scheme_of, shown_address
+from vosrt.sources.adjusted_source import TURNS, Adjustment
+from vosrt.sources.live_source import LiveSource
+from vosrt.sources.open_source import connection_to, open_source
+from vosrt.sources.paced_reader import PacedReader
+from vosrt.sources.reader import Picture, Reader
+
+_NAME = re.compile(r"[\w .-]{1,40}")
+_SETTINGS = ("source", "rotate", "crop", "fps")
+
+
+class _AdjustedReader:
+    """A reader whose pictures are turned and cut, and thinned out; see `Reader`."""
+
+    def __init__(self, reader: Reader, adjustment: Adjustment) -> None:
+        self._reader = reader
+        self._adjustment = adjustment
+        self._due = 0.0
+        self.rate = reader.rate
+        self.is_finite = reader.is_finite
+
+    def read(self) -> Picture:
+        """See `Reader`."""
+        picture, most = self._reader.read(), self._adjustment.rate
+        while most is not None and time.monotonic() < self._due:
+            picture = self._reader.read()
+        if most is not None:
+            self._due = max(self._due, time.monotonic() - 1 / float(most)) + 0.9 / float(most)
+        return lambda: self._adjustment.applied(picture())
+
+    def close(self) -> None:
+        """See `Reader`."""
+        self._reader.close()
+
+
+def camera(address: str, adjustment: Adjustment | None = None) -> OpenSource:
+    """What opens a camera, or a file or generated scene in the place of one.
+
+    Raises:
+        InputError: the address has an unknown form, or its file is not there.
+    """
+    connect: Any = connection_to(address)
+    if connect is None:
+        open_source(address).close()  # a mistake is told now
+        connect = lambda: PacedReader(open_source(address))  # noqa: E731
+    adjustment = adjustment or Adjustment()
+
+    def connected() -> Reader:
+        reader = connect()
+        return reader if adjustment.is_none else _AdjustedReader(reader, adjustment)
+
+    return lambda notify: LiveSource(shown_address(address), connected, is_patient=True, notify=notify)
+
+
+def cameras_of_addresses(addresses: Sequence[str]) -> dict[str, OpenSource]:
+    """Cameras by name, from addresses, each with its name and `=` before it or numbered.
+
+    Raises:
+        InputError: a name is used twice, or an address cannot be used.
+    """
+    cameras: dict[str, OpenSource] = {}
+    for number, text in enumerate(addresses, start=1):
+        name, equals, address = text.partition("=")
+        if not equals or not _NAME.fullmatch(name) or scheme_of(text) is not None:
+            name, address = f"camera {number}", text
+        if name in cameras:
+            raise InputError("name of a camera", value=name, allowed="each name once")
+        cameras[name] = camera(address)
+    return cameras
+
+
+def cameras_of_file(path: str) -> dict[str, OpenSource]:
+    """Cameras by name, from a TOML file with a table `[camera.NAME]` each.
+
+    Raises:
+        InputError: the file cannot be read, or says what is not known.
+    """
+    try:
+        import tomllib
+    except ImportError as error:  # Python 3.10
+        raise InputError(
+            "files of cameras need Python 3.11", cure="give addresses on the command line"
+        ) from error
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error})", cure="give a TOML file") from error
+    tables = document.get("camera")
+    if not isinstance(tables, dict) or not tables or set(document) != {"camera"}:
+        raise InputError(f"{path}: tables", value=sorted(document), allowed="[camera.NAME] for each camera")
+    return {name: _camera_of_table(f"{path}: camera.{name}", name, table) for name, table in tables.items()}
+
+
+def _camera_of_table(place: str, name: str, table: Any) -> OpenSource:
+    if not isinstance(table, Mapping) or not isinstance(table.get("source"), str):
+        raise InputError(f"{place}.source", value=None, allowed="an address")
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{place}: name", value=name, allowed="letters, digits, spaces, dots, dashes")
+    unknown = sorted(set(table) - set(_SETTINGS))
+    if unknown:
+        raise InputError(f"{place}: unknown setting", value=unknown[0], allowed=", ".join(_SETTINGS))
+    rotate, crop, rate = table.get("rotate", 0), table.get("crop"), table.get("fps")
+    if rotate not in TURNS:
+        raise InputError(f"{place}.rotate", value=rotate, allowed=", ".join(map(str, TURNS)))
+    is_box = isinstance(crop, list) and len(crop) == 4 and all(type(edge) is int for edge in crop)
+    if crop is not None and not is_box:
+        raise InputError(f"{place}.crop", value=crop, allowed="[x0, y0, x1, y1] in pixels")
+    if rate is not None and not (isinstance(rate, int | float) and 0 < rate <= 1000):
+        raise InputError(f"{place}.fps", value=rate, allowed="a number above 0 and up to 1000")
+    box = tuple(crop) if crop is not None else None
+    most = None if rate is None else Fraction(rate).limit_denominator(1001)
+    return camera(table["source"], Adjustment(rotate, box, most))  # type: ignore[arg-type]

@@ -1,0 +1,223 @@
+"""What programs, and those who mean harm, may ask of the server."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import struct
+import threading
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+
+for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+    pytest.importorskip(package)
+httpx = pytest.importorskip("httpx")
+from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
+
+from tests.serve.running_site import RunningSite, running_site, wait_for  # noqa: E402
+from vosrt import InputError  # noqa: E402
+from vosrt.cli import main  # noqa: E402
+from vosrt.serve.access import checked_token  # noqa: E402
+
+TOKEN = "a-token-of-the-test-0123"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[RunningSite]:
+    with running_site(("door", "yard")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(site: RunningSite) -> Iterator:
+    with httpx.Client(base_url=site.address, timeout=30) as found:
+        yield found
+
+
+def live(site: RunningSite, name: str = "door"):
+    return connect(f"ws{site.address[4:]}/api/cameras/{name}/live", max_size=None)
+
+
+def opened(message: bytes) -> tuple[dict, np.ndarray, np.ndarray]:
+    text, picture = struct.unpack("<II", message[:8])
+    numbers = json.loads(message[8 : 8 + text])
+    parts = message[8 + text : 8 + text + picture], message[8 + text + picture :]
+    image, labels = (cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_UNCHANGED) for part in parts)
+    return numbers, image, labels
+
+
+def test_object_is_added_named_corrected_and_removed(site, client):
+    frozen = client.post("/api/cameras/door/freeze")
+    numbers, image, labels = opened(frozen.content)
+    assert image.shape == (*labels.shape, 3) == (*numbers["size"], 3)
+    truth = site.truth["door", numbers["frame"]]
+    rows, columns = np.nonzero(truth == 1)
+    box = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
+    mark = {"frame": int(frozen.headers["X-Frame"]), "box": box, "name": "left"}
+    added = client.post("/api/cameras/door/objects", json=mark).json()
+    assert added["name"] == "left"
+    number = added["id"]
+    assert (
+        client.patch(f"/api/cameras/door/objects/{number}", json={"name": "first"}).json()["name"] == "first"
+    )
+    plane = np.zeros(truth.shape, np.uint8)
+    plane[2:30, 2:30] = 1
+    frozen = client.post("/api/cameras/door/freeze")
+    strokes = base64.b64encode(cv2.imencode(".png", plane)[1]).decode()
+    corrected = {"frame": int(frozen.headers["X-Frame"]), "id": number, "strokes": strokes}
+    assert client.post("/api/cameras/door/objects", json=corrected).status_code == 200
+    assert (site.marked[-1][2:30, 2:30] == number).all()
+    with live(site) as socket:
+        shown = opened(socket.recv())[0]
+        assert [(entry["id"], entry["name"]) for entry in shown["objects"]] == [(number, "first")]
+    assert client.delete(f"/api/cameras/door/objects/{number}").status_code == 204
+    assert client.delete(f"/api/cameras/door/objects/{number}").status_code == 404
+
+
+HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1 << 30, 1 << 30)
+MISTAKES = {
+    "nothing": ({}, 422, "a box, clicks, a polygon or strokes"),
+    "box outside": ({"box": [0, 0, 9999, 9]}, 422, "box: got"),
+    "unknown frame": ({"frame": 99999, "box": [1, 1, 30, 30]}, 422, "freeze it again"),
+    "unknown object": ({"id": 200, "box": [1, 1, 30, 30]}, 404, "there is no object 200"),
+    "id out of range": ({"id": 255, "box": [1, 1, 30, 30]}, 422, "less_than_equal"),
+    "unknown field": ({"path": "/etc/passwd"}, 422, "extra_forbidden"),
+    "no base64": ({"strokes": "&&&"}, 422, "no base64"),
+    "no PNG": ({"strokes": base64.b64encode(b"GIF89a" * 9).decode()}, 422, "no PNG"),
+    "huge PNG": (
+        {
+            "strokes": base64.b64encode(
+                b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1 << 30, 1 << 30)
+            ).decode()
+        },
+        422,
+        "1073741824x1073741824",
+    ),
+    "infinite polygon": ({"polygon": [[1, 1], [5, 1e400], [1, 5]]}, 422, "polygon"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told_and_cost_nothing(client, name):
+    body, status, text = MISTAKES[name]
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/api/cameras/door/objects", content=json.dumps(body), headers=headers)
+    assert answer.status_code == status
+    assert text in answer.text
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/cameras/..%2f..%2fetc/freeze",
+        "/api/cameras/window/freeze",
+        "/../../etc/passwd",
+        "/page/page.html",
+        "/page.js/../app.py",
+        "/api/recordings/..%2f..%2fetc%2fpasswd.mp4",
+        "/api/recordings/0123456789abcdef.mp4",
+    ],
+)
+def test_nothing_else_is_served(client, path):
+    assert client.get(path).status_code in (404, 405)
+    assert client.post(path).status_code in (404, 405)
+
+
+def test_requests_that_are_too_large_are_refused(client):
+    assert client.post("/api/cameras/door/objects", content=b" " * (7 << 20)).status_code == 413
+
+    def pieces():
+        for _ in range(8):
+            yield b" " * (1 << 20)
+
+    with contextlib.suppress(httpx.HTTPError):  # the server may close while we still send
+        assert client.post("/api/cameras/door/objects", content=pieces()).status_code == 413
+    assert client.get("/healthz").status_code == 200
+
+
+def test_other_sites_may_not_ask_for_their_visitors(site, client):
+    foreign = {"Origin": "https://elsewhere.example"}
+    assert client.post("/api/cameras/door/freeze", headers=foreign).status_code == 403
+    own = {"Origin": site.address}
+    assert client.post("/api/cameras/door/freeze", headers=own).status_code == 200
+    address = f"ws{site.address[4:]}/api/cameras/door/live"
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(address, additional_headers=foreign)
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(client):
+    for path in ("/", "/page.js", "/api/cameras", "/nothing"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_without_the_token_nothing_is_told():
+    with running_site(token=TOKEN) as site, httpx.Client(base_url=site.address) as client:
+        assert client.get("/healthz").status_code == 200
+        for path in ("/", "/page.js", "/api/cameras", "/metrics", "/openapi.json"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+            assert client.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert client.get("/?token=wrong").status_code == 401
+        assert client.get(f"/?token={TOKEN}").status_code == 303
+        with pytest.raises(InvalidStatus, match="403"):
+            live(site)
+
+
+def test_other_machines_need_a_token(capsys):
+    assert checked_token("127.0.0.1", None) is None
+    assert checked_token("::1", None) is None
+    assert checked_token("0.0.0.0", TOKEN) == TOKEN
+    with pytest.raises(InputError, match="can be reached by other machines"):
+        checked_token("0.0.0.0", None)
+    with pytest.raises(InputError, match="at least 16"):
+        checked_token("127.0.0.1", "short")
+    assert main(["serve", "cfbi-lite-davis", "--source", "test://64x96", "--host", "0.0.0.0"]) == 2
+    assert "--token" in capsys.readouterr().err
+
+
+def test_figures_for_prometheus(client):
+    text = client.get("/metrics").text
+    for name in (
+        "frames_total",
+        "frame_age_seconds_bucket",
+        "stage_seconds_count",
+        "dropped_frames",
+        "is_live",
+    ):
+        assert f'vosrt_{name}{{camera="door"' in text
+
+
+def test_clients_that_never_read_hold_up_nobody(site):
+    """Fifty clients, ten of which read nothing: the others get the newest frames, and memory stays."""
+    stack = contextlib.ExitStack()
+    sockets = [stack.enter_context(live(site)) for _ in range(50)]
+    counts = [0] * 40
+    is_over = threading.Event()
+
+    def read(index: int) -> None:
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            while not is_over.is_set():
+                sockets[index].recv(timeout=5)
+                counts[index] += 1
+
+    threads = [threading.Thread(target=read, args=(index,), daemon=True) for index in range(40)]
+    for thread in threads:
+        thread.start()
+    before, started = site.cameras.status("door")["segmented"], time.monotonic()
+    wait_for(lambda: site.cameras.status("door")["segmented"] >= before + 12)
+    rate = 12 / (time.monotonic() - started)
+    wait_for(lambda: min(counts) >= 6)
+    is_over.set()
+    for thread in threads:
+        thread.join(10)
+    stack.close()
+    assert rate > 2  # of 4 that the camera gives, with all of them in this process

@@ -1,0 +1,225 @@
+"""The page in a real browser: objects are picked, followed, removed and recorded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+    pytest.importorskip(package)
+playwright = pytest.importorskip("playwright.sync_api")
+
+from tests.serve.running_site import RunningSite, running_site  # noqa: E402
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt install chromium")
+SIZES = {"desk": {"width": 1100, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.fixture(params=SIZES)
+def page(request) -> Iterator:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        is_phone = request.param == "phone"
+        context = browser.new_context(viewport=SIZES[request.param], has_touch=is_phone, is_mobile=is_phone)
+        page = context.new_page()
+        page.problems = []
+        page.on(
+            "console", lambda message: page.problems.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.set_default_timeout(20_000)
+        yield page
+        browser.close()
+
+
+def shown(page) -> dict:
+    """What the page holds: numbers and label map of the picture that it shows."""
+    return page.evaluate(
+        """() => {
+            const { numbers, labels, width, height } = window.vosrt.door.shown;
+            return { numbers, labels: [...labels], width, height };
+        }"""
+    )
+
+
+def overlap(page, site: RunningSite, value: int, truth_value: int) -> float | None:
+    """Intersection over union of an object in the page and the truth of that frame; None out of sight."""
+    state = shown(page)
+    labels = np.array(state["labels"], np.uint8).reshape(state["height"], state["width"])
+    truth = site.truth["door", state["numbers"]["frame"]]
+    assert labels.shape == truth.shape
+    both, either = (labels == value) & (truth == truth_value), (labels == value) | (truth == truth_value)
+    return both.sum() / either.sum() if (truth == truth_value).sum() > 300 else None
+
+
+def assert_followed(page, site: RunningSite, value: int, truth_value: int) -> None:
+    """While the object is in sight its mask is there; it may take some frames after it has come back."""
+    seen = []
+    for _ in range(60):
+        seen.append(overlap(page, site, value, truth_value))
+        if [score for score in seen[-3:] if score is not None and score >= 0.8][2:]:
+            return
+        wait_frames(page, 1)
+    raise AssertionError(f"object {value}: {seen}")
+
+
+def frozen_truth(page, site: RunningSite) -> np.ndarray:
+    return site.truth["door", shown(page)["numbers"]["frame"]]
+
+
+def freeze_with(page, site: RunningSite, value: int) -> np.ndarray:
+    """Freeze a frame on which an object of the scene is well in sight; returns where it is."""
+    for _ in range(100):
+        page.click("text=Mark an object")
+        page.wait_for_selector(".is-marking")
+        mask = frozen_truth(page, site) == value
+        if mask.sum() > 800:
+            return mask
+        page.click(".cancel")
+        wait_frames(page, 3)
+    raise AssertionError(f"object {value} is never in sight")
+
+
+def on_screen(page, x: float, y: float) -> tuple[float, float]:
+    box = page.locator(".drawing").bounding_box()
+    state = shown(page)
+    return box["x"] + x / state["width"] * box["width"], box["y"] + y / state["height"] * box["height"]
+
+
+def drag(page, corners: list[tuple[float, float]]) -> None:
+    page.mouse.move(*on_screen(page, *corners[0]))
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*on_screen(page, *corner), steps=4)
+    page.mouse.up()
+
+
+def middle(mask: np.ndarray) -> tuple[float, float]:
+    rows, columns = np.nonzero(mask)
+    nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    return float(columns[nearest]) + 0.5, float(rows[nearest]) + 0.5
+
+
+def ids(page) -> list[int]:
+    return [entry["id"] for entry in shown(page)["numbers"]["objects"]]
+
+
+def wait_frames(page, count: int) -> None:
+    before = int(shown(page)["numbers"]["frame"].replace("marked", "0"))
+    page.wait_for_function(
+        "target => Number(window.vosrt.door.shown.numbers.frame) >= target", arg=before + count
+    )
+
+
+def test_objects_are_picked_followed_removed_and_recorded(page, request, tmp_path):
+    with running_site() as site:
+        page.goto(site.address)
+        page.wait_for_function("() => window.vosrt.door?.shown")
+
+        rows, columns = np.nonzero(freeze_with(page, site, 1))  # the first by a box
+        drag(page, [(columns.min() - 3, rows.min() - 3), (columns.max() + 4, rows.max() + 4)])
+        page.fill(".name", "left one")
+        page.click(".done")
+        page.wait_for_selector("li[data-id='1']")
+        wait_frames(page, 3)
+        assert_followed(page, site, 1, 1)
+        assert page.input_value("li[data-id='1'] input") == "left one"
+
+        second = freeze_with(page, site, 2)  # by a click
+        page.click("[data-tool='click']")
+        page.mouse.click(*on_screen(page, *middle(second)))
+        picture(page, request, "marking")
+        page.click(".done")
+        page.wait_for_selector("li[data-id='2']")
+        wait_frames(page, 3)
+        picture(page, request, "live")
+        assert_followed(page, site, 1, 1)
+        assert_followed(page, site, 2, 2)
+
+        page.click(".record")
+        wait_frames(page, 8)
+        page.click(".record")
+        with page.expect_download() as download:
+            page.click(".download")
+        download.value.save_as(tmp_path / "recorded.mp4")
+        with av.open(str(tmp_path / "recorded.mp4")) as film:
+            assert sum(1 for _ in film.decode(video=0)) >= 6
+
+        page.click("li[data-id='1'] .remove")
+        page.wait_for_selector("li[data-id='1']", state="detached")
+        wait_frames(page, 3)
+        assert ids(page) == [2]
+        assert_followed(page, site, 2, 2)
+        width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+        assert width[0] <= width[1]  # nothing sticks out, on a phone neither
+        assert page.problems == []
+
+
+def test_strokes_correct_an_object_and_mistakes_are_told(page):
+    with running_site() as site:
+        page.goto(site.address)
+        page.wait_for_function("() => window.vosrt.door?.shown")
+        page.click("text=Mark an object")
+        page.wait_for_selector(".is-marking")
+        page.click(".done")
+        page.wait_for_selector("text=a box, clicks, a polygon or strokes")
+        page.click(".cancel")
+        rows, columns = np.nonzero(freeze_with(page, site, 1))
+        page.click("[data-tool='paint']")
+        for row in np.linspace(rows.min() + 2, rows.max() - 2, 7):
+            line = columns[rows == round(row)]
+            drag(page, [(line.min() + 2, row), (line.max() - 2, row)])
+        page.click(".done")
+        page.wait_for_selector("li[data-id='1']")
+        wait_frames(page, 4)
+        before = (np.array(shown(page)["labels"]) == 1).sum()
+
+        page.click("li[data-id='1'] .correct")  # its lower half does not belong to it
+        page.wait_for_selector(".is-marking")
+        page.check(".outside input")
+        rows, columns = np.nonzero(frozen_truth(page, site) == 1)
+        for row in np.linspace(np.median(rows), rows.max(), 9):
+            line = columns[rows == round(row)]
+            drag(page, [(line.min() - 4, row), (line.max() + 4, row)])
+        page.click(".done")
+        page.wait_for_selector(".is-marking", state="detached")
+        assert page.inner_text(".problem") == ""
+        assert (site.marked[-1] == 1).sum() < 0.75 * before
+        problems = [text for text in page.problems if "422" not in text]  # the mistake above
+        assert problems == []
+
+
+def test_cameras_stand_in_a_grid(page):
+    with running_site(("door", "yard", "gate")) as site:
+        page.goto(site.address)
+        for name in ("door", "yard", "gate"):
+            page.wait_for_function("name => window.vosrt[name]?.shown", arg=name)
+        assert page.locator(".camera").count() == 3
+        assert page.problems == []
+        assert site.cameras.names == ("door", "yard", "gate")
+
+
+def picture(page, request, name: str) -> None:
+    """Keep a screenshot where the environment asks for it: VOSRT_SCREENSHOTS names a folder."""
+    folder = os.environ.get("VOSRT_SCREENSHOTS")
+    if folder:
+        kind = request.node.callspec.params["page"]
+        page.screenshot(path=Path(folder) / f"{name}-{kind}.png", full_page=True)
+
+
+def test_a_token_opens_the_page_and_stays_out_of_sight(page):
+    with running_site(token="a-token-of-the-test-0123") as site:
+        answer = page.goto(site.address)
+        assert answer.status == 401
+        page.goto(site.address + "/?token=a-token-of-the-test-0123")
+        page.wait_for_function("() => window.vosrt.door?.shown")
+        assert "token" not in page.url
