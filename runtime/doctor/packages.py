@@ -55,8 +55,10 @@ PACKAGES = (
     Package(("cuda-python",), "buffers on an NVIDIA GPU", _TENSORRT),
     Package(("pycuda",), "the same, where cuda-python is not to be had", "pip install '.[pycuda]'"),
     Package(("filelock",), "locks of the engine cache", _TENSORRT),
-    Package(("fastapi",), "results in a browser", _SERVE),
-    Package(("uvicorn",), "results in a browser", _SERVE),
+    Package(("fastapi",), "cameras in a browser", _SERVE),
+    Package(("uvicorn",), "their server", _SERVE),
+    Package(("websockets",), "their live pictures", _SERVE),
+    Package(("prometheus-client",), "figures for monitoring", _SERVE),
     Package(("fsspec",), "many clips on remote storage", _BATCH),
     Package(("ray",), "many clips on many machines", _BATCH),
 )

@@ -1,10 +1,11 @@
-"""Requests that are larger than any mark are refused before they are read."""
+"""Requests that are larger than any mark are refused, and nothing of them is kept."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MOST_BYTES = 6 << 20
+_MOST_DRAINED = 64 << 20  # bytes that are read and forgotten, so that the answer arrives
 
 
 class LimitedBody:
@@ -24,21 +25,20 @@ class LimitedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        if not stated.isdigit() or int(stated) > self._most:
-            await _refuse(send)
-            return
         body, size, more = [], 0, True
-        while more:
+        while more and size <= _MOST_DRAINED:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
             size += len(message.get("body", b""))
-            if size > self._most:
-                await _refuse(send)
-                return
-            body.append(message.get("body", b""))
+            if size <= self._most:
+                body.append(message.get("body", b""))
+            else:
+                body.clear()
             more = message.get("more_body", False)
+        if size > self._most:
+            await _refuse(send)
+            return
         sent = False
 
         async def receive_whole() -> dict[str, Any]:
@@ -52,6 +52,8 @@ class LimitedBody:
 
 
 async def _refuse(send: Any) -> None:
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    body = b'{"detail": "the request is too large"}'
+    length = (b"content-length", str(len(body)).encode())
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close"), length]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": b'{"detail": "the request is too large"}'})
+    await send({"type": "http.response.body", "body": body})

@@ -24,12 +24,13 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt ins
 SIZES = {"desk": {"width": 1100, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-@pytest.fixture(params=SIZES)
+@pytest.fixture
 def page(request) -> Iterator:
+    size = getattr(request, "param", "desk")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        is_phone = request.param == "phone"
-        context = browser.new_context(viewport=SIZES[request.param], has_touch=is_phone, is_mobile=is_phone)
+        is_phone = size == "phone"
+        context = browser.new_context(viewport=SIZES[size], has_touch=is_phone, is_mobile=is_phone)
         page = context.new_page()
         page.problems = []
         page.on(
@@ -120,6 +121,7 @@ def wait_frames(page, count: int) -> None:
     )
 
 
+@pytest.mark.parametrize("page", SIZES, indirect=True)
 def test_objects_are_picked_followed_removed_and_recorded(page, request, tmp_path):
     with running_site() as site:
         page.goto(site.address)
