@@ -212,6 +212,8 @@ def _is_3x3(node: onnx.NodeProto) -> bool:
     """Whether a convolution is the operator's: one pixel of zeros around the image, else as usual."""
     usual = {"kernel_shape": [3, 3], "dilations": [1, 1], "group": 1, "strides": [1, 1]}
     given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if given.pop("auto_pad", b"NOTSET") != b"NOTSET":
+        return False
     return usual | {"pads": [0] * 4} | given == usual | {"pads": [1] * 4}
 
 

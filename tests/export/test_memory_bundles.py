@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from vosrt import Segmenter
@@ -76,3 +77,8 @@ def test_objects_in_parts_give_the_same(bundle):
     found = probabilities_of(Segmenter(bundle, threads=1, memory_limit=room).stream(), (90, 131))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_large_convolutions_have_their_name(bundle):
+    nodes = onnx.load(bundle / "encode.onnx").graph.node
+    assert {node.op_type for node in nodes if node.domain == "vosrt"} == {"Convolution3x3"}

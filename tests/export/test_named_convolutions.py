@@ -50,7 +50,11 @@ def result_of(graph: bytes, channels: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
-@pytest.mark.parametrize("attributes", [{}, {"kernel_shape": [3, 3], "group": 1, "strides": [1, 1]}], ids=str)
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"kernel_shape": [3, 3], "group": 1, "strides": [1, 1], "dilations": [1, 1], "auto_pad": "NOTSET"}],
+    ids=["shortest", "as exported"],
+)
 def test_convolution_keeps_its_result(attributes: dict[str, Any], with_bias: bool) -> None:
     model = convolution((MANY, MANY, 3, 3), with_bias=with_bias, pads=[1, 1, 1, 1], **attributes)
     before = result_of(model.SerializeToString(), MANY)
