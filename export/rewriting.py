@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx.inliner import inline_selected_functions
 from onnxscript import optimizer
 from torch import Tensor
 
@@ -218,9 +219,10 @@ def _is_3x3(node: onnx.NodeProto) -> bool:
 
 
 def strip_function_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without function bodies, as TensorRT is to parse it."""
+    """A copy without function bodies, as TensorRT is to parse it: what has no plugin is written out."""
+    plain = [(body.domain, body.name) for body in model.functions if not OPERATORS[body.name].has_plugin]
     stripped = onnx.ModelProto()
-    stripped.CopyFrom(model)
+    stripped.CopyFrom(inline_selected_functions(model, plain) if plain else model)
     del stripped.functions[:]
     return stripped
 
