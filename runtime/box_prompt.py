@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vosrt.click_prompt import Click, checked_clicks, draw_clicks
 from vosrt.errors import InputError
+from vosrt.grab_cut import cut_out, enlarged
 from vosrt.optional_import import import_for
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels; x1 and y1 are the first outside
@@ -110,16 +111,10 @@ def _grab_cut(crop: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDA
     draw_clicks(mask, clicks, scale=scale)
     if not (mask == cv2.GC_BGD).any():  # the box is the frame: there is nothing to compare with
         return np.zeros(crop.shape[:2], np.bool_)
-    cv2.setRNGSeed(0)  # GrabCut's first colour clusters are drawn at random
-    try:
-        cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:  # too few different colours for its clusters
+    found = cut_out(small, mask, rounds=_ROUNDS)
+    if found is None:
         return np.zeros(crop.shape[:2], np.bool_)
-    found = (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
-    if scale < 1:
-        enlarged = cv2.resize(found.astype(np.float32), crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        found = enlarged > 0.5
-    return found
+    return enlarged(found, *crop.shape[:2]) if scale < 1 else found
 
 
 def _ellipse(height: int, width: int) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
+from vosrt.grab_cut import cut_out, enlarged
 from vosrt.optional_import import import_for
 
 _MOST_PIXELS = 120_000  # larger frames are halved and so on, as time grows with them
@@ -68,7 +69,7 @@ def mask_from_clicks(frame: NDArray[np.uint8], clicks: Iterable[Click | Sequence
     ]
     found = _cut_out(cv2, np.ascontiguousarray(small), places)
     if scale < 1:
-        found = cv2.resize(found.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+        found = enlarged(found, height, width)
     return _with_clicks(cv2, found, chosen)
 
 
@@ -138,12 +139,8 @@ def _cut_out(cv2: Any, frame: NDArray[np.uint8], clicks: Sequence[Click]) -> NDA
     draw_clicks(mask, clicks)
     if not np.isin(mask, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
         return region
-    cv2.setRNGSeed(0)  # GrabCut's first colour clusters are drawn at random
-    try:
-        cv2.grabCut(frame, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:  # too few different colours for its clusters
-        return region
-    return (mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)
+    found = cut_out(frame, mask, rounds=_ROUNDS)
+    return region if found is None else found
 
 
 def _region(cv2: Any, frame: NDArray[np.uint8], clicks: Sequence[Click]) -> NDArray[np.bool_]:

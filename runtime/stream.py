@@ -171,13 +171,10 @@ class Stream:
         with self._alone():
             started = time.perf_counter()
             now = self._now
-            device = self._arithmetic.device
-            on_gpu = device.name != "cpu"
-            if isinstance(frame, Nv12Frame):
-                frame = frame.to_bgr(self._arithmetic)
-            image = checked_frame(frame, fixed=self._fixed_size(), first=now.size, on_gpu=on_gpu)
+            image = self._checked(frame)
             marks = Marks(mask, boxes, clicks, polygons, objects)
-            prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=device.download)
+            download = self._arithmetic.device.download
+            prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=download)
             if probabilities:
                 self._check_has_probabilities()
             idle = prompt is None and not now.ids
@@ -186,18 +183,7 @@ class Stream:
                 if idle
                 else self._segment(image, prompt, probabilities, meanwhile)
             )
-            timings = {**outcome.timings, "total": (time.perf_counter() - started) * 1e3}
-            return Result(
-                outcome.labels,
-                self._now.ids,
-                now.index,
-                timings,
-                outcome.probabilities,
-                confidence=outcome.confidence,
-                lost=self._now.presence.lost,
-                timestamp=timestamp,
-                on_device=outcome.on_device if on_gpu else None,
-            )
+            return self._result(outcome, now.index, time.perf_counter() - started, timestamp)
 
     def ahead(self, frame: object) -> object:
         """Send a frame to the stream's device before its turn; give what comes back to `step`.
@@ -380,6 +366,31 @@ class Stream:
         for note in frame_run.notes:
             _log.warning(note)
         return _Outcome(labels, maps, frame_run.timings, frame_run.confidence, frame_run.on_device)
+
+    def _checked(self, frame: object) -> Array:
+        """A frame as an image, on the host or the device."""
+        if isinstance(frame, Nv12Frame):
+            frame = frame.to_bgr(self._arithmetic)
+        fixed, first = self._fixed_size(), self._now.size
+        return checked_frame(frame, fixed=fixed, first=first, on_gpu=self._on_gpu)
+
+    def _result(self, outcome: _Outcome, index: int, seconds: float, timestamp: float | None) -> Result:
+        """What the user gets of a frame."""
+        return Result(
+            outcome.labels,
+            self._now.ids,
+            index,
+            {**outcome.timings, "total": seconds * 1e3},
+            outcome.probabilities,
+            confidence=outcome.confidence,
+            lost=self._now.presence.lost,
+            timestamp=timestamp,
+            on_device=outcome.on_device if self._on_gpu else None,
+        )
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._arithmetic.device.name != "cpu"
 
     def _fixed_size(self) -> tuple[int, int] | None:
         """The frame size for which a bundle was exported, if any was."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.commands.camera_options import add_gap
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 from vosrt.shipped_bundles import DEFAULT
@@ -31,13 +32,7 @@ def add_serve_command(commands: Any) -> None:
         metavar="TOML",
         help="file with a table [camera.NAME] for each: source, rotate, crop, fps",
     )
-    group.add_argument(
-        "--gap",
-        type=option_readers.seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="silence after which objects are looked for from their reference (5)",
-    )
+    add_gap(group)
     group = parser.add_argument_group("server")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=option_readers.port, default=8000, help="(8000); 0 takes a free one")

@@ -8,6 +8,7 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.commands.camera_options import add_gap
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -100,13 +101,7 @@ def _add_adjustments(group: Any) -> None:
         "--crop", type=option_readers.box, metavar="X0,Y0,X1,Y1", help="part of the turned frame"
     )
     group.add_argument("--fps", type=option_readers.rate, metavar="F", help="most frames per second")
-    group.add_argument(
-        "--gap",
-        type=option_readers.seconds,
-        default=5.0,
-        metavar="SECONDS",
-        help="a camera's silence after which objects are looked for from their reference (5)",
-    )
+    add_gap(group)
 
 
 def _add_outputs(group: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,38 +11,14 @@ from typing import Any
 from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
 from vosrt.sources.address import scheme_of, shown_address
-from vosrt.sources.adjusted_source import TURNS, Adjustment
+from vosrt.sources.adjusted_source import TURNS, AdjustedReader, Adjustment
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.open_source import connection_to, open_source
 from vosrt.sources.paced_reader import PacedReader
-from vosrt.sources.reader import Picture, Reader
+from vosrt.sources.reader import Reader
 
 _NAME = re.compile(r"[\w .-]{1,40}")
 _SETTINGS = ("source", "rotate", "crop", "fps")
-
-
-class _AdjustedReader:
-    """A reader whose pictures are turned and cut, and thinned out; see `Reader`."""
-
-    def __init__(self, reader: Reader, adjustment: Adjustment) -> None:
-        self._reader = reader
-        self._adjustment = adjustment
-        self._due = 0.0
-        self.rate = reader.rate
-        self.is_finite = reader.is_finite
-
-    def read(self) -> Picture:
-        """See `Reader`."""
-        picture, most = self._reader.read(), self._adjustment.rate
-        while most is not None and time.monotonic() < self._due:
-            picture = self._reader.read()
-        if most is not None:
-            self._due = max(self._due, time.monotonic() - 1 / float(most)) + 0.9 / float(most)
-        return lambda: self._adjustment.applied(picture())
-
-    def close(self) -> None:
-        """See `Reader`."""
-        self._reader.close()
 
 
 def camera(address: str, adjustment: Adjustment | None = None) -> OpenSource:
@@ -60,7 +35,7 @@ def camera(address: str, adjustment: Adjustment | None = None) -> OpenSource:
 
     def connected() -> Reader:
         reader = connect()
-        return reader if adjustment.is_none else _AdjustedReader(reader, adjustment)
+        return reader if adjustment.is_none else AdjustedReader(reader, adjustment)
 
     return lambda notify: LiveSource(shown_address(address), connected, is_patient=True, notify=notify)
 

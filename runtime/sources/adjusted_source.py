@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from vosrt.errors import InputError
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sources.live_status import LiveStatus
+from vosrt.sources.reader import Picture, Reader
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
 
@@ -56,6 +58,45 @@ class Adjustment:
         return np.ascontiguousarray(turned)
 
 
+class _Thinning:
+    """Keeps the first frame of each interval of a rate; every frame where there is no rate."""
+
+    def __init__(self, rate: Fraction | None) -> None:
+        self._interval = 0.0 if rate is None else 1 / float(rate)
+        self._due: float | None = None
+
+    def keeps(self, time: float) -> bool:
+        """Whether a frame of this time stays; times are given in their order."""
+        # A little early is in time: cameras are not exact, and half of all frames would go.
+        if self._due is not None and time < self._due - 0.1 * self._interval:
+            return False
+        due = time if self._due is None else self._due
+        self._due = max(due, time - self._interval) + self._interval
+        return True
+
+
+class AdjustedReader:
+    """A reader whose pictures are turned and cut, and thinned out; see `Reader`."""
+
+    def __init__(self, reader: Reader, adjustment: Adjustment) -> None:
+        self._reader = reader
+        self._adjustment = adjustment
+        self._thinning = _Thinning(adjustment.rate)
+        self.rate = reader.rate
+        self.is_finite = reader.is_finite
+
+    def read(self) -> Picture:
+        """See `Reader`."""
+        picture = self._reader.read()
+        while not self._thinning.keeps(time.monotonic()):
+            picture = self._reader.read()
+        return lambda: self._adjustment.applied(picture())
+
+    def close(self) -> None:
+        """See `Reader`."""
+        self._reader.close()
+
+
 class AdjustedSource(Source):
     """The frames of another source, adjusted. Where there are too many, the first of each interval stays.
 
@@ -88,13 +129,10 @@ class AdjustedSource(Source):
         Raises:
             InputError: as the source does; or a frame does not hold the crop.
         """
-        most, due = self._adjustment.rate, None
+        thinning = _Thinning(self._adjustment.rate)
         for frame in self._source:
-            if most is not None:
-                # A little early is in time: cameras are not exact, and half of all frames would go.
-                if due is not None and frame.timestamp < due - 0.1 / float(most):
-                    continue
-                due = max(due or frame.timestamp, frame.timestamp - 1 / float(most)) + 1 / float(most)
+            if not thinning.keeps(frame.timestamp):
+                continue
             truth = None if frame.truth is None else self._adjustment.applied(frame.truth)
             yield replace(frame, image=self._adjustment.applied(frame.image), truth=truth)
 

@@ -6,13 +6,14 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.live.fault_proxy import FaultProxy
 from tests.live.rtsp_server import RtspServer, rtsp_server_missing
+from tests.waiting import wait_for
 from vosrt.sources import network_reader
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.live_status import LiveState
@@ -46,15 +47,6 @@ def soon() -> Iterator[float]:
 def live(proxy: FaultProxy, server: RtspServer) -> LiveSource:
     address = server.url_for(port=proxy.port)
     return LiveSource("camera", lambda: NetworkReader(address), stall_after=0.5, delays=soon)
-
-
-def wait_for(condition: Callable[[], bool], within: float = WITHIN) -> float:
-    """Seconds until it holds."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < within, "it does not happen"
-        time.sleep(0.01)
-    return time.monotonic() - started
 
 
 def recovered(source: LiveSource) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.plugins.brute_force import REFERENCES
 from tests.plugins.kernels.emulated import emulated_custom_ops, emulated_kernels
+from tests.plugins.operator_cases import CASES, Arrays, Case
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.native_libraries import native_library
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
@@ -23,8 +23,6 @@ onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
 KERNELS = Path(__file__).parents[2] / "runtime/native/libvosrt_kernels.so"
-Arrays = dict[str, np.ndarray]
-OFFICIAL_WINDOWS = [12, 2, 4, 6, 8, 10]
 ONNX_TYPES = {
     "float16": onnx.TensorProto.FLOAT16,
     "float32": onnx.TensorProto.FLOAT,
@@ -199,160 +197,6 @@ WORDS = {  # that cases begin with
 }
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
-
-
-# --- cases ---
-
-
-@dataclass
-class Case:
-    operator: str
-    arrays: Arrays
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-def global_case(
-    grid: tuple[int, int],
-    rows: list[int],
-    *,
-    bank: int,
-    labels: list[int],
-    channels: int = 5,
-    away: float = 0,
-) -> Case:
-    """`labels` are the values drawn for the bank, `away` lies between its features and the query's."""
-    rng = np.random.default_rng(bank)
-    arrays = {
-        "query": rng.standard_normal((channels, *grid)).astype(np.float32),
-        "bank": rng.standard_normal((bank, channels)).astype(np.float32),
-        "bank_labels": rng.choice(np.array(labels, np.int32), bank),
-        "rows": np.array(rows, np.int32),
-    }
-    arrays["bank"][: min(bank, 3)] = arrays["query"][:, 0, 0]  # exact matches: a distance of 0, never below
-    arrays["bank"] += np.float32(away)
-    return Case("GlobalMatching", arrays)
-
-
-def local_case(
-    grid: tuple[int, int],
-    rows: list[int],
-    windows: list[int],
-    *,
-    labels: list[int],
-    dilation: int = 1,
-    away: float = 0,
-) -> Case:
-    rng = np.random.default_rng(len(windows))
-    arrays = {
-        "query": rng.standard_normal((4, *grid)).astype(np.float32),
-        "previous": rng.standard_normal((4, *grid)).astype(np.float32),
-        "labels": rng.choice(np.array(labels, np.int32), grid),
-        "rows": np.array(rows, np.int32),
-    }
-    arrays["previous"][:, ::2] = arrays["query"][:, ::2]  # exact matches
-    arrays["previous"] += np.float32(away)
-    return Case("LocalMatching", arrays, {"windows": windows, "dilation": dilation})
-
-
-def read_case(
-    valid: list[list[int]],
-    pixels: int,
-    *,
-    channels: tuple[int, int] = (6, 5),
-    scale: float = 1,
-    elsewhere: float = np.nan,
-) -> Case:
-    """Standard normal keys times `scale`; slots that are not valid hold `elsewhere`."""
-    rng = np.random.default_rng(pixels)
-    flags = np.array(valid, np.int32)
-    arrays = {
-        "query": scale * rng.standard_normal((channels[0], pixels), np.float32),
-        "keys": scale * rng.standard_normal((*flags.shape, channels[0], pixels), np.float32),
-        "values": rng.standard_normal((*flags.shape, channels[1], pixels), np.float32),
-        "valid": flags,
-    }
-    for name in ("keys", "values"):
-        arrays[name][flags == 0] = elsewhere
-    return Case("MemoryRead", arrays)
-
-
-def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, int]) -> Case:
-    """`channels` in and out."""
-    rng = np.random.default_rng(size[0])
-    arrays = {
-        "image": rng.standard_normal((images, channels[0], *size), np.float32),
-        "weights": rng.standard_normal((channels[1], channels[0], 3, 3), np.float32),
-        "bias": rng.standard_normal(channels[1], np.float32),
-    }
-    return Case("Convolution3x3", arrays)
-
-
-CASES = {
-    "convolution of one pixel": lambda: convolution_case(1, (1, 1), (1, 1)),
-    "convolution of whole tiles": lambda: convolution_case(1, (16, 24), (8, 64)),
-    "convolution of cut tiles": lambda: convolution_case(1, (5, 7), (9, 14)),
-    "convolution of three images": lambda: convolution_case(3, (33, 17), (13, 101)),
-    "convolution of a column": lambda: convolution_case(2, (3, 50), (31, 1)),
-    "convolution of a row": lambda: convolution_case(1, (4, 6), (2, 333)),
-    "convolution of no image": lambda: convolution_case(0, (4, 6), (5, 5)),
-    "convolution in several steps, more channels than a block": lambda: convolution_case(
-        1, (300, 65), (41, 120)
-    ),
-    "global one row": lambda: global_case((6, 9), [0], bank=40, labels=[0]),
-    "global odd grid, 8 rows": lambda: global_case((7, 11), list(range(8)), bank=300, labels=[*range(8)]),
-    "global absent rows": lambda: global_case((4, 5), [0, 1, 2, 3], bank=50, labels=[0, 2]),
-    "global unused rows, though a label is -1": lambda: global_case(
-        (4, 5), [0, 1, -1, -1], bank=50, labels=[-1, 0, 1]
-    ),
-    "global empty capacity": lambda: global_case((5, 8), [0, 3], bank=200, labels=[0, 3, 7, 255]),
-    "global nothing valid": lambda: global_case((4, 6), [0, 1], bank=60, labels=[255]),
-    "global one bank pixel": lambda: global_case((3, 3), [0, 1], bank=1, labels=[1]),
-    "global empty bank": lambda: global_case((3, 3), [0, 1], bank=0, labels=[0]),
-    "global several references": lambda: global_case((9, 13), [0, 1, 2], bank=5 * 117, labels=[0, 1, 2, 255]),
-    "global several tiles of everything": lambda: global_case(
-        (67, 63), [0, 1], bank=2500, labels=[0, 0, 0, 1], channels=3
-    ),
-    "global exactly full tiles": lambda: global_case((32, 32), [4], bank=512, labels=[4], channels=3),
-    "global distances above the empty value": lambda: global_case(
-        (4, 4), [0, 1], bank=30, labels=[0], away=200
-    ),
-    "local official windows": lambda: local_case((14, 15), [0, 1, 2], OFFICIAL_WINDOWS, labels=[0, 1, 2]),
-    "local grid below the window": lambda: local_case((5, 16), [0, 1], OFFICIAL_WINDOWS, labels=[0, 1]),
-    "local column": lambda: local_case((17, 1), [0, 1], OFFICIAL_WINDOWS, labels=[0, 1]),
-    "local one pixel": lambda: local_case((1, 1), [0, 1], [2], labels=[1]),
-    "local single window": lambda: local_case((9, 12), [0, 1], [5], labels=[0, 1]),
-    "local window 0 and a repeated one": lambda: local_case((7, 6), [0, 1], [3, 0, 3], labels=[0, 1]),
-    "local 8 rows": lambda: local_case((8, 9), list(range(8)), [4, 2], labels=[*range(8)]),
-    "local absent rows": lambda: local_case((6, 7), [0, 1, 5], [2, 3], labels=[0, 1]),
-    "local unused rows, though a label is -1": lambda: local_case(
-        (6, 7), [0, -1, 1, -1], [2, 1], labels=[-1, 0, 1]
-    ),
-    "local skipped labels": lambda: local_case((6, 8), [0, 2], [2, 1], labels=[0, 1, 2, 255]),
-    "local nothing valid": lambda: local_case((5, 5), [0, 1], [2], labels=[255]),
-    "local sparse row": lambda: local_case((13, 12), [0, 1], [6, 1, 3], labels=[0] * 30 + [1]),
-    "local distances above the empty value": lambda: local_case(
-        (4, 5), [0, 1], [1], labels=[0, 0, 0, 1], away=200
-    ),
-    "local dilation 2": lambda: local_case((13, 16), [0, 1, 2], [12, 4, 8], labels=[0, 1, 2], dilation=2),
-    "local dilation 3": lambda: local_case((11, 13), [0, 1], [8, 2, 4, 6], labels=[0, 1, 255], dilation=3),
-    "local dilation above the grid": lambda: local_case((2, 4), [0, 1], [6, 3], labels=[0, 1], dilation=3),
-    "read one slot": lambda: read_case([[1]], 12),
-    "read all slots of 3 rows": lambda: read_case([[1] * 4] * 3, 35),
-    "read other slots in each row": lambda: read_case([[1, 0, 1], [0, 1, 0], [0, 1, 1]], 20),
-    "read no valid slot in a row": lambda: read_case([[0, 0, 0], [0, 1, 0], [0, 0, 0]], 15),
-    "read no valid slot at all": lambda: read_case([[0, 0]], 9),
-    "read invalid slots of infinity": lambda: read_case([[1, 0, 1]], 10, elsewhere=np.inf),
-    "read invalid slots of huge values": lambda: read_case([[0, 1, 0]], 11, elsewhere=6e4),
-    "read validity that is not 1": lambda: read_case([[-1, 0, 255]], 8),
-    "read no rows": lambda: read_case(np.zeros((0, 3), np.int32), 7),
-    "read no slots": lambda: read_case(np.zeros((2, 0), np.int32), 7),
-    "read one pixel": lambda: read_case([[1, 1]], 1),
-    "read logits up to 1e4": lambda: read_case([[1, 0, 1], [1, 1, 1]], 30, scale=50),
-    "read one key and value channel": lambda: read_case([[1, 1]], 14, channels=(1, 1)),
-    "read uniform weights": lambda: read_case([[1, 1, 0]], 16, scale=0),
-    "read published channels": lambda: read_case([[1, 1, 0, 1]], 24, channels=(128, 512)),
-    "read two query tiles, one pixel more than even": lambda: read_case([[1, 0, 1]], 2049, channels=(2, 3)),
-}
 
 
 @lru_cache

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
+from tests.waiting import wait_for
 from vosrt import InputError, Segmenter
 from vosrt.cameras import Cameras, OpenSource
 from vosrt.sources.live_source import LiveSource
@@ -23,13 +21,6 @@ def paced(address: str) -> OpenSource:
     return lambda notify: LiveSource(
         address, lambda: PacedReader(open_source(address)), is_patient=True, notify=notify
     )
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import uvicorn
 
+from tests.waiting import wait_for
 from vosrt import Segmenter
 from vosrt.cameras import Cameras, OpenSource, View
 from vosrt.serve.app import build_app
@@ -84,11 +84,3 @@ def running_site(
         finally:
             server.should_exit = True
             thread.join(20)
-
-
-def wait_for(condition: Callable[[], object], within: float = 60.0) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.01)

@@ -20,7 +20,8 @@ httpx = pytest.importorskip("httpx")
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 
-from tests.serve.running_site import RunningSite, running_site, wait_for  # noqa: E402
+from tests.serve.running_site import RunningSite, running_site  # noqa: E402
+from tests.waiting import wait_for  # noqa: E402
 from vosrt import InputError  # noqa: E402
 from vosrt.cli import main  # noqa: E402
 from vosrt.serve.access import checked_token  # noqa: E402

@@ -11,6 +11,7 @@ from itertools import count, islice, repeat
 import numpy as np
 import pytest
 
+from tests.waiting import wait_for
 from vosrt.errors import InputError
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.live_status import LiveState
@@ -58,13 +59,6 @@ class Camera:
 
 def no_delays():
     return repeat(0.01)
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.005)
 
 
 def test_newest_frame_wins_and_dropped_ones_are_counted():
