@@ -20,8 +20,9 @@ from vosrt.sources.open_source import open_source
 from vosrt.sources.paced_reader import PacedReader
 
 BUNDLE = "cfbi-lite-davis"
-SCENE = "test://120x213?objects=2&frames=100000&fps=4"
-FIRST_SEED = 8  # where the second object is in sight for long
+SCENE = "test://144x256?objects=3&frames=100000&fps=4"
+FIRST_SEED = 4
+STAYING = (1, 3)  # objects of the scene that never leave the picture
 
 
 @dataclass
