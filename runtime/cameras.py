@@ -23,6 +23,7 @@ from vosrt.sources.live_status import LiveState
 from vosrt.sources.source_frame import SourceFrame
 
 _IDLE = 0.5  # seconds between looks at whether to end
+_RECENT = 5.0  # seconds over which frames are counted for the rate
 
 _log = logging.getLogger(__name__)
 OpenSource = Callable[[Callable[[], object]], LiveSource]  # given what to call when there is something new
@@ -59,6 +60,7 @@ class _Camera:
     error: str | None = None  # of the last frame that could not be segmented
     frames: int = 0
     ages: deque[float] = field(default_factory=lambda: deque(maxlen=300))
+    finished: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     requests: deque[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=deque)
 
 
@@ -107,14 +109,16 @@ class Cameras:
         return self._camera(name).view
 
     def status(self, name: str) -> dict[str, Any]:
-        """How a camera is: its source's status, frames segmented, their age in seconds, and objects.
+        """How a camera is: its source's status, frames segmented, their rate and age in seconds, and objects.
 
         Raises:
             InputError: there is no such camera.
         """
         camera = self._camera(name)
         source, view = camera.source.status, camera.view
-        ages = sorted(camera.ages)
+        ages = sorted(camera.ages.copy())
+        now = time.monotonic()
+        recent = sum(finished > now - _RECENT for finished in camera.finished.copy())
         return {
             "state": source.state.value,
             "is_stale": source.state is not LiveState.LIVE,
@@ -124,6 +128,7 @@ class Cameras:
             "silence": source.silence,
             "error": camera.error or source.error,
             "segmented": camera.frames,
+            "fps": recent / _RECENT,
             "age": ages[len(ages) // 2] if ages else None,
             "objects": list(camera.stream.ids),
             "lost": list(view.result.lost) if view else [],
@@ -216,13 +221,15 @@ class Cameras:
             result = camera.stream.step(frame)
         except Error as error:
             if str(error) != camera.error:
-                _log.warning("camera %s: %s", camera.name, error)
+                _log.warning("camera %s: %s", camera.name, str(error))  # without its traceback
             camera.error = str(error)
             return True
         camera.error = None
         camera.frames += 1
-        self._show(camera, View(frame, result, time.monotonic()))
-        camera.ages.append(camera.view.age if camera.view else 0.0)
+        view = View(frame, result, time.monotonic())
+        self._show(camera, view)
+        camera.ages.append(view.age)
+        camera.finished.append(view.finished)
         return True
 
     def _show(self, camera: _Camera, view: View) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from vosrt.cameras import Cameras, View
 
@@ -10,10 +17,14 @@ _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2
 
 
 class Measures:
-    """Counts views as they come; what cameras know themselves is asked for when somebody looks."""
+    """Counts views as they come; what cameras know themselves is asked for when somebody looks.
+
+    On Linux the process's memory, processor time and open files are among them (`process_…`).
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._frames = self._counter("frames", "frames segmented")
         self._age = self._histogram("frame_age_seconds", "from a frame's arrival to its masks")
         self._stages = Histogram(
@@ -26,6 +37,7 @@ class Measures:
         self._gauges = {
             name: Gauge(f"vosrt_{name}", text, ("camera",), registry=self.registry)
             for name, text in {
+                "frames_per_second": "frames segmented in the last seconds",
                 "dropped_frames": "frames that newer ones replaced",
                 "reconnects": "how often the source came back",
                 "objects": "objects that are followed",
@@ -46,6 +58,7 @@ class Measures:
         for name in cameras.names:
             status = cameras.status(name)
             values = {
+                "frames_per_second": status["fps"],
                 "dropped_frames": status["dropped"],
                 "reconnects": status["reconnects"],
                 "objects": len(status["objects"]),

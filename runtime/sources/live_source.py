@@ -209,8 +209,10 @@ class LiveSource(Source):
             self._changed.notify_all()
         self._notify()
 
-    def _note(self, failure: ReadError) -> None:
-        known = str(self._failure) == str(failure)
+    def _note(self, raised: ReadError) -> None:
+        known = str(self._failure) == str(raised)
+        # Anew: what was raised holds its traceback, and with it the connection and its frames.
+        failure = ReadError(str(raised), is_refusal=raised.is_refusal)
         with self._changed:
             self._failure = failure
             self._changed.notify_all()

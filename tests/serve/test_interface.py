@@ -190,10 +190,13 @@ def test_figures_for_prometheus(client):
         "frames_total",
         "frame_age_seconds_bucket",
         "stage_seconds_count",
+        "frames_per_second",
         "dropped_frames",
         "is_live",
     ):
         assert f'vosrt_{name}{{camera="door"' in text
+    assert "process_resident_memory_bytes " in text
+    assert "process_open_fds " in text
 
 
 def test_clients_that_never_read_hold_up_nobody(site):

@@ -1,0 +1,1 @@
+"""What cameras, clients and long runs cost."""
