@@ -15,11 +15,13 @@ from vosrt.lasting_stream import GAP, LastingStream
 from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
 from vosrt.segmenter import Segmenter
+from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sinks.older_images import OlderImages
 from vosrt.sinks.sink import Sink
 from vosrt.sinks.sink_group import SinkGroup
 from vosrt.sources.address import scheme_of
 from vosrt.sources.adjusted_source import AdjustedSource, Adjustment
+from vosrt.sources.ahead_source import AheadSource
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source import Source
 from vosrt.stream_outputs import StreamOutputs
@@ -29,6 +31,9 @@ from vosrt.stream_summary import StreamRecord, StreamSummary
 @dataclass(frozen=True)
 class StreamJob:
     """Segments one source. Everything is checked before the first output is made.
+
+    Reading, segmenting and writing overlap: the next frames are read, and the last results written, in
+    threads of their own.
 
     When a source breaks off, or the job is interrupted, the frames before are written and the files finished.
 
@@ -44,7 +49,7 @@ class StreamJob:
         rle: file for one JSON line per frame with run-length encoded masks, or None.
         cutout: folder for one PNG per frame, transparent where no object is, or None.
         keep_colour: leave the frames' colours under the transparent pixels.
-        sinks: further takers of frames and results.
+        sinks: further takers of frames and results, called in another thread than `run`.
         overwrite: replace outputs that exist.
         settings: of the `Segmenter`; it chooses what is left out.
         most_frames: stop after so many; None for all.
@@ -86,7 +91,8 @@ class StreamJob:
             source = stack.enter_context(self._open_source())
             prompts.check_source(source)
             segmenter = self._segmenter()
-            sinks = stack.enter_context(SinkGroup([older, *outputs.sinks(), *self.sinks]))
+            group = SinkGroup([older, *outputs.sinks(), *self.sinks])
+            sinks = stack.enter_context(BackgroundSinks(group))
             total = _least(source.length, self.most_frames)
             progress = stack.enter_context(show_progress(total, shown=self.show_progress))
             self._segment(source, prompts, segmenter, sinks, record, progress)
@@ -105,7 +111,7 @@ class StreamJob:
         source: Source,
         prompts: ObjectPrompts,
         segmenter: Segmenter,
-        sinks: SinkGroup,
+        sinks: BackgroundSinks,
         record: StreamRecord,
         progress: Callable[[int], object],
     ) -> None:
@@ -119,6 +125,7 @@ class StreamJob:
                 sinks.open(frame, source.rate)
             sinks.write(frame, result)
             if index == 0:
+                sinks.flush()
                 record.first_frame_is_written()
                 if self.show_progress:
                     print(f"note: {segmenter.placement}", file=sys.stderr)
@@ -128,7 +135,9 @@ class StreamJob:
 
     def _open_source(self) -> Source:
         source = open_source(self.source)
-        return source if self.adjustment.is_none else AdjustedSource(source, self.adjustment)
+        if not self.adjustment.is_none:
+            source = AdjustedSource(source, self.adjustment)
+        return source if source.is_live else AheadSource(source)  # a live one has its own thread
 
     def _outputs(self) -> StreamOutputs:
         return StreamOutputs(

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import InputError, MissingDependencyError
-from vosrt.optional_import import import_for
+from vosrt.errors import InputError
+from vosrt.h264 import add_h264_stream, even_sides, h264_frame, import_encoder
 
-_ENCODER = "libx264"
 _FRAGMENTED = "frag_every_frame+empty_moov+default_base_moof"  # each frame is playable once it is written
 _HYBRID = (61, 7)  # libavformat of FFmpeg 7.1, which can turn the fragments into an ordinary file at the end
 _FINEST = 90_000  # least ticks per second where frames have times of their own
-_BT709, _LIMITED = 1, 1  # FFmpeg's numbers for the colour space of HD video and for its range 16..235
 
 
 class VideoWriter:
@@ -43,12 +41,7 @@ class VideoWriter:
         self._start: float | None = None  # time of the first frame in seconds
         self._last = -1  # ticks from the first frame to the last one
         self._whole = 0  # bytes of the file up to the last whole frame
-        self._av = import_for("writing a video", "av")
-        if _ENCODER not in self._av.codecs_available:
-            raise MissingDependencyError(
-                f"this installation of av cannot encode H.264 ({_ENCODER} is not in it)",
-                cure="pip install --force-reinstall --only-binary av av",
-            )
+        self._av = import_encoder()
         self._container: Any = None
         self._stream: Any = None
 
@@ -71,13 +64,10 @@ class VideoWriter:
         Raises:
             InputError: it cannot be written; what was written so far plays.
         """
-        image = _even(image)
+        image = even_sides(image)
         if self._container is None:
             self._open(image.shape[0], image.shape[1])
-        frame = self._av.VideoFrame.from_ndarray(image, format="bgr24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-        frame.pts = self._next_tick(timestamp)
-        frame.time_base = Fraction(1, self._ticks)
+        frame = h264_frame(self._av, image, tick=self._next_tick(timestamp), ticks=self._ticks)
         try:
             self._container.mux(self._stream.encode(frame))
         except (OSError, self._av.FFmpegError) as error:
@@ -126,7 +116,9 @@ class VideoWriter:
         options = {"movflags": hybrid + _FRAGMENTED, "flush_packets": "1"}
         try:
             container = self._av.open(f"file:{self.path}", "w", format="mp4", options=options)
-            stream = self._add_stream(container, height, width)
+            stream = add_h264_stream(
+                container, height=height, width=width, rate=self._rate, ticks=self._ticks
+            )
             container.start_encoding()  # some versions of av make the file only here
         except (OSError, self._av.FFmpegError) as error:
             raise self._error(error) from error
@@ -136,23 +128,3 @@ class VideoWriter:
         reason = getattr(error, "strerror", None) or str(error)
         cure = "choose a folder that exists, has room and can be written"
         return InputError(f"video {self.path} cannot be written ({reason})", cure=cure)
-
-    def _add_stream(self, container: Any, height: int, width: int) -> Any:
-        # zerolatency: no frame waits inside the encoder, where a kill would lose it
-        settings = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
-        stream = container.add_stream(_ENCODER, rate=self._rate, options=settings)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = Fraction(1, self._ticks)
-        context.gop_size = max(1, round(self._rate))  # a key frame each second, for seeking
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
-        return stream
-
-
-def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat the last row and column where a side is odd: yuv420p halves both sides of the colour planes."""
-    height, width = image.shape[:2]
-    if height % 2 or width % 2:
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(image)

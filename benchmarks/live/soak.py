@@ -2,11 +2,11 @@
 
     python -m vosrt.benchmarks.live.soak --minutes 60
 
-Runs `vosrt serve` with one generated camera. About every second something is asked for at random: an object by
-a box, by clicks or by a stroke, a correction, a removal. One client takes every message. Memory, threads and
-descriptors of the server are read all along; latency is that from a frame's arrival to its masks. Exit status 1
-when the server answers with an error of its own (5xx), memory in the last tenth of the run is more than 5 %
-above that in the second tenth, or threads or descriptors have become more.
+Runs `vosrt serve` with one generated camera. About every second something is asked for at random: an object
+by a box, by clicks or by a stroke, a correction, a removal. One client takes every message. Memory, threads
+and descriptors of the server are read all along; latency is that from a frame's arrival to its masks. Exit
+status 1 when the server answers with an error of its own (5xx), memory in the last tenth of the run is more
+than 5 % above that in the second tenth, or threads or descriptors have become more.
 """
 
 from __future__ import annotations

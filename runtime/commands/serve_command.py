@@ -37,6 +37,13 @@ def add_serve_command(commands: Any) -> None:
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=option_readers.port, default=8000, help="(8000); 0 takes a free one")
     group.add_argument("--token", help="what clients must show; needed where other machines can connect")
+    group.add_argument(
+        "--most-objects",
+        type=option_readers.positive,
+        default=20,
+        metavar="N",
+        help="that may be followed on a camera at once (20); each costs time on every frame",
+    )
     add_bundle_settings(parser.add_argument_group("settings"))
 
 
@@ -50,6 +57,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from vosrt.serve.access import checked_token
     from vosrt.serve.app import build_app
     from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
+    from vosrt.serve.watched_camera import LARGEST_ID
 
     token = checked_token(arguments.host, arguments.token)
     sources = cameras_of_addresses(arguments.sources)
@@ -60,7 +68,11 @@ def run_serve(arguments: argparse.Namespace) -> int:
     print_terms(arguments.bundle)
     bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
     segmenter = Segmenter(bundles, **bundle_settings(arguments))
-    app = build_app(lambda seen: Cameras(segmenter, sources, gap=arguments.gap, seen=seen), token=token)
+    app = build_app(
+        lambda seen: Cameras(segmenter, sources, gap=arguments.gap, seen=seen),
+        token=token,
+        most_objects=min(arguments.most_objects, LARGEST_ID),
+    )
     config = uvicorn.Config(
         app, host=arguments.host, port=arguments.port, log_level="warning", ws="websockets-sansio"
     )

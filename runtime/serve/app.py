@@ -40,6 +40,7 @@ _HEADERS = {
 _OPEN = ("/healthz",)  # needs no token: it says nothing but whether frames come
 _MOST_CLIENTS = 256  # live channels
 _MARK_WITHIN = 60.0  # seconds
+MOST_OBJECTS = 20  # of a camera
 
 Opener = Callable[[Callable[[str, View], object]], Cameras]
 
@@ -50,10 +51,12 @@ class Site:
     Args:
         open_cameras: opens the cameras, given what is to be called with every view.
         token: that clients must show; None for none.
+        most_objects: of each camera.
     """
 
-    def __init__(self, open_cameras: Opener, token: str | None) -> None:
+    def __init__(self, open_cameras: Opener, token: str | None, most_objects: int) -> None:
         self.token = token
+        self._most_objects = most_objects
         self.measures = Measures()
         self.recordings = Recordings()
         self.watched: dict[str, WatchedCamera] = {}
@@ -65,7 +68,9 @@ class Site:
         """Open the cameras."""
         self._loop = asyncio.get_running_loop()
         self.cameras = await asyncio.to_thread(self._open, self._seen)
-        self.watched = {name: WatchedCamera(name, self.cameras) for name in self.cameras.names}
+        self.watched = {
+            name: WatchedCamera(name, self.cameras, self._most_objects) for name in self.cameras.names
+        }
 
     async def stop(self) -> None:
         """Close everything."""
@@ -86,14 +91,17 @@ class Site:
             self._loop.call_soon_threadsafe(self.watched[name].wake)
 
 
-def build_app(open_cameras: Opener, *, token: str | None = None) -> fastapi.FastAPI:
+def build_app(
+    open_cameras: Opener, *, token: str | None = None, most_objects: int = MOST_OBJECTS
+) -> fastapi.FastAPI:
     """The application.
 
     Args:
         open_cameras: opens the cameras, given what is to be called with every view.
         token: that clients must show; None where only this machine can ask.
+        most_objects: that clients may add to a camera.
     """
-    site = Site(open_cameras, token)
+    site = Site(open_cameras, token, most_objects)
 
     @asynccontextmanager
     async def life(_: fastapi.FastAPI) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from vosrt.errors import InputError
 from vosrt.serve.live_message import live_message
 
 _MOST_FROZEN = 8  # frames that clients may mark on, the oldest give way
-_LARGEST_ID = 254
+LARGEST_ID = 254
 
 
 class WatchedCamera:
@@ -20,13 +20,15 @@ class WatchedCamera:
     Args:
         name: of the camera.
         cameras: where it is.
+        most_objects: that clients may add: each costs time on every frame.
     """
 
-    def __init__(self, name: str, cameras: Cameras) -> None:
+    def __init__(self, name: str, cameras: Cameras, most_objects: int = LARGEST_ID) -> None:
         self.name = name
         self.clients: set[asyncio.Event] = set()
         self.names: dict[int, str] = {}
         self._cameras = cameras
+        self._most_objects = most_objects
         self._frozen: OrderedDict[int, View] = OrderedDict()
         self._numbers = itertools.count()
         self._ids: set[int] = set()  # given to objects that have not joined yet
@@ -87,11 +89,10 @@ class WatchedCamera:
             InputError: there are as many objects as can be.
         """
         taken = self._ids | set(self.names) | set(self._cameras.status(self.name)["objects"])
-        free = next((value for value in range(1, _LARGEST_ID + 1) if value not in taken), None)
-        if free is None:
-            raise InputError(
-                "objects", value=_LARGEST_ID, allowed=f"at most {_LARGEST_ID}", cure="remove some"
-            )
+        if len(taken) >= self._most_objects:
+            allowed = f"at most {self._most_objects} at once"
+            raise InputError("another object", value=len(taken) + 1, allowed=allowed, cure="remove some")
+        free = next(value for value in range(1, LARGEST_ID + 1) if value not in taken)
         self._ids.add(free)
         return free
 

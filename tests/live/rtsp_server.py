@@ -19,6 +19,7 @@ PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0",
     "gstreamer1.0-plugins-base",
     "gstreamer1.0-plugins-good",
+    "gstreamer1.0-plugins-bad",
     "gstreamer1.0-plugins-ugly",
 )
 
@@ -45,6 +46,7 @@ class RtspServer:
         pattern: of GStreamer's videotestsrc: `ball` makes 0.13 Mbit/s at 320x240, `snow` 2.2.
         credentials: `user:password` that clients must give.
         authentication: `basic` or `digest`.
+        record: take a video from a client into this Matroska file, and show none.
         time_limit: seconds that a start may take.
     """
 
@@ -56,11 +58,14 @@ class RtspServer:
         pattern: str = "ball",
         credentials: str | None = None,
         authentication: str = "basic",
+        record: Path | None = None,
         time_limit: float = 30.0,
     ) -> None:
         self.size = size
         self.port = 0
         self._options = [f"--fps={fps}", f"--pattern={pattern}", f"--authentication={authentication}"]
+        if record:
+            self._options.append(f"--record={record}")
         if credentials:
             self._options.append(f"--credentials={credentials}")
         self._time_limit = time_limit

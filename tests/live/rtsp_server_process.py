@@ -18,6 +18,8 @@ PACKAGE_OF_ELEMENT = {
     "videotestsrc": "gstreamer1.0-plugins-base",
     "appsink": "gstreamer1.0-plugins-base",
     "rtph264pay": "gstreamer1.0-plugins-good",
+    "matroskamux": "gstreamer1.0-plugins-good",
+    "h264parse": "gstreamer1.0-plugins-bad",
     "rtpbin": "gstreamer1.0-plugins-good",
     "x264enc": "gstreamer1.0-plugins-ugly",
 }
@@ -30,6 +32,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="320x240", help="WIDTHxHEIGHT, both even")
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--pattern", default="ball", help="of videotestsrc; `snow` makes a heavy stream")
+    parser.add_argument("--record", help="take a video from a client into this Matroska file, show none")
     parser.add_argument("--credentials", help="user:password; without it everyone may look")
     parser.add_argument("--authentication", choices=["basic", "digest"], default="basic")
     return parser.parse_args()
@@ -65,12 +68,24 @@ def launch_line(size: str, fps: int, pattern: str) -> str:
     )
 
 
+def record_line(path: str) -> str:
+    """The pipeline of a server that takes a video."""
+    return (
+        "( rtph264depay name=depay0 ! h264parse ! matroskamux streamable=true"
+        f" ! filesink location={path} sync=false )"
+    )
+
+
 def camera_server(options: argparse.Namespace) -> Any:
     from gi.repository import GstRtspServer
 
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(launch_line(options.size, options.fps, options.pattern))
-    factory.set_shared(True)  # like a camera: who comes second sees the same picture at the same time
+    if options.record:
+        factory.set_launch(record_line(options.record))
+        factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+    else:
+        factory.set_launch(launch_line(options.size, options.fps, options.pattern))
+        factory.set_shared(True)  # like a camera: who comes second sees the same picture at the same time
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(options.port)

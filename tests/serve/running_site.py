@@ -44,7 +44,11 @@ class RunningSite:
 
 @contextmanager
 def running_site(
-    names: tuple[str, ...] = ("door",), *, token: str | None = None, scene: str = SCENE
+    names: tuple[str, ...] = ("door",),
+    *,
+    token: str | None = None,
+    scene: str = SCENE,
+    most_objects: int = 20,
 ) -> Iterator[RunningSite]:
     """Serve generated cameras at a free port of this machine."""
     segmenter = Segmenter(BUNDLE)
@@ -74,7 +78,11 @@ def running_site(
         )
         return opened[0]
 
-    config = uvicorn.Config(build_app(open_cameras, token=token), log_level="warning", ws="websockets-sansio")
+    config = uvicorn.Config(
+        build_app(open_cameras, token=token, most_objects=most_objects),
+        log_level="warning",
+        ws="websockets-sansio",
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

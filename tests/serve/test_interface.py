@@ -131,6 +131,16 @@ def test_nothing_else_is_served(client, path):
     assert client.post(path).status_code in (404, 405)
 
 
+def test_no_client_can_add_objects_without_end():
+    with running_site(most_objects=2) as site, httpx.Client(base_url=site.address, timeout=60) as client:
+        mark = {"polygon": [[10, 10], [60, 10], [60, 60], [10, 60]]}
+        statuses = [client.post("/api/cameras/door/objects", json=mark).status_code for _ in range(3)]
+        assert statuses == [200, 200, 422]
+        assert site.cameras.status("door")["objects"] == [1, 2]
+        assert client.delete("/api/cameras/door/objects/1").status_code == 204
+        assert client.post("/api/cameras/door/objects", json=mark).json()["id"] == 1
+
+
 def test_requests_that_are_too_large_are_refused(client):
     assert client.post("/api/cameras/door/objects", content=b" " * (7 << 20)).status_code == 413
 

@@ -1,0 +1,96 @@
+"""Writes results while the next frame is segmented."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from vosrt.sinks.sink import Sink
+from vosrt.sources.source_frame import SourceFrame
+from vosrt.stream import Result
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_ROOM = 4  # results that may wait; then the stream waits, so that nothing is lost
+
+
+class BackgroundSinks:
+    """Hands everything to a sink in a thread of its own; nothing is lost, and errors come back.
+
+    Args:
+        sink: closed with this.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._waiting: queue.Queue[tuple[SourceFrame, Result] | None] = queue.Queue(_ROOM)
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self, first: SourceFrame, rate: Fraction) -> None:
+        """Open the sink; errors come at once."""
+        self._sink.open(first, rate)
+        self._thread = threading.Thread(target=self._work, name="sinks", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: SourceFrame, result: Result) -> None:
+        """Have a frame written; waits only where several still wait.
+
+        Raises:
+            Exception: what the sink raised at an earlier frame.
+        """
+        self._raise()
+        self._waiting.put((frame, result))  # the thread takes it, after an error too
+
+    def flush(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            Exception: as `write` does.
+        """
+        self._waiting.join()
+        self._raise()
+
+    def close(self) -> None:
+        """Write what waits and close the sink.
+
+        Raises:
+            Exception: as `write` does; or closing fails.
+        """
+        if self._thread is not None:
+            thread, self._thread = self._thread, None
+            self._waiting.put(None)
+            thread.join()
+        try:
+            self._raise()
+        finally:
+            self._sink.close()
+
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _work(self) -> None:
+        has_failed = False
+        while (taken := self._waiting.get()) is not None:
+            try:
+                if not has_failed:
+                    self._sink.write(*taken)
+            except Exception as error:
+                self._error, has_failed = error, True
+            finally:
+                self._waiting.task_done()
+        self._waiting.task_done()
