@@ -52,13 +52,20 @@ class Usage:
 
 
 @contextmanager
-def server_process(bundle: str, sources: Sequence[str]) -> Iterator[ServerProcess]:
+def server_process(
+    bundle: str, sources: Sequence[str], options: Sequence[str] = ()
+) -> Iterator[ServerProcess]:
     """Run a server with cameras at a free port; ends it in the end.
+
+    Args:
+        bundle: name or folder.
+        sources: as `--source` takes them.
+        options: further ones of the command.
 
     Raises:
         RuntimeError: it does not start, or its cameras give nothing.
     """
-    command = [sys.executable, "-m", "vosrt", "serve", bundle, "--port", "0"]
+    command = [sys.executable, "-m", "vosrt", "serve", bundle, "--port", "0", *options]
     command += [part for source in sources for part in ("--source", source)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+from typing import TYPE_CHECKING, Any
 
 from vosrt.commands import option_readers
+
+if TYPE_CHECKING:
+    from vosrt.sinks.sink import Sink
 
 
 def add_gap(group: Any) -> None:
@@ -16,3 +20,42 @@ def add_gap(group: Any) -> None:
         metavar="SECONDS",
         help="a camera's silence after which objects are looked for from their reference (5)",
     )
+
+
+def add_lasting_outputs(group: Any) -> None:
+    """Add `--segments` and `--push`, outputs for cameras that run for weeks."""
+    group.add_argument("--segments", metavar="FOLDER", help="overlay video in files named by their time")
+    group.add_argument(
+        "--segment-seconds",
+        type=option_readers.seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="of video in each of them (60)",
+    )
+    group.add_argument(
+        "--keep-segments",
+        type=option_readers.positive,
+        metavar="N",
+        help="so many files stay, the oldest are removed",
+    )
+    group.add_argument(
+        "--push", metavar="ADDRESS", help="send the overlay video to rtsp://…, rtmp://… or rtmps://…"
+    )
+
+
+def lasting_outputs(arguments: argparse.Namespace) -> list[Sink]:
+    """What `add_lasting_outputs` asked for.
+
+    Raises:
+        InputError: the address to push to is of another kind.
+    """
+    from vosrt.sinks.pushed_video import PushedVideo
+    from vosrt.sinks.segmented_video import SegmentedVideo
+
+    sinks: list[Sink] = []
+    if arguments.segments is not None:
+        seconds, keep = arguments.segment_seconds, arguments.keep_segments
+        sinks.append(SegmentedVideo(arguments.segments, seconds=seconds, keep=keep))
+    if arguments.push is not None:
+        sinks.append(PushedVideo(arguments.push))
+    return sinks

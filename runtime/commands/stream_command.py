@@ -8,7 +8,7 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
-from vosrt.commands.camera_options import add_gap
+from vosrt.commands.camera_options import add_gap, add_lasting_outputs, lasting_outputs
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -112,6 +112,7 @@ def _add_outputs(group: Any) -> None:
     group.add_argument(
         "--keep-colour", action="store_true", help="with --cutout: leave colours under transparent pixels"
     )
+    add_lasting_outputs(group)
     group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     group.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
 
@@ -129,9 +130,12 @@ def run_stream(arguments: argparse.Namespace) -> int:
     from vosrt.stream_job import StreamJob
 
     outputs = (arguments.out, arguments.masks, arguments.rle, arguments.cutout)
-    if all(path is None for path in outputs):
+    sinks = lasting_outputs(arguments)
+    if all(path is None for path in outputs) and not sinks:
         raise InputError(
-            "nothing to write", allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER or several"
+            "nothing to write",
+            allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER, --segments FOLDER, "
+            "--push ADDRESS or several",
         )
     print_terms(arguments.bundle)
     job = StreamJob(
@@ -144,6 +148,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         rle=arguments.rle,
         cutout=arguments.cutout,
         keep_colour=arguments.keep_colour,
+        sinks=sinks,
         overwrite=arguments.overwrite,
         settings=bundle_settings(arguments) | _finder(arguments),
         most_frames=arguments.frames,

@@ -33,7 +33,7 @@ CAMERAS = ["door=test://96x160?frames=1000000&fps=4", "yard=test://64x64?frames=
 def test_no_call_fails_the_server(phases, examples, least, tmp_path):
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(SETTINGS)
-    with server_process("cfbi-lite-davis", CAMERAS) as server:
+    with server_process("cfbi-lite-davis", CAMERAS, ["--most-objects", "3"]) as server:
         run_calls(server.address, settings, phases="fuzzing", examples=8)  # everything is loaded
         before = server.usage()
         called, told = run_calls(server.address, settings, phases=phases, examples=examples)

@@ -56,13 +56,15 @@ def test_a_video_becomes_numbered_masks_and_a_summary_for_machines(scene, tmp_pa
     [
         (
             {"--out": None},
-            "nothing to write; allowed: --out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER or several",
+            "nothing to write; allowed: --out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER, "
+            "--segments FOLDER, --push ADDRESS or several",
         ),
         ({"--out": "overlay.avi"}, "--out: got 'overlay.avi'; allowed: a name that ends in .mp4"),
         (
             {"--source": "nothing.mp4"},
             "source nothing.mp4 is not there; give a video file or a folder of images",
         ),
+        ({"--push": "http://host/x"}, "address to push to: got 'http://host/x'; allowed: rtsp://…"),
         ({"--mask": "nothing.png"}, "mask nothing.png is not there"),
         ({"--mask": "colours.png"}, "image mode: got 'RGB'"),
         ({"--mask": "small.png"}, "mask shape: got (10, 10); allowed: [48, 66], the frame's size"),

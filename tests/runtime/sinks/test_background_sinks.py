@@ -1,0 +1,81 @@
+"""Results are written while the next frame is segmented; nothing is lost, and errors come back."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+
+import pytest
+
+from tests.runtime.sinks.frames import noisy_frame, result_of
+from vosrt.errors import InputError
+from vosrt.sinks.background_sinks import BackgroundSinks
+
+
+class Slow:
+    """Waits until it may write; notes what it gets, and in which thread."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.may_write = threading.Event()
+        self.names: list[str] = []
+        self.threads: set[int] = set()
+        self.closed = 0
+        self._fails_at = fails_at
+
+    def open(self, first, rate) -> None:
+        self.names.append("open")
+
+    def write(self, frame, result) -> None:
+        assert self.may_write.wait(10)
+        if len(self.names) - 1 == self._fails_at:
+            raise InputError("the disk is full")
+        self.names.append(frame.name)
+        self.threads.add(threading.get_ident())
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def write_many(sinks: BackgroundSinks, count: int) -> None:
+    for index in range(count):
+        sinks.write(noisy_frame(index), result_of(0))
+
+
+def test_writing_waits_for_nobody_and_loses_nothing():
+    slow = Slow()
+    with BackgroundSinks(slow) as sinks:
+        sinks.open(noisy_frame(0), Fraction(25))
+        for index in range(3):
+            sinks.write(noisy_frame(index), result_of(index))
+        assert slow.names == ["open"]
+        slow.may_write.set()
+        sinks.flush()
+        assert slow.names == ["open", "00000", "00001", "00002"]
+        for index in range(3, 20):
+            sinks.write(noisy_frame(index), result_of(0))
+    assert slow.names[1:] == [f"{index:05d}" for index in range(20)]
+    assert slow.threads.isdisjoint({threading.get_ident()})
+    assert slow.closed == 1
+
+
+def test_an_error_comes_back_and_nothing_hangs():
+    slow = Slow(fails_at=2)
+    slow.may_write.set()
+    sinks = BackgroundSinks(slow)
+    sinks.open(noisy_frame(0), Fraction(25))
+    with pytest.raises(InputError, match="the disk is full"):
+        write_many(sinks, 100)
+    sinks.close()
+    assert slow.names == ["open", "00000", "00001"]
+    assert slow.closed == 1
+
+
+def test_an_error_at_the_last_frame_comes_from_close():
+    slow = Slow(fails_at=0)
+    sinks = BackgroundSinks(slow)
+    sinks.open(noisy_frame(0), Fraction(25))
+    sinks.write(noisy_frame(0), result_of(0))
+    slow.may_write.set()
+    with pytest.raises(InputError, match="the disk is full"):
+        sinks.close()
+    assert slow.closed == 1
