@@ -12,6 +12,7 @@ from vosrt.commands.build_command import add_build_command
 from vosrt.commands.doctor_command import add_doctor_command
 from vosrt.commands.forwarded import FORWARDED, add_forwarded_commands, run_forwarded
 from vosrt.commands.inspect_command import add_inspect_command
+from vosrt.commands.pick_command import add_pick_command
 from vosrt.commands.serve_command import add_serve_command
 from vosrt.commands.stream_command import add_stream_command
 from vosrt.errors import Error
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_stream_command(commands)
     add_serve_command(commands)
+    add_pick_command(commands)
     add_build_command(commands)
     add_inspect_command(commands)
     add_doctor_command(commands)

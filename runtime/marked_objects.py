@@ -12,8 +12,7 @@ from vosrt.box_prompt import Box, checked_box, mask_from_box
 from vosrt.click_prompt import Click, checked_clicks, mask_from_clicks
 from vosrt.errors import InputError
 from vosrt.polygon_prompt import mask_from_polygon
-
-LARGEST_ID = 254
+from vosrt.user_input import LARGEST_ID
 
 
 class MaskFinder(Protocol):

@@ -13,6 +13,7 @@ from vosrt.device import Array
 from vosrt.errors import InputError
 from vosrt.resize_rule import SMALLEST_SIDE
 
+LARGEST_ID = 254  # of an object
 VOID = 255  # mask value: nothing is said about this pixel
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from vosrt.commands import option_readers
 
 if TYPE_CHECKING:
+    from vosrt.marked_objects import MaskFinder
     from vosrt.sinks.sink import Sink
+    from vosrt.sources.adjusted_source import Adjustment
 
 
 def add_gap(group: Any) -> None:
@@ -20,6 +22,45 @@ def add_gap(group: Any) -> None:
         metavar="SECONDS",
         help="a camera's silence after which objects are looked for from their reference (5)",
     )
+
+
+def add_finder(group: Any) -> None:
+    """Add `--finder` to a parser or a group of it."""
+    group.add_argument(
+        "--finder",
+        nargs=2,
+        metavar=("ENCODER", "DECODER"),
+        help="ONNX files of Segment Anything or alike, in place of GrabCut, for boxes and clicks",
+    )
+
+
+def finder_of(arguments: argparse.Namespace) -> MaskFinder | None:
+    """What `--finder` names; None without it.
+
+    Raises:
+        InputError: the files cannot be used.
+    """
+    if arguments.finder is None:
+        return None
+    from vosrt.prompted_segmenter import PromptedSegmenter
+
+    return PromptedSegmenter(*arguments.finder)
+
+
+def add_adjustments(group: Any) -> None:
+    """Add what is done to frames first to a parser or a group of it."""
+    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="degrees clockwise")
+    group.add_argument(
+        "--crop", type=option_readers.box, metavar="X0,Y0,X1,Y1", help="part of the turned frame"
+    )
+    group.add_argument("--fps", type=option_readers.rate, metavar="F", help="most frames per second")
+
+
+def adjustment_of(arguments: argparse.Namespace) -> Adjustment:
+    """What `add_adjustments` asked for."""
+    from vosrt.sources.adjusted_source import Adjustment
+
+    return Adjustment(arguments.rotate, arguments.crop, arguments.fps)
 
 
 def add_lasting_outputs(group: Any) -> None:

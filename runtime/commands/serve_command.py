@@ -9,7 +9,6 @@ from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
 from vosrt.commands.camera_options import add_gap
 from vosrt.errors import InputError
-from vosrt.optional_import import import_for
 from vosrt.shipped_bundles import DEFAULT
 
 
@@ -49,15 +48,15 @@ def add_serve_command(commands: Any) -> None:
 
 def run_serve(arguments: argparse.Namespace) -> int:
     """Run the command until it is interrupted; returns the exit status."""
-    uvicorn = import_for("serving pages", "uvicorn")
-    for package in ("fastapi", "websockets", "prometheus_client"):
-        import_for("serving pages", package)
+    from vosrt.serve.server import open_server, require_packages
+
+    require_packages()
     from vosrt.cameras import Cameras
     from vosrt.segmenter import Segmenter
     from vosrt.serve.access import checked_token
     from vosrt.serve.app import build_app
     from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
-    from vosrt.serve.watched_camera import LARGEST_ID
+    from vosrt.user_input import LARGEST_ID
 
     token = checked_token(arguments.host, arguments.token)
     sources = cameras_of_addresses(arguments.sources)
@@ -73,13 +72,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         token=token,
         most_objects=min(arguments.most_objects, LARGEST_ID),
     )
-    config = uvicorn.Config(
-        app, host=arguments.host, port=arguments.port, log_level="warning", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    listener = config.bind_socket()
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""), flush=True)
+    server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
+    print(address + (f"?token={token}" if token else ""), flush=True)
     server.run(sockets=[listener])
     return 0

@@ -8,7 +8,15 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
-from vosrt.commands.camera_options import add_gap, add_lasting_outputs, lasting_outputs
+from vosrt.commands.camera_options import (
+    add_adjustments,
+    add_finder,
+    add_gap,
+    add_lasting_outputs,
+    adjustment_of,
+    finder_of,
+    lasting_outputs,
+)
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -30,7 +38,9 @@ def add_stream_command(commands: Any) -> None:
     )
     parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
     _add_prompts(parser.add_argument_group("objects (test:// knows its own)"))
-    _add_adjustments(parser.add_argument_group("frames; masks and boxes are of frames that are adjusted"))
+    group = parser.add_argument_group("frames; masks and boxes are of frames that are adjusted")
+    add_adjustments(group)
+    add_gap(group)
     _add_outputs(parser.add_argument_group("outputs"))
     _add_settings(parser.add_argument_group("settings"))
 
@@ -69,12 +79,7 @@ def _add_prompts(group: Any) -> None:
         metavar="X,Y,X,Y,X,Y,…",
         help="outline of an object of the first frame; again for each object",
     )
-    group.add_argument(
-        "--finder",
-        nargs=2,
-        metavar=("ENCODER", "DECODER"),
-        help="ONNX files of Segment Anything or alike, in place of GrabCut, for boxes and clicks",
-    )
+    add_finder(group)
 
 
 def _marks(arguments: argparse.Namespace) -> dict[str, dict[int, Any]]:
@@ -85,23 +90,6 @@ def _marks(arguments: argparse.Namespace) -> dict[str, dict[int, Any]]:
     for object_id, x, y, is_inside in arguments.clicks:
         clicks.setdefault(object_id or 1, []).append((x, y, is_inside))
     return {"boxes": boxes, "clicks": clicks, "polygons": polygons}
-
-
-def _finder(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.finder is None:
-        return {}
-    from vosrt.prompted_segmenter import PromptedSegmenter
-
-    return {"finder": PromptedSegmenter(*arguments.finder)}
-
-
-def _add_adjustments(group: Any) -> None:
-    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="degrees clockwise")
-    group.add_argument(
-        "--crop", type=option_readers.box, metavar="X0,Y0,X1,Y1", help="part of the turned frame"
-    )
-    group.add_argument("--fps", type=option_readers.rate, metavar="F", help="most frames per second")
-    add_gap(group)
 
 
 def _add_outputs(group: Any) -> None:
@@ -126,7 +114,6 @@ def _add_settings(group: Any) -> None:
 
 def run_stream(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from vosrt.sources.adjusted_source import Adjustment
     from vosrt.stream_job import StreamJob
 
     outputs = (arguments.out, arguments.masks, arguments.rle, arguments.cutout)
@@ -138,6 +125,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
             "--push ADDRESS or several",
         )
     print_terms(arguments.bundle)
+    finder = finder_of(arguments)
     job = StreamJob(
         bundles=arguments.bundle,
         source=arguments.source,
@@ -150,9 +138,9 @@ def run_stream(arguments: argparse.Namespace) -> int:
         keep_colour=arguments.keep_colour,
         sinks=sinks,
         overwrite=arguments.overwrite,
-        settings=bundle_settings(arguments) | _finder(arguments),
+        settings=bundle_settings(arguments) | ({"finder": finder} if finder else {}),
         most_frames=arguments.frames,
-        adjustment=Adjustment(arguments.rotate, arguments.crop, arguments.fps),
+        adjustment=adjustment_of(arguments),
         gap=arguments.gap,
         show_progress=not arguments.json,
     )

@@ -14,9 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 
 import vosrt
-from vosrt.cameras import Cameras, View
+from vosrt.cameras import View
 from vosrt.errors import Error
 from vosrt.serve.access import COOKIE, is_own_origin, shows_token
+from vosrt.serve.camera_group import CameraGroup
 from vosrt.serve.limited_body import LimitedBody
 from vosrt.serve.live_message import live_message
 from vosrt.serve.marks import Mark, Name
@@ -42,7 +43,7 @@ _MOST_CLIENTS = 256  # live channels
 _MARK_WITHIN = 60.0  # seconds
 MOST_OBJECTS = 20  # of a camera
 
-Opener = Callable[[Callable[[str, View], object]], Cameras]
+Opener = Callable[[Callable[[str, View], object]], CameraGroup]
 
 
 class Site:
@@ -62,7 +63,7 @@ class Site:
         self.watched: dict[str, WatchedCamera] = {}
         self._open = open_cameras
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.cameras: Cameras
+        self.cameras: CameraGroup
 
     async def start(self) -> None:
         """Open the cameras."""
@@ -92,7 +93,11 @@ class Site:
 
 
 def build_app(
-    open_cameras: Opener, *, token: str | None = None, most_objects: int = MOST_OBJECTS
+    open_cameras: Opener,
+    *,
+    token: str | None = None,
+    most_objects: int = MOST_OBJECTS,
+    save: Callable[[], str] | None = None,
 ) -> fastapi.FastAPI:
     """The application.
 
@@ -100,6 +105,7 @@ def build_app(
         open_cameras: opens the cameras, given what is to be called with every view.
         token: that clients must show; None where only this machine can ask.
         most_objects: that clients may add to a camera.
+        save: where objects are only picked: keeps what is picked, returns where in words.
     """
     site = Site(open_cameras, token, most_objects)
 
@@ -134,7 +140,9 @@ def build_app(
         return JSONResponse({"detail": [{key: one[key] for key in kept} for one in error.errors()]}, 422)
 
     _add_pages(app, site)
-    _add_cameras(app, site)
+    _add_cameras(app, site, can_save=save is not None)
+    if save is not None:
+        _add_save(app, save)
     _add_recordings(app, site)
     _add_live(app, site)
     return app
@@ -182,7 +190,14 @@ def _add_pages(app: fastapi.FastAPI, site: Site) -> None:
         return Response(site.measures.text(site.cameras), media_type="text/plain; version=0.0.4")
 
 
-def _add_cameras(app: fastapi.FastAPI, site: Site) -> None:
+def _add_save(app: fastapi.FastAPI, save: Callable[[], str]) -> None:
+    @app.post("/api/save")
+    async def keep() -> dict[str, str]:
+        """Keep what is picked, where the server was told to."""
+        return {"saved": await asyncio.to_thread(save)}
+
+
+def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
     @app.get("/api/cameras")
     async def cameras() -> list[dict[str, Any]]:
         """All cameras and how they are."""
@@ -192,6 +207,7 @@ def _add_cameras(app: fastapi.FastAPI, site: Site) -> None:
                 **site.cameras.status(name),
                 "names": watched.names,
                 "recording": site.recordings.running(name),
+                "can_save": can_save,
             }
             for name, watched in site.watched.items()
         ]

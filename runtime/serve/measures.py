@@ -11,7 +11,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from vosrt.cameras import Cameras, View
+from vosrt.cameras import View
+from vosrt.serve.camera_group import CameraGroup
 
 _BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10)  # seconds
 
@@ -53,7 +54,7 @@ class Measures:
         for stage, milliseconds in view.result.timings.items():
             self._stages.labels(camera, stage).observe(milliseconds / 1e3)
 
-    def text(self, cameras: Cameras) -> bytes:
+    def text(self, cameras: CameraGroup) -> bytes:
         """In Prometheus' text format."""
         for name in cameras.names:
             status = cameras.status(name)

@@ -6,12 +6,13 @@ import asyncio
 import itertools
 from collections import OrderedDict
 
-from vosrt.cameras import Cameras, View
+from vosrt.cameras import View
 from vosrt.errors import InputError
+from vosrt.serve.camera_group import CameraGroup
 from vosrt.serve.live_message import live_message
+from vosrt.user_input import LARGEST_ID
 
 _MOST_FROZEN = 8  # frames that clients may mark on, the oldest give way
-LARGEST_ID = 254
 
 
 class WatchedCamera:
@@ -23,7 +24,7 @@ class WatchedCamera:
         most_objects: that clients may add: each costs time on every frame.
     """
 
-    def __init__(self, name: str, cameras: Cameras, most_objects: int = LARGEST_ID) -> None:
+    def __init__(self, name: str, cameras: CameraGroup, most_objects: int = LARGEST_ID) -> None:
         self.name = name
         self.clients: set[asyncio.Event] = set()
         self.names: dict[int, str] = {}

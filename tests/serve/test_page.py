@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
 playwright = pytest.importorskip("playwright.sync_api")
 
 from tests.serve.running_site import STAYING, RunningSite, running_site  # noqa: E402
+from vosrt.label_map import read_label_map  # noqa: E402
+from vosrt.sources.test_pattern import PatternSettings, TestPattern  # noqa: E402
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -42,13 +46,14 @@ def page(request) -> Iterator:
         browser.close()
 
 
-def shown(page) -> dict:
+def shown(page, name: str = "door") -> dict:
     """What the page holds: numbers and label map of the picture that it shows."""
     return page.evaluate(
-        """() => {
-            const { numbers, labels, width, height } = window.vosrt.door.shown;
+        """name => {
+            const { numbers, labels, width, height } = window.vosrt[name].shown;
             return { numbers, labels: [...labels], width, height };
-        }"""
+        }""",
+        name,
     )
 
 
@@ -90,17 +95,17 @@ def freeze_with(page, site: RunningSite, value: int) -> np.ndarray:
     raise AssertionError(f"object {value} is never in sight")
 
 
-def on_screen(page, x: float, y: float) -> tuple[float, float]:
+def on_screen(page, x: float, y: float, name: str = "door") -> tuple[float, float]:
     box = page.locator(".drawing").bounding_box()
-    state = shown(page)
+    state = shown(page, name)
     return box["x"] + x / state["width"] * box["width"], box["y"] + y / state["height"] * box["height"]
 
 
-def drag(page, corners: list[tuple[float, float]]) -> None:
-    page.mouse.move(*on_screen(page, *corners[0]))
+def drag(page, corners: list[tuple[float, float]], name: str = "door") -> None:
+    page.mouse.move(*on_screen(page, *corners[0], name))
     page.mouse.down()
     for corner in corners[1:]:
-        page.mouse.move(*on_screen(page, *corner), steps=4)
+        page.mouse.move(*on_screen(page, *corner, name), steps=4)
     page.mouse.up()
 
 
@@ -226,3 +231,34 @@ def test_a_token_opens_the_page_and_stays_out_of_sight(page):
         page.goto(site.address + "/?token=a-token-of-the-test-0123")
         page.wait_for_function("() => window.vosrt.door?.shown")
         assert "token" not in page.url
+
+
+def test_objects_are_picked_on_one_frame_and_saved(page, tmp_path):
+    mask = tmp_path / "mask.png"
+    command = [sys.executable, "-m", "vosrt", "pick", "test://144x256?objects=2&seed=4", "-o", str(mask)]
+    truth = TestPattern(PatternSettings(144, 256, objects=2, seed=4)).frame(0).truth
+    with subprocess.Popen([*command, "--browser"], stdout=subprocess.PIPE, text=True) as picking:
+        try:
+            page.goto(picking.stdout.readline().strip())
+            page.wait_for_function("() => window.vosrt.picture?.shown")
+            assert not page.is_visible(".record")
+            page.click(".save")
+            page.wait_for_selector("text=no object is picked")
+            for value in (1, 2):
+                page.click("text=Mark an object")
+                page.wait_for_selector(".is-marking")
+                rows, columns = np.nonzero(truth == value)
+                corners = [(columns.min() - 3, rows.min() - 3), (columns.max() + 4, rows.max() + 4)]
+                drag(page, corners, "picture")
+                page.click(".done")
+                page.wait_for_selector(f"li[data-id='{value}']")
+            page.click(".save")
+            page.wait_for_selector("text=saved as mask.png")
+            told, _ = picking.communicate(timeout=30)
+        finally:
+            picking.kill()
+    assert "objects 1, 2 of frame 00000" in told
+    labels = read_label_map(mask)
+    for value in (1, 2):
+        both, either = (labels == value) & (truth == value), (labels == value) | (truth == value)
+        assert both.sum() / either.sum() > 0.8

@@ -45,12 +45,16 @@ async function opened(buffer) {
 }
 
 class Tile {
-  constructor(name) {
+  constructor({ name, can_save }) {
     this.name = name;
+    this.isStill = can_save; // one picture to pick objects on, no camera
+    this.isSaved = false;
     this.path = `api/cameras/${encodeURIComponent(name)}`;
     this.root = template.content.firstElementChild.cloneNode(true);
     this.root.dataset.camera = name;
     this.part("h2").textContent = name;
+    for (const selector of [".record", ".graph", ".state", ".figures"]) this.part(selector).hidden = can_save;
+    this.part(".save").hidden = !can_save;
     this.times = [];
     this.arrivals = [];
     this.shown = null;
@@ -82,6 +86,7 @@ class Tile {
       busy = false;
     };
     socket.onclose = () => {
+      if (this.isSaved) return;
       this.part(".notice").textContent = "no connection to the server";
       setTimeout(() => this.connect(), 1000);
     };
@@ -187,6 +192,7 @@ class Tile {
     this.part(".clear").onclick = () => this.clear();
     this.part(".done").onclick = () => this.trying(() => this.send());
     this.part(".record").onclick = () => this.trying(() => this.record());
+    this.part(".save").onclick = () => this.trying(() => this.save());
     for (const button of this.root.querySelectorAll("[data-tool]"))
       button.onclick = () => this.choose(button.dataset.tool);
     const drawing = this.part(".drawing");
@@ -343,6 +349,13 @@ class Tile {
     this.thaw();
   }
 
+  async save() {
+    const answer = await (await ask("api/save", "POST")).json();
+    this.isSaved = true;
+    this.part(".notice").textContent = `saved as ${answer.saved}; this page can be closed`;
+    for (const button of this.root.querySelectorAll("button")) button.disabled = true;
+  }
+
   async record() {
     const button = this.part(".record"), link = this.part(".download");
     const begins = !button.classList.contains("is-recording");
@@ -356,7 +369,7 @@ class Tile {
 }
 
 opacity.oninput = () => document.documentElement.style.setProperty("--opacity", opacity.value / 100);
-for (const { name } of await (await ask("api/cameras")).json()) {
-  tiles[name] = new Tile(name);
-  document.querySelector("#cameras").append(tiles[name].root);
+for (const camera of await (await ask("api/cameras")).json()) {
+  const tile = (tiles[camera.name] = new Tile(camera));
+  document.querySelector("#cameras").append(tile.root);
 }
