@@ -59,6 +59,7 @@ class _Camera:
     view: View | None = None
     error: str | None = None  # of the last frame that could not be segmented
     frames: int = 0
+    late: int = 0  # frames that were dropped to keep the latency
     ages: deque[float] = field(default_factory=lambda: deque(maxlen=300))
     finished: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     requests: deque[tuple[Callable[[], Any], Future[Any]]] = field(default_factory=deque)
@@ -74,6 +75,7 @@ class Cameras:
         segmenter: shared by all.
         sources: by name; each opens a source and returns at once, whether the camera is there or not.
         gap: seconds without frames after which objects are looked for from their reference.
+        latency: seconds from a frame's arrival to its masks that are to be kept; see `LatencyBudget`.
         seen: called by the thread with every new view.
     """
 
@@ -83,13 +85,16 @@ class Cameras:
         sources: Mapping[str, OpenSource],
         *,
         gap: float = GAP,
+        latency: float | None = None,
         seen: Callable[[str, View], object] | None = None,
     ) -> None:
         self._new = threading.Event()
         self._closing = threading.Event()
         self._seen = seen
         self._cameras = {
-            name: _Camera(name, open_it(self._new.set), LastingStream(segmenter.stream(), gap=gap))
+            name: _Camera(
+                name, open_it(self._new.set), LastingStream(segmenter.stream(), gap=gap, latency=latency)
+            )
             for name, open_it in sources.items()
         }
         self._thread = threading.Thread(target=self._work, name="cameras", daemon=True)
@@ -123,7 +128,8 @@ class Cameras:
             "state": source.state.value,
             "is_stale": source.state is not LiveState.LIVE,
             "arrived": source.frames,
-            "dropped": source.dropped,
+            "dropped": source.dropped + camera.late,
+            "scale": camera.stream.scale,
             "reconnects": source.reconnects,
             "silence": source.silence,
             "error": camera.error or source.error,
@@ -217,6 +223,9 @@ class Cameras:
         frame = camera.source.poll()
         if frame is None:
             return asked > 0
+        if camera.stream.is_late(frame):
+            camera.late += 1
+            return True
         try:
             result = camera.stream.step(frame)
         except Error as error:

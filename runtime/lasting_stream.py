@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.latency_budget import LatencyBudget
 from vosrt.optional_import import import_for
+from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.result import Result
+from vosrt.scaled_marks import resized_labels, scaled_marks
 from vosrt.snapshot import Snapshot
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Stream
@@ -22,23 +26,29 @@ GAP = 5.0  # seconds
 _log = logging.getLogger(__name__)
 
 
+_Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # image and labels
+
+
 class LastingStream:
     """Object ids live on over gaps and sizes; frames are numbered through.
 
     After a gap objects are looked for from where the user last marked one: the frame before the gap says
-    nothing any more. With another frame size the last frame and its labels are resized once and
-    start a new stream; objects that were not visible then stay behind.
+    nothing any more. With another frame size the last frame and its labels are resized once and start a new
+    stream, with those objects that were not visible then from a frame on which the user marked something.
 
     Args:
         stream: fresh.
         gap: seconds without frames after which the frame before is forgotten; None where there are no gaps.
+        latency: seconds from a frame's arrival to its masks that are to be kept; None for no limit.
     """
 
-    def __init__(self, stream: Stream, *, gap: float | None = GAP) -> None:
+    def __init__(self, stream: Stream, *, gap: float | None = GAP, latency: float | None = None) -> None:
         self.stream = stream
         self._gap = gap
+        self._budget = None if latency is None else LatencyBudget(latency)
         self._marked: Snapshot | None = None  # at the end of the frame that the user last marked
-        self._last: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None  # image and labels
+        self._last: _Seen | None = None
+        self._shown: dict[int, _Seen] = {}  # by object, where it was seen on a frame with marks
         self._frames = 0
 
     @property
@@ -46,30 +56,78 @@ class LastingStream:
         """The objects, in the order in which they joined."""
         return self.stream.ids
 
+    @property
+    def scale(self) -> float:
+        """Part of both sides of a frame that is left when it is segmented."""
+        return 1.0 if self._budget is None else self._budget.scale
+
+    def is_late(self, frame: SourceFrame) -> bool:
+        """Whether a frame has waited too long to be worth a step; see `LatencyBudget`."""
+        if self._budget is None or frame.captured is None:
+            return False
+        return self._budget.is_late(time.monotonic() - frame.captured)
+
     def step(self, frame: SourceFrame, **given: Any) -> Result:
         """Segment the next frame.
 
         Args:
             frame: of a source.
-            given: what the user says of objects, as `Stream.step` takes it.
+            given: what the user says of objects, as `Stream.step` takes it; of the frame as it is.
+
+        Returns:
+            what `Stream.step` does; the label map has the frame's size, probabilities that of the stream.
 
         Raises:
             InputError, BundleError: as `Stream.step` does.
         """
-        if self._last is not None and frame.image.shape != self._last[0].shape:
-            self._carry_over(frame.image.shape[0], frame.image.shape[1])
+        started = time.monotonic()
+        size = (frame.image.shape[0], frame.image.shape[1])
+        image, given = self._scaled(frame.image, given)
+        if self._last is not None and image.shape != self._last[0].shape:
+            self._carry_over(image.shape[0], image.shape[1])
         elif self._gap is not None and frame.gap > self._gap:
             self._look_again(frame.gap)
-        result = self.stream.step(frame.image, timestamp=frame.timestamp, **given)
+        result = self.stream.step(image, timestamp=frame.timestamp, **given)
+        self._last = image, result.labels
         if any(value is not None for value in given.values()):
             self._keep()
-        self._last = frame.image, result.labels
+            self._shown |= dict.fromkeys(objects_of(result.labels), self._last)
         self._frames += 1
-        return replace(result, frame_index=self._frames - 1)
+        labels = result.labels if result.labels.shape == size else resized_labels(result.labels, size)
+        self._watch(frame, started)
+        return replace(result, labels=labels, frame_index=self._frames - 1)
 
     def remove(self, objects: Iterable[int]) -> None:
         """Forget objects; see `Stream.remove`."""
         self.stream.remove(objects)
+        self._shown = {key: seen for key, seen in self._shown.items() if key in self.ids}
+
+    def _scaled(
+        self, image: NDArray[np.uint8], given: dict[str, Any]
+    ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+        """The frame and its marks at the size at which they are segmented."""
+        if self.scale == 1:
+            return image, given
+        size = (image.shape[0], image.shape[1])
+        target = (
+            max(SMALLEST_SIDE, round(size[0] * self.scale)),
+            max(SMALLEST_SIDE, round(size[1] * self.scale)),
+        )
+        cv2 = import_for("resizing frames", "cv2")
+        smaller = cv2.resize(image, (target[1], target[0]), interpolation=cv2.INTER_AREA)
+        return smaller, scaled_marks(given, size, target)
+
+    def _watch(self, frame: SourceFrame, started: float) -> None:
+        """Tell the budget how long the frame took."""
+        if self._budget is None or frame.captured is None or not self.ids:
+            return
+        now, before = time.monotonic(), self.scale
+        if self._budget.add(now - frame.captured, now - started, now):
+            limit = 1e3 * self._budget.seconds
+            text = (
+                "latency budget of %.0f ms: frames are segmented at %.0f %% of their sides instead of %.0f %%"
+            )
+            _log.warning(text, limit, 100 * self.scale, 100 * before)
 
     def _keep(self) -> None:
         """Remember the stream as it is, for the time after a gap."""
@@ -87,16 +145,24 @@ class LastingStream:
             self.stream.remove(gone)
 
     def _carry_over(self, height: int, width: int) -> None:
+        """Start the stream again with frames of another size."""
         assert self._last is not None
-        image, labels = self._last
-        before = self.ids
-        cv2 = import_for("resizing frames", "cv2")
+        before, size = self.ids, self._last[0].shape
+        visible = set(objects_of(self._last[1]))
+        hidden = [key for key in before if key not in visible and key in self._shown]
         self.stream.reset()
-        resized = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
-        if objects_of(resized):
-            self.stream.step(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), resized)
+        frames = {id(self._shown[key]): self._shown[key] for key in hidden}
+        for image, labels in [*frames.values(), self._last]:
+            wanted = visible if labels is self._last[1] else hidden
+            mask = resized_labels(np.where(np.isin(labels, list(wanted)), labels, 0), (height, width))
+            has_objects = bool(objects_of(mask))
+            if has_objects or self.ids:
+                cv2 = import_for("resizing frames", "cv2")
+                resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+                self.stream.step(resized, mask if has_objects else None)
+        if self.ids:
             self._keep()
-        sizes = f"{image.shape[0]}x{image.shape[1]} to {height}x{width}"
         left = sorted(set(before) - set(self.ids))
-        lost = f"; not visible and left behind: {left}" if left else ""
+        lost = f"; left behind: {left}" if left else ""
+        sizes = f"{size[0]}x{size[1]} to {height}x{width}"
         _log.warning("frames change from %s; objects are carried over%s", sizes, lost)

@@ -55,6 +55,7 @@ class StreamJob:
         most_frames: stop after so many; None for all.
         adjustment: what is done to frames first; masks and boxes are of the adjusted ones.
         gap: seconds without frames of a camera after which objects are looked for from their reference.
+        latency: seconds from a camera's frame to its masks that are to be kept; see `LatencyBudget`.
         show_progress: on standard error.
     """
 
@@ -73,6 +74,7 @@ class StreamJob:
     most_frames: int | None = None
     adjustment: Adjustment = field(default_factory=Adjustment)
     gap: float = GAP
+    latency: float | None = None
     show_progress: bool = True
 
     def run(self) -> StreamSummary:
@@ -115,8 +117,12 @@ class StreamJob:
         record: StreamRecord,
         progress: Callable[[int], object],
     ) -> None:
-        stream = LastingStream(segmenter.stream(), gap=self.gap if source.is_live else None)
-        for index, frame in enumerate(islice(source, self.most_frames)):
+        if self.latency is not None and not source.is_live:
+            raise InputError("a latency budget is given for a recording", cure="leave --latency-budget out")
+        gap = self.gap if source.is_live else None
+        stream = LastingStream(segmenter.stream(), gap=gap, latency=self.latency)
+        in_time = (frame for frame in source if not stream.is_late(frame))
+        for index, frame in enumerate(islice(in_time, self.most_frames)):
             given = prompts.at(index, frame)
             before = time.perf_counter()
             result = stream.step(frame, **given)

@@ -13,14 +13,21 @@ if TYPE_CHECKING:
     from vosrt.sources.adjusted_source import Adjustment
 
 
-def add_gap(group: Any) -> None:
-    """Add `--gap` to a parser or a group of it."""
+def add_live_options(group: Any) -> None:
+    """Add `--gap` and `--latency-budget` to a parser or a group of it."""
     group.add_argument(
         "--gap",
         type=option_readers.seconds,
         default=5.0,
         metavar="SECONDS",
         help="a camera's silence after which objects are looked for from their reference (5)",
+    )
+    group.add_argument(
+        "--latency-budget",
+        type=option_readers.milliseconds,
+        metavar="MS",
+        help="milliseconds from a camera's frame to its masks: above it frames are segmented at 3/4 and 1/2 "
+        "of their sides, then late ones are dropped",
     )
 
 

@@ -68,6 +68,11 @@ def seconds(text: str) -> float:
     return float(_number(text, "seconds", 86400))
 
 
+def milliseconds(text: str) -> float:
+    """Read a time in milliseconds; returns seconds."""
+    return float(_number(text, "milliseconds", 60_000) / 1000)
+
+
 def _number(text: str, name: str, most: int) -> Fraction:
     try:
         value = Fraction(text) if len(text) < 20 else Fraction(0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
-from vosrt.commands.camera_options import add_gap
+from vosrt.commands.camera_options import add_live_options
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -31,7 +31,7 @@ def add_serve_command(commands: Any) -> None:
         metavar="TOML",
         help="file with a table [camera.NAME] for each: source, rotate, crop, fps",
     )
-    add_gap(group)
+    add_live_options(group)
     group = parser.add_argument_group("server")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=option_readers.port, default=8000, help="(8000); 0 takes a free one")
@@ -68,7 +68,9 @@ def run_serve(arguments: argparse.Namespace) -> int:
     bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
     segmenter = Segmenter(bundles, **bundle_settings(arguments))
     app = build_app(
-        lambda seen: Cameras(segmenter, sources, gap=arguments.gap, seen=seen),
+        lambda seen: Cameras(
+            segmenter, sources, gap=arguments.gap, latency=arguments.latency_budget, seen=seen
+        ),
         token=token,
         most_objects=min(arguments.most_objects, LARGEST_ID),
     )

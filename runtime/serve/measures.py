@@ -40,6 +40,7 @@ class Measures:
             for name, text in {
                 "frames_per_second": "frames segmented in the last seconds",
                 "dropped_frames": "frames that newer ones replaced",
+                "scale": "part of both sides of a frame that is left when it is segmented",
                 "reconnects": "how often the source came back",
                 "objects": "objects that are followed",
                 "lost_objects": "objects that are lost",
@@ -61,6 +62,7 @@ class Measures:
             values = {
                 "frames_per_second": status["fps"],
                 "dropped_frames": status["dropped"],
+                "scale": status["scale"],
                 "reconnects": status["reconnects"],
                 "objects": len(status["objects"]),
                 "lost_objects": len(status["lost"]),

@@ -50,6 +50,7 @@ class StillPicture:
             "is_stale": False,
             "arrived": 1,
             "dropped": 0,
+            "scale": 1.0,
             "reconnects": 0,
             "silence": 0.0,
             "error": None,

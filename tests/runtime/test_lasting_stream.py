@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from vosrt import Segmenter
 from vosrt.lasting_stream import LastingStream
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source_frame import SourceFrame
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
 
 def seen(image: np.ndarray, time: float, gap: float = 0.0) -> SourceFrame:
@@ -80,11 +83,63 @@ def test_another_size_carries_the_objects_over(caplog):
     assert caplog.messages == ["frames change from 96x160 to 144x240; objects are carried over"]
 
 
-def test_objects_out_of_sight_stay_behind(segmenter, caplog):
+def test_objects_out_of_sight_are_carried_over_from_where_they_were_marked(caplog):
+    lasting = LastingStream(Segmenter("cfbi-lite-davis").stream())
+    scene = TestPattern(PatternSettings(96, 160, objects=2, frames=200, seed=4))
+    areas = [int((scene.frame(index).truth == 2).sum()) for index in range(160)]
+    gone = next(index for index, area in enumerate(areas) if area == 0)
+    back = next(index for index in range(gone, 160) if areas[index] > 0.8 * areas[0])
+    lasting.step(seen(scene.frame(0).image, 0), mask=scene.frame(0).truth)
+    for index in (gone - 6, gone - 3, gone, gone + 1):
+        lasting.step(seen(scene.frame(index).image, index))
+    result = None
+    for index in (gone + 2, back, back + 1, back + 2):
+        image = cv2.resize(scene.frame(index).image, (240, 144))
+        result = lasting.step(seen(image, index))
+        assert result.ids == (2, 1)
+    truth = cv2.resize(scene.frame(back + 2).truth, (240, 144), interpolation=cv2.INTER_NEAREST) == 2
+    found = result.labels == 2
+    assert (found & truth).sum() / (found | truth).sum() > 0.6
+    assert caplog.messages == ["frames change from 96x160 to 144x240; objects are carried over"]
+
+
+def test_objects_that_were_never_seen_on_a_marked_frame_stay_behind(segmenter, caplog):
     lasting = LastingStream(segmenter.stream())
     lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN))
-    black = np.zeros_like(frame_at(0))
-    lasting.step(seen(black, 1))
+    lasting.step(seen(np.zeros_like(frame_at(0)), 1))
     result = lasting.step(seen(np.zeros((48, 64, 3), np.uint8), 2))
-    assert result.ids == ()
-    assert "not visible and left behind: [" in caplog.messages[-1]
+    assert len(result.ids) == 2
+    assert "left behind" not in caplog.text
+
+
+def test_a_latency_budget_lowers_the_resolution_and_keeps_the_objects(caplog):
+    """Every frame comes late, so both steps are taken; labels keep the frame's size, marks are of it."""
+    lasting = LastingStream(Segmenter("cfbi-lite-davis").stream(), latency=0.01)
+    scene = TestPattern(PatternSettings(192, 320, objects=3, frames=200, seed=4))
+    overlaps = []
+    for index in range(38):
+        frame = scene.frame(index)
+        late = SourceFrame(frame.image, frame.name, frame.timestamp, captured=time.monotonic() - 1)
+        given = {}
+        if index == 0:
+            given = {"mask": np.where(frame.truth == 3, frame.truth, 0).astype(np.uint8)}
+        if index == 33:
+            given = {"boxes": {1: box_around(frame.truth == 1)}}
+        result = lasting.step(late, **given)
+        assert result.labels.shape == (192, 320)
+        overlaps.append(overlap(result.labels == 3, frame.truth == 3))
+        if index >= 33:
+            overlaps.append(overlap(result.labels == 1, frame.truth == 1))
+    assert lasting.scale == 0.5
+    assert min(overlaps) > 0.6
+    sizes = [message.rpartition("from ")[2].partition(";")[0] for message in caplog.messages]
+    assert [size for size in sizes if " to " in size] == ["192x320 to 144x240", "144x240 to 96x160"]
+
+
+def box_around(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()) - 2, int(rows.min()) - 2, int(columns.max()) + 3, int(rows.max()) + 3
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
