@@ -58,6 +58,7 @@ class _Camera:
     stream: LastingStream
     view: View | None = None
     error: str | None = None  # of the last frame that could not be segmented
+    complaint: str | None = None  # of whoever looks on
     frames: int = 0
     late: int = 0  # frames that were dropped to keep the latency
     ages: deque[float] = field(default_factory=lambda: deque(maxlen=300))
@@ -243,8 +244,13 @@ class Cameras:
 
     def _show(self, camera: _Camera, view: View) -> None:
         camera.view = view
-        if self._seen is not None:
-            self._seen(camera.name, view)
+        try:
+            if self._seen is not None:
+                self._seen(camera.name, view)
+        except Exception as error:  # who looks on does not stop the cameras
+            if str(error) != camera.complaint:
+                _log.exception("camera %s: what it shows cannot be used", camera.name)
+            camera.complaint = str(error)
 
 
 def _fulfil(work: Callable[[], Any], future: Future[Any]) -> None:

@@ -54,6 +54,7 @@ class StreamJob:
         settings: of the `Segmenter`; it chooses what is left out.
         most_frames: stop after so many; None for all.
         adjustment: what is done to frames first; masks and boxes are of the adjusted ones.
+        hardware_decode: decode videos by hardware where there is some.
         gap: seconds without frames of a camera after which objects are looked for from their reference.
         latency: seconds from a camera's frame to its masks that are to be kept; see `LatencyBudget`.
         show_progress: on standard error.
@@ -73,6 +74,7 @@ class StreamJob:
     settings: Mapping[str, Any] = field(default_factory=dict)
     most_frames: int | None = None
     adjustment: Adjustment = field(default_factory=Adjustment)
+    hardware_decode: bool = False
     gap: float = GAP
     latency: float | None = None
     show_progress: bool = True
@@ -140,7 +142,7 @@ class StreamJob:
             prompts.check_used()
 
     def _open_source(self) -> Source:
-        source = open_source(self.source)
+        source = open_source(self.source, hardware=self.hardware_decode)
         if not self.adjustment.is_none:
             source = AdjustedSource(source, self.adjustment)
         return source if source.is_live else AheadSource(source)  # a live one has its own thread

@@ -31,6 +31,13 @@ def add_live_options(group: Any) -> None:
     )
 
 
+def add_hardware_decode(group: Any) -> None:
+    """Add `--hardware-decode` to a parser or a group of it."""
+    group.add_argument(
+        "--hardware-decode", action="store_true", help="decode videos by hardware where there is some"
+    )
+
+
 def add_finder(group: Any) -> None:
     """Add `--finder` to a parser or a group of it."""
     group.add_argument(

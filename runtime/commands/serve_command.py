@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
-from vosrt.commands.camera_options import add_live_options
+from vosrt.commands.camera_options import add_hardware_decode, add_live_options
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -29,8 +30,10 @@ def add_serve_command(commands: Any) -> None:
     group.add_argument(
         "--cameras",
         metavar="TOML",
-        help="file with a table [camera.NAME] for each: source, rotate, crop, fps",
+        help="file with a table [camera.NAME] for each: source, rotate, crop, fps, hardware_decode, mask, "
+        "segments, segment_seconds, keep_segments, push",
     )
+    add_hardware_decode(group)
     add_live_options(group)
     group = parser.add_argument_group("server")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
@@ -51,30 +54,42 @@ def run_serve(arguments: argparse.Namespace) -> int:
     from vosrt.serve.server import open_server, require_packages
 
     require_packages()
-    from vosrt.cameras import Cameras
+    from vosrt.cameras import Cameras, View
     from vosrt.segmenter import Segmenter
     from vosrt.serve.access import checked_token
     from vosrt.serve.app import build_app
     from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
+    from vosrt.serve.camera_outputs import CameraOutputs
     from vosrt.user_input import LARGEST_ID
 
     token = checked_token(arguments.host, arguments.token)
-    sources = cameras_of_addresses(arguments.sources)
+    settings = cameras_of_addresses(arguments.sources, hardware=arguments.hardware_decode)
     if arguments.cameras:
-        sources |= cameras_of_file(arguments.cameras)
-    if not sources:
+        settings |= cameras_of_file(arguments.cameras)
+    if not settings:
         raise InputError("no camera is given", allowed="--source SOURCE, --cameras TOML, or both")
     print_terms(arguments.bundle)
     bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
     segmenter = Segmenter(bundles, **bundle_settings(arguments))
-    app = build_app(
-        lambda seen: Cameras(
-            segmenter, sources, gap=arguments.gap, latency=arguments.latency_budget, seen=seen
-        ),
-        token=token,
-        most_objects=min(arguments.most_objects, LARGEST_ID),
-    )
+    outputs = CameraOutputs(settings)
+
+    def open_cameras(seen: Callable[[str, View], object]) -> Cameras:
+        def both(name: str, view: View) -> None:
+            outputs.seen(name, view)
+            seen(name, view)
+
+        sources = {name: one.open for name, one in settings.items()}
+        outputs.cameras = Cameras(
+            segmenter, sources, gap=arguments.gap, latency=arguments.latency_budget, seen=both
+        )
+        return outputs.cameras
+
+    most_objects = min(arguments.most_objects, LARGEST_ID)
+    app = build_app(open_cameras, token=token, most_objects=most_objects)
     server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
     print(address + (f"?token={token}" if token else ""), flush=True)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    finally:
+        outputs.close()
     return 0

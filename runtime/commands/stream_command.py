@@ -11,6 +11,7 @@ from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings,
 from vosrt.commands.camera_options import (
     add_adjustments,
     add_finder,
+    add_hardware_decode,
     add_lasting_outputs,
     add_live_options,
     adjustment_of,
@@ -40,6 +41,7 @@ def add_stream_command(commands: Any) -> None:
     _add_prompts(parser.add_argument_group("objects (test:// knows its own)"))
     group = parser.add_argument_group("frames; masks and boxes are of frames that are adjusted")
     add_adjustments(group)
+    add_hardware_decode(group)
     add_live_options(group)
     _add_outputs(parser.add_argument_group("outputs"))
     _add_settings(parser.add_argument_group("settings"))
@@ -141,6 +143,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         settings=bundle_settings(arguments) | ({"finder": finder} if finder else {}),
         most_frames=arguments.frames,
         adjustment=adjustment_of(arguments),
+        hardware_decode=arguments.hardware_decode,
         gap=arguments.gap,
         latency=arguments.latency_budget,
         show_progress=not arguments.json,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
+from vosrt.label_map import read_label_map
+from vosrt.sinks.pushed_video import PushedVideo
+from vosrt.sinks.segmented_video import SECONDS, SegmentedVideo
+from vosrt.sinks.sink import Sink
 from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.adjusted_source import TURNS, AdjustedReader, Adjustment
 from vosrt.sources.live_source import LiveSource
@@ -18,19 +23,40 @@ from vosrt.sources.paced_reader import PacedReader
 from vosrt.sources.reader import Reader
 
 _NAME = re.compile(r"[\w .-]{1,40}")
-_SETTINGS = ("source", "rotate", "crop", "fps")
+_TEXTS = ("source", "mask", "segments", "push")
+_SETTINGS = (*_TEXTS, "rotate", "crop", "fps", "hardware_decode", "segment_seconds", "keep_segments")
 
 
-def camera(address: str, adjustment: Adjustment | None = None) -> OpenSource:
+@dataclass(frozen=True)
+class CameraSettings:
+    """A camera and what is done with it.
+
+    Attributes:
+        open: opens its source.
+        mask: indexed or grey PNG of objects on its first frame; None where people mark them.
+        sinks: take its frames and masks.
+    """
+
+    open: OpenSource
+    mask: str | None = None
+    sinks: tuple[Sink, ...] = ()
+
+
+def camera(address: str, adjustment: Adjustment | None = None, *, hardware: bool = False) -> OpenSource:
     """What opens a camera, or a file or generated scene in the place of one.
+
+    Args:
+        address: see `open_source`.
+        adjustment: what is done to frames first.
+        hardware: whether to decode videos by hardware where there is some.
 
     Raises:
         InputError: the address has an unknown form, or its file is not there.
     """
-    connect: Any = connection_to(address)
+    connect: Any = connection_to(address, hardware=hardware)
     if connect is None:
         open_source(address).close()  # a mistake is told now
-        connect = lambda: PacedReader(open_source(address))  # noqa: E731
+        connect = lambda: PacedReader(open_source(address, hardware=hardware))  # noqa: E731
     adjustment = adjustment or Adjustment()
 
     def connected() -> Reader:
@@ -40,24 +66,28 @@ def camera(address: str, adjustment: Adjustment | None = None) -> OpenSource:
     return lambda notify: LiveSource(shown_address(address), connected, is_patient=True, notify=notify)
 
 
-def cameras_of_addresses(addresses: Sequence[str]) -> dict[str, OpenSource]:
+def cameras_of_addresses(addresses: Sequence[str], *, hardware: bool = False) -> dict[str, CameraSettings]:
     """Cameras by name, from addresses, each with its name and `=` before it or numbered.
+
+    Args:
+        addresses: see `open_source`.
+        hardware: whether to decode videos by hardware where there is some.
 
     Raises:
         InputError: a name is used twice, or an address cannot be used.
     """
-    cameras: dict[str, OpenSource] = {}
+    cameras: dict[str, CameraSettings] = {}
     for number, text in enumerate(addresses, start=1):
         name, equals, address = text.partition("=")
         if not equals or not _NAME.fullmatch(name) or scheme_of(text) is not None:
             name, address = f"camera {number}", text
         if name in cameras:
             raise InputError("name of a camera", value=name, allowed="each name once")
-        cameras[name] = camera(address)
+        cameras[name] = CameraSettings(camera(address, hardware=hardware))
     return cameras
 
 
-def cameras_of_file(path: str) -> dict[str, OpenSource]:
+def cameras_of_file(path: str) -> dict[str, CameraSettings]:
     """Cameras by name, from a TOML file with a table `[camera.NAME]` each.
 
     Raises:
@@ -79,14 +109,28 @@ def cameras_of_file(path: str) -> dict[str, OpenSource]:
     return {name: _camera_of_table(f"{path}: camera.{name}", name, table) for name, table in tables.items()}
 
 
-def _camera_of_table(place: str, name: str, table: Any) -> OpenSource:
+def _camera_of_table(place: str, name: str, table: Any) -> CameraSettings:
     if not isinstance(table, Mapping) or not isinstance(table.get("source"), str):
         raise InputError(f"{place}.source", value=None, allowed="an address")
+    for key in _TEXTS:
+        if not isinstance(table.get(key, ""), str):
+            raise InputError(f"{place}.{key}", value=table[key], allowed="a text")
     if not _NAME.fullmatch(name):
         raise InputError(f"{place}: name", value=name, allowed="letters, digits, spaces, dots, dashes")
     unknown = sorted(set(table) - set(_SETTINGS))
     if unknown:
         raise InputError(f"{place}: unknown setting", value=unknown[0], allowed=", ".join(_SETTINGS))
+    hardware = table.get("hardware_decode", False)
+    if not isinstance(hardware, bool):
+        raise InputError(f"{place}.hardware_decode", value=hardware, allowed="true or false")
+    mask = table.get("mask")
+    if mask is not None:
+        read_label_map(mask)  # a mistake is told now
+    opened = camera(table["source"], _adjustment(place, table), hardware=hardware)
+    return CameraSettings(opened, mask, tuple(_sinks(place, table)))
+
+
+def _adjustment(place: str, table: Mapping[str, Any]) -> Adjustment:
     rotate, crop, rate = table.get("rotate", 0), table.get("crop"), table.get("fps")
     if rotate not in TURNS:
         raise InputError(f"{place}.rotate", value=rotate, allowed=", ".join(map(str, TURNS)))
@@ -97,4 +141,16 @@ def _camera_of_table(place: str, name: str, table: Any) -> OpenSource:
         raise InputError(f"{place}.fps", value=rate, allowed="a number above 0 and up to 1000")
     box = tuple(crop) if crop is not None else None
     most = None if rate is None else Fraction(rate).limit_denominator(1001)
-    return camera(table["source"], Adjustment(rotate, box, most))  # type: ignore[arg-type]
+    return Adjustment(rotate, box, most)  # type: ignore[arg-type]
+
+
+def _sinks(place: str, table: Mapping[str, Any]) -> Iterator[Sink]:
+    seconds, keep = table.get("segment_seconds", SECONDS), table.get("keep_segments")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
+        raise InputError(f"{place}.segment_seconds", value=seconds, allowed="a number above 0")
+    if keep is not None and (type(keep) is not int or keep < 1):
+        raise InputError(f"{place}.keep_segments", value=keep, allowed="a whole number above 0")
+    if "segments" in table:
+        yield SegmentedVideo(table["segments"], seconds=seconds, keep=keep)
+    if "push" in table:
+        yield PushedVideo(table["push"])

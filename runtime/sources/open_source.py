@@ -32,7 +32,9 @@ _LARGEST_SIDE, _MOST_OBJECTS, _MOST_FRAMES = 8192, 254, 1_000_000
 _FASTEST = 1000  # frames per second
 
 
-def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) -> Source:
+def open_source(
+    address: str | os.PathLike[str], *, is_patient: bool = False, hardware: bool = False
+) -> Source:
     """Open what an address means.
 
     Args:
@@ -41,6 +43,7 @@ def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) ->
             `http://` or `https://`, `gstreamer://` with a pipeline, or `test://` for a generated pattern. A
             file whose name is a number is given as `./0`.
         is_patient: whether a camera may be away now and come later.
+        hardware: whether to decode videos by hardware where there is some.
 
     Raises:
         InputError: nothing is there, it holds no frames, or the address has an unknown form.
@@ -49,18 +52,22 @@ def open_source(address: str | os.PathLike[str], *, is_patient: bool = False) ->
     scheme = scheme_of(text)
     if scheme == "test":
         return TestPattern(_pattern_settings(text))
-    connect = connection_to(text)
+    connect = connection_to(text, hardware=hardware)
     if connect is not None:
         is_camera = scheme in (None, "v4l2")
         name = f"camera {text.partition('://')[2] or text}" if is_camera else shown_address(text)
         return LiveSource(name, connect, is_patient=is_patient)
     if scheme is not None:
         raise InputError(f"source {shown_address(text)}: unknown form {scheme}://", allowed=FORMS)
-    return _open_path(text)
+    return _open_path(text, hardware=hardware)
 
 
-def connection_to(address: str) -> Callable[[], Reader] | None:
+def connection_to(address: str, *, hardware: bool = False) -> Callable[[], Reader] | None:
     """What connects to a camera or server; None where an address means something else.
+
+    Args:
+        address: see `open_source`.
+        hardware: whether to decode videos by hardware where there is some.
 
     Raises:
         InputError: this OpenCV cannot run the pipeline, or a camera has no number.
@@ -68,7 +75,7 @@ def connection_to(address: str) -> Callable[[], Reader] | None:
     scheme = scheme_of(address)
     rest = address.partition("://")[2]
     if scheme in SCHEMES:
-        return partial(NetworkReader, address)
+        return partial(NetworkReader, address, hardware=hardware)
     if scheme == "v4l2":
         return partial(CameraReader, rest)
     if scheme is None and is_camera_number(address):
@@ -89,7 +96,7 @@ def is_camera_number(address: str) -> bool:
     return re.fullmatch(r"0|[1-9][0-9]?", address) is not None
 
 
-def _open_path(path: str) -> Source:
+def _open_path(path: str, *, hardware: bool) -> Source:
     cure = "give a video file or a folder of images"
     try:
         found = stat_of(path)
@@ -97,7 +104,7 @@ def _open_path(path: str) -> Source:
         raise InputError(f"source {path!r} cannot be used ({error.strerror})", cure=cure) from error
     if found is None:
         raise InputError(f"source {path} is not there", cure=cure)
-    return ImageFolder(path) if stat.S_ISDIR(found.st_mode) else VideoFile(path)
+    return ImageFolder(path) if stat.S_ISDIR(found.st_mode) else VideoFile(path, hardware=hardware)
 
 
 def _pattern_settings(address: str) -> PatternSettings:

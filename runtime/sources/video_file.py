@@ -12,6 +12,7 @@ from typing import Any
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
+from vosrt.sources.hardware_decoding import hardware_decoding
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
@@ -27,15 +28,20 @@ class VideoFile(Source):
     Attributes:
         rate: frames per second.
         length: how many frames the file says it holds; None when it does not say.
+
+    Args:
+        path: of the file.
+        hardware: whether to decode by hardware where there is some.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, hardware: bool = False) -> None:
         self.path = Path(path)
         self._av = import_for("reading a video", "av")
         try:
             require_regular_file(self.path)
             # "file:" keeps FFmpeg from taking a name with a colon for a protocol
-            self._container = self._av.open(f"file:{self.path}", options=self._options())
+            decoding = hardware_decoding(wanted=hardware)
+            self._container = self._av.open(f"file:{self.path}", options=self._options(), **decoding)
         except (OSError, self._av.FFmpegError) as error:
             raise self._error(f"is not a readable video ({self._refusal(error)})") from error
         if not self._container.streams.video:

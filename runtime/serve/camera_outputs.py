@@ -1,0 +1,72 @@
+"""What the server does with cameras by itself: marks their first objects, and writes what they show."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Future
+from fractions import Fraction
+from typing import Any
+
+from vosrt.cameras import Cameras, View
+from vosrt.errors import Error
+from vosrt.label_map import read_label_map
+from vosrt.result import Result
+from vosrt.serve.camera_list import CameraSettings
+from vosrt.sinks.background_sinks import BackgroundSinks
+from vosrt.sinks.sink_group import SinkGroup
+
+_RATE = Fraction(25)  # frames per second in files' heads; frames have their own times
+
+_log = logging.getLogger(__name__)
+
+
+class CameraOutputs:
+    """Called with every view by the cameras' thread; a sink that fails is left out from then on.
+
+    Args:
+        settings: of all cameras by name.
+    """
+
+    def __init__(self, settings: Mapping[str, CameraSettings]) -> None:
+        self.cameras: Cameras | None = None
+        self._masks = {name: one.mask for name, one in settings.items() if one.mask is not None}
+        self._sinks = {
+            name: BackgroundSinks(SinkGroup(one.sinks)) for name, one in settings.items() if one.sinks
+        }
+        self._open: set[str] = set()
+
+    def seen(self, name: str, view: View) -> None:
+        """Take what a camera shows."""
+        if name in self._masks and self.cameras is not None:
+            mask = read_label_map(self._masks.pop(name))
+            marks: dict[str, Any] = {"mask": mask}
+            self.cameras.mark(name, view.frame.image, **marks).add_done_callback(
+                lambda future: _tell(name, future)
+            )
+        if name not in self._sinks:
+            return
+        try:
+            if name not in self._open:
+                self._open.add(name)
+                self._sinks[name].open(view.frame, _RATE)
+            self._sinks[name].write(view.frame, view.result)
+        except Error as error:
+            _log.error("camera %s: %s; this output ends", name, str(error))
+            self._end(name)
+
+    def close(self) -> None:
+        """Finish all files and connections."""
+        for name in list(self._sinks):
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        try:
+            self._sinks.pop(name).close()
+        except Error as error:
+            _log.error("camera %s: %s", name, str(error))
+
+
+def _tell(name: str, future: Future[Result]) -> None:
+    if not future.cancelled() and future.exception() is not None:
+        _log.error("camera %s: its mask cannot be used: %s", name, str(future.exception()))

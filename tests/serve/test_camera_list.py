@@ -1,0 +1,112 @@
+"""Cameras from a file: what may stand in it, and what the server does with each by itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.waiting import wait_for
+from vosrt import Segmenter
+from vosrt.cameras import Cameras
+from vosrt.errors import InputError
+from vosrt.label_map import write_label_map
+from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
+from vosrt.serve.camera_outputs import CameraOutputs
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.sources.video_file import VideoFile
+
+SCENE = "test://64x96?objects=1&frames=100000&fps=20"
+
+
+def file_of(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "cameras.toml"
+    path.write_text(text)
+    return str(path)
+
+
+MISTAKES = {
+    "no table": ("x = 1", r"tables: got \['x'\]"),
+    "no source": ("[camera.door]\nrotate = 90", "camera.door.source"),
+    "unknown": (f'[camera.door]\nsource = "{SCENE}"\nzoom = 2', "unknown setting: got 'zoom'"),
+    "turned": (f'[camera.door]\nsource = "{SCENE}"\nrotate = 45', "camera.door.rotate: got 45"),
+    "crop": (f'[camera.door]\nsource = "{SCENE}"\ncrop = [1, 2]', "camera.door.crop"),
+    "rate": (f'[camera.door]\nsource = "{SCENE}"\nfps = 0', "camera.door.fps: got 0"),
+    "mask": (f'[camera.door]\nsource = "{SCENE}"\nmask = "none.png"', "mask none.png is not there"),
+    "push": (f'[camera.door]\nsource = "{SCENE}"\npush = "http://h/x"', "address to push to"),
+    "pieces": (f'[camera.door]\nsource = "{SCENE}"\nsegments = 4', "camera.door.segments: got 4"),
+    "seconds": (f'[camera.door]\nsource = "{SCENE}"\nsegment_seconds = 0', "segment_seconds: got 0"),
+    "hardware": (f'[camera.door]\nsource = "{SCENE}"\nhardware_decode = 1', "allowed: true or false"),
+    "no TOML": ("[camera", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_in_a_file_name_their_place(name, tmp_path):
+    text, message = MISTAKES[name]
+    with pytest.raises(InputError, match=message):
+        cameras_of_file(file_of(tmp_path, text))
+
+
+def test_addresses_have_names_or_numbers():
+    assert list(cameras_of_addresses([f"front door={SCENE}", SCENE])) == ["front door", "camera 2"]
+    with pytest.raises(InputError, match="each name once"):
+        cameras_of_addresses([f"a={SCENE}", f"a={SCENE}"])
+
+
+def test_a_camera_follows_its_mask_and_is_recorded_and_one_that_cannot_stops_nobody(tmp_path, caplog):
+    mask, pieces = tmp_path / "mask.png", tmp_path / "pieces"
+    truth = TestPattern(PatternSettings(64, 96, objects=1)).frame(0).truth
+    write_label_map(mask, truth)
+    write_label_map(tmp_path / "small.png", np.ones((9, 9), np.uint8))
+    (tmp_path / "file").touch()
+    text = f"""
+        [camera.door]
+        source = "{SCENE}"
+        mask = "{mask}"
+        segments = "{pieces}"
+        segment_seconds = 0.5
+        [camera.yard]
+        source = "{SCENE}&seed=1"
+        mask = "{tmp_path / "small.png"}"
+        segments = "{tmp_path / "file" / "below"}"
+    """
+    settings = cameras_of_file(file_of(tmp_path, text))
+    outputs = CameraOutputs(settings)
+    with caplog.at_level(logging.ERROR):
+        outputs.cameras = Cameras(
+            Segmenter("cfbi-lite-davis"),
+            {name: one.open for name, one in settings.items()},
+            seen=outputs.seen,
+        )
+        wait_for(lambda: pieces.is_dir() and len(list(pieces.iterdir())) >= 3)
+        assert outputs.cameras.status("door")["objects"] == [1]
+        assert outputs.cameras.status("yard")["objects"] == []
+        before = outputs.cameras.status("yard")["segmented"]
+        wait_for(lambda: outputs.cameras.status("yard")["segmented"] > before + 3)
+        outputs.cameras.close()
+        outputs.close()
+    counts = [len(list(VideoFile(path))) for path in sorted(pieces.iterdir())]
+    assert sum(counts) > 15
+    told = caplog.text
+    assert "camera yard: its mask cannot be used: mask shape" in told
+    assert "this output ends" in told
+    assert "camera door" not in told
+
+
+def test_whoever_looks_on_cannot_stop_the_cameras(caplog):
+    seen = []
+
+    def fails(name: str, view: object) -> None:
+        seen.append(name)
+        raise RuntimeError("the disk is full")
+
+    sources = {name: one.open for name, one in cameras_of_addresses([f"door={SCENE}"]).items()}
+    with Cameras(Segmenter("cfbi-lite-davis"), sources, seen=fails) as cameras:
+        wait_for(lambda: len(seen) > 5)
+        assert cameras.status("door")["segmented"] > 3
+        time.sleep(0.1)
+    assert caplog.text.count("what it shows cannot be used") == 1
