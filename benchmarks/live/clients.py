@@ -127,10 +127,15 @@ def measure(server: ServerProcess, count: int, silent: int, seconds: float, *, r
 
 
 def _mark(server: ServerProcess) -> None:
-    body = json.dumps({"box": [32, 18, 128, 126]}).encode()
-    request = urllib.request.Request(
-        f"{server.address}/api/cameras/camera/objects", body, {"Content-Type": "application/json"}
-    )
+    """An object in the middle of the left half."""
+    camera = f"{server.address}/api/cameras/camera"
+    freeze = urllib.request.Request(f"{camera}/freeze", method="POST")
+    with urllib.request.urlopen(freeze, timeout=60) as answer:
+        message = answer.read()
+    height, width = json.loads(message[8 : 8 + int.from_bytes(message[:4], "little")])["size"]
+    box = [width // 8, height // 8, width // 2, height - height // 8]
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{camera}/objects", json.dumps({"box": box}).encode(), headers)
     urllib.request.urlopen(request, timeout=60).close()
     time.sleep(2.0)
 

@@ -100,8 +100,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if measured.unfairness <= MOST_UNFAIR and measured.pause <= MOST_PAUSE else 1
 
 
-def measure(bundle: str, count: int, size: tuple[int, int], fps: int, seconds: float) -> Fairness:
+def measure(
+    bundle: str, count: int, size: tuple[int, int], fps: int, seconds: float, *, away: float = _AWAY
+) -> Fairness:
     """Run the cameras.
+
+    Args:
+        bundle: name or folder.
+        count: of the cameras.
+        size: height and width of their frames.
+        fps: that each sends.
+        seconds: in quiet.
+        away: seconds that the killed camera stays away.
 
     Raises:
         Error: the bundle cannot be used.
@@ -124,7 +134,7 @@ def measure(bundle: str, count: int, size: tuple[int, int], fps: int, seconds: f
         started = time.monotonic()
         running[-1][1].kill()
         running[-1][1].wait()
-        time.sleep(_AWAY)
+        time.sleep(away)
         port = int(addresses[-1].rpartition(":")[2].partition("/")[0])
         stack.enter_context(mjpeg_camera(size=size, fps=fps, seed=count, port=port))
         there = time.monotonic()

@@ -24,6 +24,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -208,13 +209,15 @@ class _Watcher:
 
     def __init__(self, server: ServerProcess) -> None:
         self._ages: list[float] = []
-        self._socket = connect(f"ws{server.address[4:]}{_PATH}/live", max_size=None, compression=None)
+        self._stack = ExitStack()
+        address = f"ws{server.address[4:]}{_PATH}/live"
+        self._socket = self._stack.enter_context(connect(address, max_size=None, compression=None))
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def close(self) -> list[float]:
         """End; returns the ages in seconds."""
-        self._socket.close()
+        self._stack.close()
         self._thread.join(10)
         return self._ages
 

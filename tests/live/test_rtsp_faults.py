@@ -108,6 +108,19 @@ def test_source_comes_back_after(fault, camera, record_property):
         assert next(iter(source)).image.shape == (120, 160, 3)
 
 
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(30.0, marks=pytest.mark.full)])
+def test_source_comes_back_after_a_cut_with_time_outs_and_delays_as_in_use(seconds):
+    with RtspServer(size=(160, 120), fps=20) as server, FaultProxy(server.port) as proxy:
+        address = server.url_for(port=proxy.port)
+        with LiveSource("camera", lambda: NetworkReader(address)) as source:
+            proxy.refuse(seconds)
+            time.sleep(seconds)
+            back = recovered(source)
+            print(f"cut for {seconds:.0f} s: back {back:.2f} s after its end")
+            assert source.status.reconnects == 1
+            assert back < 1.5 * (1 if seconds < 5 else 5) + 1  # the delay of that time, and connecting
+
+
 def test_another_size_comes_through(camera):
     with FaultProxy(camera.port) as proxy, live(proxy, camera) as source:
         frames = iter(source)

@@ -5,12 +5,12 @@ const template = document.querySelector("#camera");
 const tiles = {};
 window.vosrt = tiles; // what is shown, for whoever looks: tiles[name].shown
 
-// DAVIS' colours: the bits of an id, from the highest bits of the channels down.
+// DAVIS' colours: the bits of an id, from the highest bits of the channels down; brighter, as in overlay videos.
 function colourOf(id) {
   const rgb = [0, 0, 0];
   for (let bit = 0, rest = id; bit < 8; bit++, rest >>= 3)
     for (let channel = 0; channel < 3; channel++) rgb[channel] |= ((rest >> channel) & 1) << (7 - bit);
-  return rgb;
+  return rgb.map((value) => Math.min(255, Math.round(1.9 * value)));
 }
 
 async function ask(path, method = "GET", body = undefined) {
