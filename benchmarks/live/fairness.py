@@ -1,9 +1,9 @@
-"""Several cameras at once: frames per second of each, and what one that dies does to the others.
+"""Several cameras at once: frames per second of each, and what one that goes away does to the others.
 
     python -m vosrt.benchmarks.live.fairness --cameras 4 --seconds 30
 
-Each camera is a process that sends MJPEG over HTTP; one object is marked on each. Then one camera is killed,
-stays away and comes back. The pause of another is the time between two of its results less its median in
+Each camera is a process that sends MJPEG over HTTP; one object is marked on each. Then one camera goes away,
+and comes back. The pause of another is the time between two of its results less its median in
 quiet. Exit status 1 when the fastest camera gives more than 1.2 times the frames of the slowest, or a pause
 is longer than 200 ms.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -43,8 +44,8 @@ class Fairness:
         fps: of every camera in quiet.
         interval: median seconds between two results of a camera in quiet.
         longest_quiet: the longest one in quiet, in seconds.
-        longest_death: the longest one of the other cameras while one died, was away and came back.
-        back_after: seconds from the camera's restart to its next result.
+        longest_death: the longest one of the other cameras while one went away and came back.
+        back_after: seconds from the camera's return to its next result.
     """
 
     fps: dict[str, float]
@@ -71,9 +72,9 @@ class Fairness:
             f"fastest over slowest: {self.unfairness:.3f} (limit {MOST_UNFAIR})",
             f"between two results of a camera: median {1e3 * self.interval:.0f} ms, "
             f"longest {1e3 * self.longest_quiet:.0f} ms",
-            f"while one was killed, away and back: longest {1e3 * self.longest_death:.0f} ms for the others, "
+            f"while one went away and came back: longest {1e3 * self.longest_death:.0f} ms for the others, "
             f"a pause of {1e3 * self.pause:.0f} ms (limit {1e3 * MOST_PAUSE:.0f})",
-            f"the killed one gave results {self.back_after:.1f} s after it was there again",
+            f"that one gave results {self.back_after:.1f} s after it was there again",
         ]
 
 
@@ -111,7 +112,7 @@ def measure(
         size: height and width of their frames.
         fps: that each sends.
         seconds: in quiet.
-        away: seconds that the killed camera stays away.
+        away: seconds that one camera stays away.
 
     Raises:
         Error: the bundle cannot be used.
@@ -132,11 +133,9 @@ def measure(
         quiet = _watched(finished, seconds)
         victim, others = list(finished)[-1], list(finished)[:-1]
         started = time.monotonic()
-        running[-1][1].kill()
-        running[-1][1].wait()
+        running[-1][1].send_signal(signal.SIGUSR1)
         time.sleep(away)
-        port = int(addresses[-1].rpartition(":")[2].partition("/")[0])
-        stack.enter_context(mjpeg_camera(size=size, fps=fps, seed=count, port=port))
+        running[-1][1].send_signal(signal.SIGUSR1)
         there = time.monotonic()
         while finished[victim][-1] < there and time.monotonic() < there + _BACK_WITHIN:
             time.sleep(0.02)

@@ -2,7 +2,8 @@
 
     python -m vosrt.benchmarks.live.mjpeg_camera --port 0 --size 144x256 --fps 10 --seed 3
 
-Prints its address as soon as it listens.
+Prints its address as soon as it listens. SIGUSR1 makes it go away: it closes every connection at once, those
+that are made later too. The next SIGUSR1 brings it back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import http.server
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,14 +30,14 @@ _START_WITHIN = 30.0  # seconds
 
 @contextmanager
 def mjpeg_camera(
-    *, size: tuple[int, int], fps: int, seed: int, port: int = 0
+    *, size: tuple[int, int], fps: int, seed: int
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run a camera in a process; yields its address and the process, which may be killed.
+    """Run a camera in a process; yields its address and the process, which takes SIGUSR1.
 
     Raises:
         RuntimeError: it does not start.
     """
-    options = [f"--port={port}", f"--size={size[0]}x{size[1]}", f"--fps={fps}", f"--seed={seed}"]
+    options = ["--port=0", f"--size={size[0]}x{size[1]}", f"--fps={fps}", f"--seed={seed}"]
     command = [sys.executable, "-m", "vosrt.benchmarks.live.mjpeg_camera", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -55,14 +57,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     pictures: Sequence[bytes] = ()
     fps = 10
+    is_away = False
 
     def do_GET(self) -> None:
+        if self.is_away:
+            return
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
         started, index = time.monotonic(), 0
         try:
-            while True:
+            while not self.is_away:
                 picture = self.pictures[index % len(self.pictures)]
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 self.wfile.write(head.encode() + picture + b"\r\n")
@@ -89,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scene = TestPattern(PatternSettings(height, width, frames=_LOOP, seed=arguments.seed))
     _Handler.pictures = [cv2.imencode(".jpg", frame.image)[1].tobytes() for frame in scene]
     _Handler.fps = arguments.fps
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(_Handler, "is_away", not _Handler.is_away))
     with http.server.ThreadingHTTPServer(("127.0.0.1", arguments.port), _Handler) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}/video.mjpg", flush=True)
         threading.Thread(target=_end_with_parent, daemon=True).start()
