@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vosrt.benchmarks.golden_aggregation import compare_aggregation
+from vosrt.benchmarks.golden_directional import compare_directional
 from vosrt.benchmarks.golden_file import (
+    DirectionalCase,
     GoldenSequence,
     MatchingCase,
     MemoryReadCase,
@@ -51,6 +53,8 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
                 compare_matching_case(case, record)
             elif isinstance(case, MemoryReadCase):
                 compare_memory_read(case, record)
+            elif isinstance(case, DirectionalCase):
+                compare_directional(case, record)
             else:
                 compare_aggregation(case, record)
         print(f"{Path(path).stem}: {len(content)} cases", flush=True)

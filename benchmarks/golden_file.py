@@ -178,11 +178,31 @@ class AggregationCase:
     mask: NDArray[np.uint8]
 
 
-Case = MatchingCase | MemoryReadCase | AggregationCase
+@dataclass(frozen=True)
+class DirectionalCase:
+    """One case of a file of directional matching and appearance, float32; the first frame is the reference.
+
+    Attributes:
+        arrays: `feat_t` `[B, C, h, w]` and `seg_t` `[B, 2, h, w]` of every frame, the weights of both
+            embeddings, and what came out.
+        frames: how many.
+        rate: share of a new frame in the running means.
+        deviations: of every stored result from float64.
+    """
+
+    name: str
+    arrays: Arrays
+    frames: int
+    rate: float
+    deviations: Mapping[str, float]
+
+
+Case = MatchingCase | MemoryReadCase | AggregationCase | DirectionalCase
 CaseKind = TypeVar("CaseKind", MemoryReadCase, AggregationCase)
 GoldenContent = GoldenSequence | MemorySequence | tuple[Case, ...]
 AGGREGATION = "soft aggregation"
 MEMORY_READ = "space-time memory read"  # `op` in a file's `meta`
+DIRECTIONAL = "global directional matching and von Mises-Fisher appearance"  # `ops` there
 
 
 def read_golden(path: str | Path) -> GoldenContent:
@@ -203,6 +223,8 @@ def read_golden(path: str | Path) -> GoldenContent:
             return _matching_cases(path.stem, arrays)
         if meta.get("op") == MEMORY_READ:
             return _memory_reads(path.stem, arrays)
+        if meta.get("ops") == DIRECTIONAL:
+            return _directional_cases(path.stem, arrays, meta)
         if meta.get("op") == AGGREGATION:
             return tuple(_cases(path.stem, arrays, AggregationCase))
         if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
@@ -213,7 +235,7 @@ def read_golden(path: str | Path) -> GoldenContent:
         raise InputError(f"{path} is no complete golden file ({error!r})") from error
     raise InputError(
         f"{path}: layout or model {meta.get('model')!r} is not known",
-        allowed=f"sequences of {', '.join(MODELS)}, matching cases, memory reads; of J and F the .json file",
+        allowed=f"sequences of {', '.join(MODELS)}, cases of operators; of J and F the .json file",
     )
 
 
@@ -275,6 +297,22 @@ def _matching_cases(name: str, arrays: Arrays) -> tuple[MatchingCase, ...]:
         cases.append(
             MatchingCase(f"{name}/{prefix}", own, info, arrays["query"], references, arrays["previous"])
         )
+    return tuple(cases)
+
+
+def _directional_cases(name: str, arrays: Arrays, meta: Mapping[str, Any]) -> tuple[DirectionalCase, ...]:
+    cases = []
+    for number, info in enumerate(meta["cases"]):
+        prefix = f"case{number}_"
+        own = {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
+        frames = int(info["frames"])
+        needed = {f"{kind}_{t}" for kind in ("feat", "seg") for t in range(frames)} | set(
+            info["float64_maxabsdiff"]
+        )
+        if not needed <= set(own):
+            raise InputError(f"{name}/case{number} lacks {', '.join(sorted(needed - set(own)))}")
+        deviations = {key: float(value) for key, value in info["float64_maxabsdiff"].items()}
+        cases.append(DirectionalCase(f"{name}/case{number}", own, frames, float(info["rate"]), deviations))
     return tuple(cases)
 
 

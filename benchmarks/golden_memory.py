@@ -13,7 +13,7 @@ import numpy as np
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.benchmarks.golden_file import MemorySequence
-from vosrt.benchmarks.golden_record import GoldenRecord
+from vosrt.benchmarks.golden_record import MOST_DEVIATIONS, GoldenRecord
 from vosrt.benchmarks.watching_executor import WatchingExecutor, watched_stream
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
@@ -23,7 +23,6 @@ from vosrt.manifest import Manifest
 from vosrt.result import Result
 from vosrt.stream import Stream
 
-MOST_DEVIATIONS = 10.0  # times the stored deviation from float64
 MOST_FED_BACK = 5e-3  # of probabilities after several frames that were fed back
 _STORED_NAMES = {  # as the network calls them -> as the files do, where the names differ
     "encode.key": "query_key",

@@ -58,6 +58,7 @@ LIMITS = {
         1e-9,
     ),
 }
+MOST_DEVIATIONS = 10.0  # times the stored deviation from float64
 MOST_TIES = 1e-3  # share of pixels that may change places at near-ties
 NEAR_TIE = 2e-3  # two probabilities closer than twice the limit may change places
 FREE_LABELS = 0.995  # least share of equal labels of a frame where a sequence runs freely

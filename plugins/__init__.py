@@ -1,13 +1,15 @@
 """The custom operators: one definition each, and every implementation of it."""
 
 from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3, convolution_3x3
+from vosrt.plugins.directional_matching import DIRECTIONAL_MATCHING, directional_matching
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
 
 OPERATORS: dict[str, Operator] = {
-    operator.name: operator for operator in (CONVOLUTION_3X3, GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
+    operator.name: operator
+    for operator in (CONVOLUTION_3X3, DIRECTIONAL_MATCHING, GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
 }
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Operator",
     "Port",
     "convolution_3x3",
+    "directional_matching",
     "global_matching",
     "local_matching",
     "memory_read",

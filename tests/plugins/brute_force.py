@@ -58,6 +58,19 @@ def brute_force_read(
     return read
 
 
+def brute_force_directions(
+    query: np.ndarray, bank: np.ndarray, weights: np.ndarray, valid: np.ndarray
+) -> np.ndarray:
+    matched = np.zeros((*weights.shape[:2], query.shape[1]))
+    for row, kind in np.ndindex(*weights.shape[:2]):
+        best = np.full(query.shape[1], -np.inf)
+        for slot in np.flatnonzero(valid[row]):
+            for pixel, weight in enumerate(weights[row, kind, slot].astype(np.float64)):
+                best = np.maximum(best, weight * (bank[slot, :, pixel].astype(np.float64) @ query))
+        matched[row, kind] = np.where(np.isinf(best), 0, best)
+    return matched
+
+
 def brute_force_convolution(image: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     height, width = image.shape[2:]
     padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -70,6 +83,7 @@ def brute_force_convolution(image: np.ndarray, weights: np.ndarray, bias: np.nda
 
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "Convolution3x3": brute_force_convolution,
+    "DirectionalMatching": brute_force_directions,
     "GlobalMatching": brute_force_global,
     "LocalMatching": brute_force_local,
     "MemoryRead": brute_force_read,

@@ -94,7 +94,45 @@ def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, in
     return Case("Convolution3x3", arrays)
 
 
+def directions_case(
+    valid: list[list[int]],
+    pixels: tuple[int, int],
+    *,
+    channels: int = 6,
+    classes: int = 2,
+    empty: bool = False,
+    elsewhere: float = np.nan,
+) -> Case:
+    """`pixels` of the query and of each slot; `empty` leaves nothing to the last class."""
+    rng = np.random.default_rng(pixels[0])
+    flags = np.array(valid, np.int32)
+    query = rng.standard_normal((channels, pixels[0]), np.float32)
+    bank = rng.standard_normal((flags.shape[1], channels, pixels[1]), np.float32)
+    weights = rng.uniform(0, 1, (len(flags), classes, flags.shape[1], pixels[1])).astype(np.float32)
+    if empty:
+        weights[:, -1] = 0
+    bank /= np.linalg.norm(bank, axis=1, keepdims=True)
+    bank[~flags.any(axis=0)] = elsewhere
+    arrays = {
+        "query": query / np.linalg.norm(query, axis=0),
+        "bank": bank,
+        "weights": np.where(flags[:, None, :, None] != 0, weights, np.float32(elsewhere)),
+        "valid": flags,
+    }
+    return Case("DirectionalMatching", arrays)
+
+
 CASES = {
+    "directions of one slot": lambda: directions_case([[1]], (12, 9)),
+    "directions of several rows and slots": lambda: directions_case([[1, 0, 1], [0, 1, 1]], (20, 15)),
+    "directions of no valid slot in a row": lambda: directions_case([[0, 0], [0, 1], [0, 0]], (7, 8)),
+    "directions of an empty object": lambda: directions_case([[1, 1]], (10, 10), empty=True),
+    "directions of invalid slots of infinity": lambda: directions_case([[1, 0, 0]], (6, 5), elsewhere=np.inf),
+    "directions of validity that is not 1": lambda: directions_case([[-1, 255]], (6, 5)),
+    "directions of one pixel": lambda: directions_case([[1]], (1, 1), channels=1, classes=1),
+    "directions of no rows": lambda: directions_case(np.zeros((0, 2), np.int32), (5, 4)),
+    "directions of no slots": lambda: directions_case(np.zeros((2, 0), np.int32), (5, 4)),
+    "directions of published channels": lambda: directions_case([[1], [1]], (48, 48), channels=512),
     "convolution of one pixel": lambda: convolution_case(1, (1, 1), (1, 1)),
     "convolution of whole tiles": lambda: convolution_case(1, (16, 24), (8, 64)),
     "convolution of cut tiles": lambda: convolution_case(1, (5, 7), (9, 14)),

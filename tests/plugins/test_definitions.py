@@ -14,6 +14,7 @@ from vosrt.plugins import (
     DOMAIN,
     OPERATORS,
     convolution_3x3,
+    directional_matching,
     global_matching,
     local_matching,
     memory_read,
@@ -29,6 +30,11 @@ WINDOWS = (6, 2, 4)
 class ConvolutionNetwork(torch.nn.Module):
     def forward(self, image, weights, bias):
         return torch.tanh(convolution_3x3(image, weights, bias) / 2)
+
+
+class DirectionsNetwork(torch.nn.Module):
+    def forward(self, query, bank, weights, valid):
+        return torch.tanh(directional_matching(query, bank, weights, valid) / 2)
 
 
 class GlobalNetwork(torch.nn.Module):
@@ -61,6 +67,12 @@ def rows(*values: int) -> torch.Tensor:
 
 def convolution_inputs(h: int, w: int) -> tuple[torch.Tensor, ...]:
     return features(2, 4, h, w), features(5, 4, 3, 3), features(5)
+
+
+def directions_inputs(pixels: int, bank: int, kinds: int, *valid: list[int]) -> tuple[torch.Tensor, ...]:
+    n, slots = len(valid), len(valid[0])
+    weights = features(n, kinds, slots, bank)
+    return features(4, pixels), features(slots, 4, bank), weights, torch.tensor(valid, dtype=torch.int32)
 
 
 def global_inputs(h: int, w: int, bank: int, *row_labels: int) -> tuple[torch.Tensor, ...]:
@@ -100,6 +112,13 @@ EXPORTS = {
         convolution_inputs(6, 7),
         [{0: "n", 2: "h", 3: "w"}, {}, {}],
         convolution_inputs(9, 5),
+        {},
+    ),
+    "DirectionalMatching": (
+        DirectionsNetwork(),
+        directions_inputs(6, 7, 2, [1, 0, 1], [0, 0, 0]),
+        [{1: "N"}, {0: "S", 2: "M"}, {0: "n", 1: "k", 2: "S", 3: "M"}, {0: "n", 1: "S"}],
+        directions_inputs(9, 5, 3, [0, 1], [1, 1], [0, 1]),
         {},
     ),
     "GlobalMatching": (
@@ -189,6 +208,14 @@ WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "kernels of another size": (
         lambda: convolution_3x3(features(1, 4, 6, 6), features(5, 4, 1, 1), features(5)),
         r"weights \[Co, Ci, 3, 3\], got \(5, 4, 1, 1\)",
+    ),
+    "bank of other directions": (
+        lambda: directional_matching(features(4, 6), features(2, 5, 7), features(1, 2, 2, 7), labels(1, 2)),
+        r"got \(4, 6\) and \(2, 5, 7\)",
+    ),
+    "weights of another bank": (
+        lambda: directional_matching(features(4, 6), features(2, 4, 7), features(1, 2, 2, 8), labels(1, 2)),
+        r"weights \[n, k, 2, 7\]",
     ),
     "bank of other channels": (
         lambda: global_matching(features(4, 3, 3), features(9, 5), labels(9), rows(0)),
