@@ -34,25 +34,30 @@ def estimated_means(features: Tensor, weights: Tensor, kappa: Tensor) -> Tensor:
     smallest = 1.0 / count**2
     units = unit_vectors(features, smallest)
     base = _directions(weights @ units.T / count, smallest)  # [n, 2, C]
-    explained = torch.softmax(kappa[:, None] * (base @ units), dim=1)
+    explained = torch.softmax(appearance_scores(features, base, kappa), dim=1)
+    # How far the object is explained too little: by the class that is nearly excluded, whose share is exact.
+    missing = torch.where(
+        explained[:, 1] < explained[:, 0], weights[:, 1] - explained[:, 1], explained[:, 0] - weights[:, 0]
+    )
+    badly_explained = torch.stack([torch.relu(-missing), torch.relu(missing)], dim=1)
     # The supplementary components average the features themselves, as published.
-    rest = torch.relu(weights - explained) @ features.T / count
+    rest = badly_explained @ features.T / count
     return torch.cat([base, _directions(rest, smallest)], dim=1)
 
 
 def appearance_scores(features: Tensor, means: Tensor, kappa: Tensor) -> Tensor:
-    """Scores of all components: their log posterior but for a term that they share.
+    """Scores of components: their log posterior but for a term that they share.
 
     Args:
         features: `[C, N]`.
-        means: `[n, 4, C]`.
+        means: `[n, k, C]`, all four components or the first two.
         kappa: `[2]`, of the background's and of the object's components.
 
     Returns:
-        `[n, 4, N]`.
+        `[n, k, N]`.
     """
     norms = torch.linalg.vector_norm(features, dim=0, keepdim=True).clamp(min=_LEAST_NORM)
-    return torch.cat([kappa, kappa])[:, None] * (means @ (features / norms))
+    return kappa.repeat(means.shape[1] // 2)[:, None] * (means @ (features / norms))
 
 
 def updated_means(means: Tensor, estimated: Tensor, rate: float = UPDATE_RATE) -> Tensor:

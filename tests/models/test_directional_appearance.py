@@ -35,8 +35,9 @@ def means_one_by_one(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     base = [direction(sum(w * unit for w, unit in zip(weights[k], units, strict=True))) for k in (0, 1)]
     rests = [np.zeros(len(features)), np.zeros(len(features))]
-    for index, unit in enumerate(units):
-        scores = [np.exp(KAPPA[k] * (base[k] @ unit)) for k in (0, 1)]
+    for index in range(count):
+        exact = features[:, index] / np.linalg.norm(features[:, index])
+        scores = [np.exp(KAPPA[k] * (base[k] @ exact)) for k in (0, 1)]
         for k in (0, 1):
             rests[k] += max(0.0, weights[k, index] - scores[k] / sum(scores)) * features[:, index]
     return np.stack([*base, *map(direction, rests)])
@@ -69,7 +70,7 @@ def test_an_absent_object_has_no_direction_and_fades():
     faded = there
     for _ in range(20):
         faded = updated_means(faded, absent, 0.1)
-    assert faded[0, 1].norm() == pytest.approx(0.9**20 * there[0, 1].norm(), rel=1e-4)
+    assert float(faded[0, 1].norm()) == pytest.approx(0.9**20 * float(there[0, 1].norm()), rel=1e-4)
 
 
 def test_features_of_zero_have_no_direction_and_no_score():
