@@ -147,6 +147,7 @@ setup(
             "filelock>=3.12",  # as in tensorrt
             "httpx>=0.27",  # asks the server
             "playwright>=1.45",  # drives a browser that is installed: Chromium
+            "schemathesis>=4",  # makes up calls of the server's interface
         ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},

@@ -20,7 +20,16 @@ def run(capsys, *files):
     return status, captured.out.splitlines(), captured.err
 
 
-@pytest.mark.parametrize("network", ["cfbi_matching", "cfbi_mobilenetv2", "cfbi_r101", "cfbip_r101"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        "cfbi_matching",
+        "cfbi_mobilenetv2",
+        "cfbi_r101_newobj",
+        "cfbip_r101",
+        pytest.param("cfbi_r101", marks=pytest.mark.full),
+    ],
+)
 def test_golden_numbers(capsys, network):
     status, lines, _ = run(capsys, *sorted(GOLDEN.glob(f"{network}*.npz")))
     assert status == 0, "\n".join(lines)

@@ -69,10 +69,9 @@ def test_a_server_takes_it_over_rtsp(tmp_path):
     with RtspServer(record=film) as server:
         push = PushedVideo(server.url)
         push.open(frame(0)[0], Fraction(25))
-        pushed(push, 30)
+        wait_for(lambda: (pushed(push, 10), frames_of(film))[1] >= 10)
         push.close()
         assert push.status.connections == 1
-        wait_for(lambda: frames_of(film) >= 25)
     with av.open(str(film)) as container:
         assert_shows_the_object(next(container.decode(video=0)).to_ndarray(format="bgr24"))
 

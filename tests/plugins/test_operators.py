@@ -249,7 +249,13 @@ CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
 }
 
 
-def combinations() -> Iterator[tuple[str, str, str]]:
+SLOW = [  # a minute and more: tensor cores, thread by thread
+    ("read two query tiles, one pixel more than even", implementation, "float16")
+    for implementation in ("cuda-on-cpu", "custom-ops-on-cpu")
+]
+
+
+def combinations() -> Iterator[Any]:
     """Every case with every implementation and type that its operator has."""
     for name, implementation in itertools.product(CASES, IMPLEMENTATIONS):
         operator = OPERATORS[WORDS[name.split()[0]]]
@@ -258,7 +264,9 @@ def combinations() -> Iterator[tuple[str, str, str]]:
         )
         if is_there.get(implementation, True):
             for feature_type in operator.inputs[0].dtypes:
-                yield name, implementation, feature_type
+                is_slow = (name, implementation, feature_type) in SLOW
+                marks = [pytest.mark.full] if is_slow else []
+                yield pytest.param(name, implementation, feature_type, marks=marks)
 
 
 @pytest.mark.parametrize(("name", "implementation", "feature_type"), list(combinations()))

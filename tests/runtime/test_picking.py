@@ -104,8 +104,7 @@ def test_marks_of_the_window_belong_to_one_object_until_the_next():
     not shutil.which("Xvfb") or not shutil.which("xdotool"), reason="needs: apt install xvfb xdotool"
 )
 def test_the_window_is_used_with_mouse_and_keyboard(tmp_path):
-    display = f":{100 + os.getpid() % 400}"
-    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+    environment = {**os.environ, "QT_QPA_PLATFORM": "xcb"}
     mask = tmp_path / "mask.png"
 
     def act(*words: object) -> str:
@@ -122,13 +121,14 @@ def test_the_window_is_used_with_mouse_and_keyboard(tmp_path):
         act("mouseup", 1)
         time.sleep(1.0)
 
-    with subprocess.Popen(
-        ["Xvfb", display, "-screen", "0", "800x600x24"], stderr=subprocess.DEVNULL
-    ) as server:
+    told_by, tells = os.pipe()
+    screen = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "800x600x24"]
+    with subprocess.Popen(screen, stderr=subprocess.DEVNULL, pass_fds=[tells]) as server:
         try:
+            environment["DISPLAY"] = f":{os.read(told_by, 20).decode().strip()}"  # as soon as it is there
             command = [sys.executable, "-m", "vosrt", "pick", SCENE, "-o", str(mask), "--window"]
             with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as picking:
-                wait_for(lambda: act("search", "--name", TITLE).strip() or picking.poll() is not None)
+                wait_for(lambda: act("search", "--name", TITLE).strip())
                 window = act("search", "--name", TITLE).split()[-1]
                 act("windowfocus", window)
                 time.sleep(0.5)
@@ -139,6 +139,8 @@ def test_the_window_is_used_with_mouse_and_keyboard(tmp_path):
                 told, _ = picking.communicate(timeout=30)
         finally:
             server.kill()
+            os.close(told_by)
+            os.close(tells)
     assert "objects 1, 2 of frame 00000" in told
     labels = read_label_map(mask)
     assert overlap(labels, 1, 1) > 0.8

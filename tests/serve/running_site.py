@@ -22,7 +22,7 @@ from vosrt.sources.paced_reader import PacedReader
 BUNDLE = "cfbi-lite-davis"
 SCENE = "test://144x256?objects=3&frames=100000&fps=4"
 FIRST_SEED = 4
-STAYING = (1, 3)  # objects of the scene that never leave the picture
+STAYING = (1, 3)  # objects of the scene that never leave the picture; nothing ever covers the second
 
 
 @dataclass

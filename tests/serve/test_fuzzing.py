@@ -23,14 +23,14 @@ CAMERAS = ["door=test://96x160?frames=1000000&fps=4", "yard=test://64x64?frames=
 
 
 @pytest.mark.parametrize(
-    ("phases", "examples", "least"),
+    ("phases", "examples", "least", "most_growth"),
     [
-        ("fuzzing", 12, 30),
-        pytest.param("coverage,fuzzing,stateful", 3200, 10_000, marks=pytest.mark.full),
+        ("fuzzing", 12, 30, 60),  # MB: some of the few are the first of their kind
+        pytest.param("coverage,fuzzing,stateful", 3200, 10_000, 15, marks=pytest.mark.full),
     ],
     ids=["few calls", "10,000 calls"],
 )
-def test_no_call_fails_the_server(phases, examples, least, tmp_path):
+def test_no_call_fails_the_server(phases, examples, least, most_growth, tmp_path):
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(SETTINGS)
     with server_process("cfbi-lite-davis", CAMERAS, ["--most-objects", "3"]) as server:
@@ -44,7 +44,7 @@ def test_no_call_fails_the_server(phases, examples, least, tmp_path):
         print(f"{called} calls: {before} before, {after} after")
     assert called >= least, told
     assert frames > 0
-    assert after.resident_mb - before.resident_mb < 15
+    assert after.resident_mb - before.resident_mb < most_growth
     assert after.threads <= before.threads + 3
     assert after.descriptors <= before.descriptors + 3
 

@@ -181,7 +181,7 @@ def test_strokes_correct_an_object_and_mistakes_are_told(page):
         page.click(".done")
         page.wait_for_selector("text=a box, clicks, a polygon or strokes")
         page.click(".cancel")
-        rows, columns = np.nonzero(freeze_with(page, site, 1))
+        rows, columns = np.nonzero(freeze_with(page, site, STAYING[1]))
         page.click("[data-tool='paint']")
         for row in np.linspace(rows.min() + 2, rows.max() - 2, 7):
             line = columns[rows == round(row)]
@@ -194,7 +194,7 @@ def test_strokes_correct_an_object_and_mistakes_are_told(page):
         page.click("li[data-id='1'] .correct")  # its lower half does not belong to it
         page.wait_for_selector(".is-marking")
         page.check(".outside input")
-        rows, columns = np.nonzero(frozen_truth(page, site) == 1)
+        rows, columns = np.nonzero(frozen_truth(page, site) == STAYING[1])
         for row in np.linspace(np.median(rows), rows.max(), 9):
             line = columns[rows == round(row)]
             drag(page, [(line.min() - 4, row), (line.max() + 4, row)])
