@@ -72,7 +72,7 @@ def record_line(path: str) -> str:
     """The pipeline of a server that takes a video."""
     return (
         "( rtph264depay name=depay0 ! h264parse ! matroskamux streamable=true"
-        f" ! filesink location={path} sync=false )"
+        f" ! filesink location={path} sync=false buffer-mode=unbuffered )"
     )
 
 

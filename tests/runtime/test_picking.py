@@ -122,7 +122,7 @@ def test_the_window_is_used_with_mouse_and_keyboard(tmp_path):
         time.sleep(1.0)
 
     told_by, tells = os.pipe()
-    screen = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "800x600x24"]
+    screen = ["Xvfb", "-noreset", "-displayfd", str(tells), "-screen", "0", "800x600x24"]
     with subprocess.Popen(screen, stderr=subprocess.DEVNULL, pass_fds=[tells]) as server:
         try:
             environment["DISPLAY"] = f":{os.read(told_by, 20).decode().strip()}"  # as soon as it is there
