@@ -13,6 +13,7 @@ from vosrt.benchmarks.golden_aggregation import compare_aggregation
 from vosrt.benchmarks.golden_directional import compare_directional
 from vosrt.benchmarks.golden_file import (
     DirectionalCase,
+    FusionCase,
     GoldenSequence,
     MatchingCase,
     MemoryReadCase,
@@ -20,6 +21,7 @@ from vosrt.benchmarks.golden_file import (
     NetworkKey,
     read_golden,
 )
+from vosrt.benchmarks.golden_fusion import compare_fusion
 from vosrt.benchmarks.golden_matching import compare_matching_case
 from vosrt.benchmarks.golden_memory import MemorySequenceRun
 from vosrt.benchmarks.golden_memory_read import compare_memory_read
@@ -55,6 +57,8 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
                 compare_memory_read(case, record)
             elif isinstance(case, DirectionalCase):
                 compare_directional(case, record)
+            elif isinstance(case, FusionCase):
+                compare_fusion(case, record)
             else:
                 compare_aggregation(case, record)
         print(f"{Path(path).stem}: {len(content)} cases", flush=True)

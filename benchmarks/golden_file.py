@@ -197,10 +197,33 @@ class DirectionalCase:
     deviations: Mapping[str, float]
 
 
-Case = MatchingCase | MemoryReadCase | AggregationCase | DirectionalCase
-CaseKind = TypeVar("CaseKind", MemoryReadCase, AggregationCase)
+@dataclass(frozen=True)
+class FusionCase:
+    """One fusion of a foreground probability with embeddings, float32, computed in float64.
+
+    Attributes:
+        foreground: `[h, w]`.
+        embedding: `[D, h, w]`.
+        representative: `[D]`, the typical embedding.
+        embedding_prob: `[h, w]`, probability by the embedding alone.
+        final: `[h, w]`.
+        count: int64, certain pixels.
+    """
+
+    name: str
+    foreground: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    representative: NDArray[np.float32]
+    embedding_prob: NDArray[np.float32]
+    final: NDArray[np.float32]
+    count: NDArray[np.int64]
+
+
+Case = MatchingCase | MemoryReadCase | AggregationCase | DirectionalCase | FusionCase
+CaseKind = TypeVar("CaseKind", MemoryReadCase, AggregationCase, FusionCase)
 GoldenContent = GoldenSequence | MemorySequence | tuple[Case, ...]
 AGGREGATION = "soft aggregation"
+FUSION = "LSE fusion"
 MEMORY_READ = "space-time memory read"  # `op` in a file's `meta`
 DIRECTIONAL = "global directional matching and von Mises-Fisher appearance"  # `ops` there
 
@@ -227,6 +250,8 @@ def read_golden(path: str | Path) -> GoldenContent:
             return _directional_cases(path.stem, arrays, meta)
         if meta.get("op") == AGGREGATION:
             return tuple(_cases(path.stem, arrays, AggregationCase))
+        if meta.get("op") == FUSION:
+            return tuple(_cases(path.stem, arrays, FusionCase))
         if "frames_bgr_u8" in arrays and meta.get("model") in MODELS:
             return _sequence(path.stem, arrays, meta)
         if "frames_rgb_u8" in arrays and meta.get("model") in MODELS:

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+_FUSION = {  # an embedding that is picked, and a squared distance of up to about a hundred
+    "fusion": 1e-6,
+    "fusion_embedded": 2e-6,
+    "fusion_typical": 1e-7,
+    "fusion_count": 1e-9,
+}
 # Stage -> worst allowed deviation, for the network itself, for its exported graphs, and for J and F.
 LIMITS = {
     "torch": {
@@ -23,6 +29,7 @@ LIMITS = {
         "memory_weights": 1e-5,
         "aggregation": 1e-5,
         "aggregation_logit": 5e-2,  # 1 - 1e-7 has three bits in float32
+        **_FUSION,
         "logits": 1e-3,
         "prob": 1e-3,
     },
@@ -39,6 +46,7 @@ LIMITS = {
         "memory_weights": 1e-5,
         "aggregation": 1e-5,
         "aggregation_logit": 5e-2,
+        **_FUSION,
         "logits": 2e-3,
         "prob": 1e-3,
     },

@@ -40,7 +40,7 @@ def test_golden_numbers(capsys, network):
 @pytest.mark.full
 @pytest.mark.skipif(not ALL.is_dir(), reason="the whole set of golden files is not here")
 def test_all_golden_numbers(capsys):
-    names = ("cfbi_*.npz", "cfbip_*.npz", "stm_memread.npz", "ddeal_ops.npz")
+    names = ("cfbi_*.npz", "cfbip_*.npz", "stm_memread.npz", "ddeal_ops.npz", "lse_fusion.npz")
     status, lines, _ = run(capsys, *(file for name in names for file in sorted(ALL.glob(name))))
     assert status == 0, "\n".join(lines)
 
