@@ -43,7 +43,9 @@ def new_bundle_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _check_replaceable(output: Path, *, overwrite: bool) -> None:
     """Refuse an output that exists, unless it is a bundle, holds nothing else, and may be replaced."""
-    if not os.path.lexists(output):
+    try:
+        os.lstat(output)  # an error of another kind is one that moving the bundle would meet, minutes later
+    except FileNotFoundError:
         return
     if not overwrite:
         raise ExportError(f"{output} exists", cure="choose another --output, or give --overwrite")

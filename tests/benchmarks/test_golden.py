@@ -25,7 +25,6 @@ def run(capsys, *files):
     [
         "cfbi_matching",
         "cfbi_mobilenetv2",
-        "cfbi_r101_newobj",
         "cfbip_r101",
         pytest.param("cfbi_r101", marks=pytest.mark.full),
     ],
