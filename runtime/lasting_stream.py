@@ -24,8 +24,6 @@ from vosrt.user_input import objects_of
 GAP = 5.0  # seconds
 
 _log = logging.getLogger(__name__)
-
-
 _Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # image and labels
 
 

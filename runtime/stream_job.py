@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -96,7 +96,7 @@ class StreamJob:
             prompts.check_source(source)
             segmenter = self._segmenter()
             group = SinkGroup([older, *outputs.sinks(), *self.sinks])
-            sinks = stack.enter_context(BackgroundSinks(group))
+            sinks = stack.enter_context(closing(BackgroundSinks(group)))
             total = _least(source.length, self.most_frames)
             progress = stack.enter_context(show_progress(total, shown=self.show_progress))
             self._segment(source, prompts, segmenter, sinks, record, progress)

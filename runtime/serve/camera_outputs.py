@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from concurrent.futures import Future
-from fractions import Fraction
 from typing import Any
 
 from vosrt.cameras import Cameras, View
@@ -15,8 +14,7 @@ from vosrt.result import Result
 from vosrt.serve.camera_list import CameraSettings
 from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sinks.sink_group import SinkGroup
-
-_RATE = Fraction(25)  # frames per second in files' heads; frames have their own times
+from vosrt.sources.live_source import ASSUMED_RATE
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class CameraOutputs:
         try:
             if name not in self._open:
                 self._open.add(name)
-                self._sinks[name].open(view.frame, _RATE)
+                self._sinks[name].open(view.frame, ASSUMED_RATE)
             self._sinks[name].write(view.frame, view.result)
         except Error as error:
             _log.error("camera %s: %s; this output ends", name, str(error))

@@ -10,10 +10,10 @@ from pathlib import Path
 from vosrt.cameras import View
 from vosrt.errors import Error, InputError
 from vosrt.sinks.overlay_video import OverlayVideo
+from vosrt.sources.live_source import ASSUMED_RATE
 from vosrt.sources.source_frame import SourceFrame
 
 _MOST = 32  # recordings that are kept, the oldest give way
-_RATE = 25  # frames per second in the file's head; frames have their own times
 
 
 class Recordings:
@@ -49,7 +49,7 @@ class Recordings:
             try:
                 if first < 0:
                     first = view.frame.timestamp
-                    video.open(view.frame, rate=_RATE)  # type: ignore[arg-type]
+                    video.open(view.frame, rate=ASSUMED_RATE)
                     self._running[camera] = (name, video, first)
                 frame = view.frame
                 time = frame.timestamp - first

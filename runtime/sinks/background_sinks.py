@@ -5,15 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from fractions import Fraction
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from vosrt.sinks.sink import Sink
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
-
-if TYPE_CHECKING:
-    from typing import Self
 
 _ROOM = 4  # results that may wait; then the stream waits, so that nothing is lost
 
@@ -30,14 +25,6 @@ class BackgroundSinks:
         self._waiting: queue.Queue[tuple[SourceFrame, Result] | None] = queue.Queue(_ROOM)
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Open the sink; errors come at once."""

@@ -113,8 +113,7 @@ class PushedVideo:
             self._dropped += self._newest is not None
             self._newest = (frame, result)
             self._changed.notify_all()
-            is_stuck = self._process is not None and time.monotonic() > self._sign + _SEND_WITHIN
-            if is_stuck and self._process is not None:
+            if self._process is not None and time.monotonic() > self._sign + _SEND_WITHIN:
                 self._process.kill()
 
     def close(self) -> None:
@@ -141,7 +140,6 @@ class PushedVideo:
                     delays = self._delays()
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_closing, next(delays))
-                self._has_ended = False
                 taken = self._take()
 
     def _take(self) -> tuple[SourceFrame, Result] | None:
@@ -187,7 +185,7 @@ class PushedVideo:
         with suppress(OSError):
             process.stdin.close()
         with self._changed:
-            self._is_connected, self._process = False, None
+            self._is_connected, self._process, self._has_ended = False, None, False
         return following, None if status == 0 else self._reason or "nothing went out in time"
 
     def _begin(self, height: int, width: int) -> subprocess.Popen[bytes]:
@@ -205,7 +203,6 @@ class PushedVideo:
             process.stdin.write(json.dumps({**settings, "height": height, "width": width}).encode() + b"\n")
         with self._changed:
             self._process, self._reason, self._sign = process, None, time.monotonic()
-            self._has_ended = False
         return process
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:

@@ -37,7 +37,7 @@ def _device() -> str | None:
         hwaccel = import_for("hardware decoding", "av.codec.hwaccel")
         codec = av.Codec(_CODEC, "r")
         for device in hwaccel.hwdevices_available():
-            if _works(hwaccel, device, codec):
+            if _works(av, hwaccel, device, codec):
                 _log.info("videos are decoded by %s", device)
                 return str(device)
     except (MissingDependencyError, AttributeError):  # av before 14
@@ -46,9 +46,9 @@ def _device() -> str | None:
     return None
 
 
-def _works(hwaccel: Any, device: str, codec: Any) -> bool:
+def _works(av: Any, hwaccel: Any, device: str, codec: Any) -> bool:
     try:
         hwaccel.HWAccel(device, allow_software_fallback=False).create(codec)
-    except Exception:  # FFmpeg's errors, and NotImplementedError where this codec is not for the device
+    except (av.FFmpegError, OSError, ValueError, NotImplementedError):  # the last: not for this codec
         return False
     return True

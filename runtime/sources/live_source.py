@@ -17,7 +17,7 @@ from vosrt.sources.source_frame import SourceFrame
 
 WARM_UP = 30.0  # seconds for the first frame of all
 STALL_AFTER = 2.0  # seconds without a frame
-_ASSUMED_RATE = Fraction(25)  # frames per second, where the sender does not say
+ASSUMED_RATE = Fraction(25)  # frames per second, where the sender does not say
 _WAKE = 0.5  # seconds between looks at whether the program is to end
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class LiveSource(Source):
     ) -> None:
         self.name = name
         self._notify = notify or _nothing
-        self.rate = _ASSUMED_RATE
+        self.rate = ASSUMED_RATE
         self._connect = connect
         self._stall_after = stall_after
         self._delays = delays
@@ -184,7 +184,7 @@ class LiveSource(Source):
         try:
             picture = reader.read()
             self._connections += 1
-            self.rate = reader.rate or _ASSUMED_RATE
+            self.rate = reader.rate or ASSUMED_RATE
             if self._connections > 1:
                 _log.warning("source %s is back", self.name)
             while not self._closing.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from fractions import Fraction
 
 import pytest
@@ -43,7 +44,7 @@ def write_many(sinks: BackgroundSinks, count: int) -> None:
 
 def test_writing_waits_for_nobody_and_loses_nothing():
     slow = Slow()
-    with BackgroundSinks(slow) as sinks:
+    with closing(BackgroundSinks(slow)) as sinks:
         sinks.open(noisy_frame(0), Fraction(25))
         for index in range(3):
             sinks.write(noisy_frame(index), result_of(index))
