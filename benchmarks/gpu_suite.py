@@ -4,7 +4,8 @@
 
 Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
 what fails is a result, too. `--tensorrt-python` names another Python for what needs TensorRT, where it
-and PyTorch are not to be had together. All is saved after every part, so an interrupted run is of use.
+and PyTorch are not to be had together. All is saved after every part, so an interrupted run is of use, and
+parts that are not run again (`--only`) stay.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
     folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "suite.json"
+    kept = _earlier(path)
     results: dict[str, Any] = {}
     for part in parts:
         print(f"{part.name} ...", end=" ", file=sys.stderr, flush=True)
@@ -70,10 +72,18 @@ def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
         seconds = f"{result['seconds']} s"
         failure = "" if result["status"] == 0 else f", failed: {result['error']}"
         print(seconds + failure, file=sys.stderr)
-        text = json.dumps({"environment": facts, "parts": results}, indent=1)
+        text = json.dumps({"environment": facts, "parts": kept | results}, indent=1)
         write_whole_file(path, text.encode())
     print(path)
     return 0 if all(result["status"] == 0 for result in results.values()) else 1
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Parts that the file holds already."""
+    try:
+        return dict(json.loads(path.read_text())["parts"])
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
@@ -112,19 +122,10 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
         bundle = Bundle.open(name)
         title = Path(name).name
         for size in options.sizes:
+            precisions = options.precisions or bundle.precisions
             for executor in options.deployed:
-                for precision in bundle.precisions if executor == "tensorrt" else bundle.precisions[:1]:
-                    yield Part(
-                        f"{title} {size} {executor} {precision} steady state",
-                        (
-                            "vosrt.benchmarks.gpu.steady_state",
-                            name,
-                            *on,
-                            *("--executor", executor, "--precision", precision, "--size", size),
-                            *("--frames", str(options.steady_frames)),
-                        ),
-                        needs_tensorrt=executor == "tensorrt",
-                    )
+                for precision in precisions if executor == "tensorrt" else precisions[:1]:
+                    yield from _steady(name, size, executor, precision, options)
             for needs_tensorrt, executors in ((False, options.executors), (True, options.deployed)):
                 if needs_tensorrt and options.tensorrt_python == sys.executable:
                     continue  # all of them are in the first one
@@ -133,12 +134,32 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
                     f"{title} {size} {'deployed' if needs_tensorrt else 'side by side'}",
                     (
                         *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}"),
-                        *("--executors", ",".join(together), "--precision", ",".join(bundle.precisions)),
+                        *("--executors", ",".join(together), "--precision", ",".join(precisions)),
                         *("--objects", options.objects, "--frames", str(options.frames)),
+                        *("--rounds", str(options.rounds)),
                         *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
                     ),
                     needs_tensorrt=needs_tensorrt,
                 )
+
+
+def _steady(
+    bundle: str, size: str, executor: str, precision: str, options: argparse.Namespace
+) -> Iterator[Part]:
+    """Many frames for their times, then some for a trace, which slows them down."""
+    traced = ("--frames", "200", "--trace", *(("--cupti", options.cupti) if options.cupti else ()))
+    kinds = {"steady state": ("--frames", str(options.steady_frames)), "traced": traced}
+    if options.device == "cpu":
+        del kinds["traced"]
+    for kind, frames in kinds.items():
+        yield Part(
+            f"{Path(bundle).name} {size} {executor} {precision} {kind}",
+            (
+                *("vosrt.benchmarks.gpu.steady_state", bundle, "--device", options.device),
+                *("--executor", executor, "--precision", precision, "--size", size, *frames),
+            ),
+            needs_tensorrt=executor == "tensorrt",
+        )
 
 
 def _distinct(executors: Sequence[str], options: argparse.Namespace) -> list[str]:
@@ -178,11 +199,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--objects", default="1,3,8")
     parser.add_argument("--executors", type=_words, default=("torch-published", "torch", "torch-compiled"))
     parser.add_argument("--deployed", type=_words, default=("onnxruntime", "tensorrt"))
+    parser.add_argument("--precisions", type=_words, help="of the bundles (all that they have)")
     parser.add_argument("--frames", type=int, default=60, help="timed, side by side (60)")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each, side by side (10)")
     parser.add_argument("--steady-frames", type=int, default=2000)
     parser.add_argument("--kernel-cases", type=str.split, default=(), metavar="OPTIONS")
     parser.add_argument("--kernel-speed", type=str.split, default=(), metavar="OPTIONS")
     parser.add_argument("--checkpoint", help="weights, for PyTorch")
+    parser.add_argument("--cupti", metavar="FILE", help="CUPTI's library, where it lies in no usual place")
     return parser
 
 

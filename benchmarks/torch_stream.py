@@ -11,6 +11,7 @@ from vosrt.benchmarks.compiled_network import CompiledExecutor
 from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
 from vosrt.cpu_device import CpuDevice
+from vosrt.cuda.open_device import open_cuda_device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.export.torch_executor import TorchExecutor
@@ -23,7 +24,6 @@ from vosrt.models import (
     salt_of_source,
 )
 from vosrt.models.memory_network import MemoryNetwork
-from vosrt.placement import place
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
@@ -72,7 +72,7 @@ def _stream(manifest: Manifest, network: VosNetwork, candidate: Candidate, watch
         kind = PublishedMemoryExecutor if isinstance(network, MemoryNetwork) else PublishedExecutor
     elif candidate.executor == TORCH_COMPILED:
         kind = CompiledExecutor
-    gpu = place(candidate.device).cuda
+    gpu = open_cuda_device() if candidate.device == "cuda" else None
     plain = kind(network, network_size=size, gpu=gpu)
     executor: Executor = plain if watch is None else watch(plain)
     return Stream((Variant(manifest, executor),), gpu or CpuDevice())

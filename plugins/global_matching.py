@@ -154,7 +154,7 @@ _BODY = """
   bank_extended = Concat <axis: int = 1> (bank_32, bank_norm)
 
   worst = Expand (sentinel_score, tile)
-  scores = Scan <num_scan_inputs: int = 1, body = match_row (row) => (row_scores) {
+  scores = Scan <num_scan_inputs: int = 1, body = match_row (row) => (float[?] row_scores) {
     same_label = Equal (bank_labels, row)
     used = GreaterOrEqual (row, unused_below)
     is_candidate = And (same_label, used)
@@ -175,8 +175,8 @@ _BODY = """
     parts_shape = Concat <axis: int = 0> (parts, part, columns)
     split = Reshape (candidates, parts_shape)
     bank_tiles = Transpose <perm: ints = [0, 2, 1]> (split)
-    tile_scores = Scan <num_scan_inputs: int = 1, body = match_tile (query_part) => (tile_score) {
-      least = Scan <num_scan_inputs: int = 1, body = match_part (best, bank_part) => (better) {
+    tile_scores = Scan <num_scan_inputs: int = 1, body = match_tile (query_part) => (float[?] tile_score) {
+      least = Scan <num_scan_inputs: int = 1, body = match_part (best, bank_part) => (float[?] better) {
         product = MatMul (query_part, bank_part)
         part_best = ReduceMin <axes: ints = [1], keepdims: int = 0> (product)
         better = Min (best, part_best)

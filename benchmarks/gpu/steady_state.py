@@ -1,6 +1,7 @@
 """A stream over many frames: latency, and on a GPU every copy and allocation after the warm-up.
 
-`python -m vosrt.benchmarks.gpu.steady_state BUNDLE --executor tensorrt --frames 2000`
+`python -m vosrt.benchmarks.gpu.steady_state BUNDLE --executor tensorrt --frames 2000`; `--trace` adds what
+CUPTI saw, which costs some time itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from vosrt.benchmarks.bench_clip import generated_clip
 from vosrt.benchmarks.gpu.counting_driver import CountingDriver
+from vosrt.benchmarks.gpu.device_trace import DeviceTrace
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.cuda.open_device import open_cuda_device
 from vosrt.placement import place
@@ -34,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--objects", type=int, default=1)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--warm-up", type=int, default=50)
+    parser.add_argument("--trace", action="store_true", help="count copies and allocations with CUPTI")
+    parser.add_argument("--cupti", metavar="FILE", help="its library")
     options = parser.parse_args(arguments)
+    trace = DeviceTrace(options.cupti) if options.trace else None
     placement, driver = place(options.device, options.executor), None
     if placement.cuda is not None:
         driver = CountingDriver(placement.cuda.driver)
@@ -51,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for index in range(options.frames + options.warm_up):
         if index == options.warm_up:
             before = driver.counts() if driver else {}
+            if trace is not None:
+                trace.take()
         frame = clip.frame(index)
         started = time.perf_counter()
         stream.step(frame, mask=clip.mask if index == 0 else None)
@@ -58,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     late = np.array(times[options.warm_up :])
     p50, p95, p99 = np.percentile(late, (50, 95, 99))
     after = driver.counts() if driver else {}
+    traced = trace.take() if trace is not None else {}
     per_frame = {name: (after[name] - count) / options.frames for name, count in before.items()}
     print(
         json.dumps(
@@ -70,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "milliseconds": {"p50": p50, "p95": p95, "p99": p99, "max": float(late.max())},
                 "p99 over p50": p99 / p50,
                 "per frame": per_frame,
+                "traced per frame": {name: count / options.frames for name, count in traced.items()},
                 "stream bytes": stream.memory,
             }
         )
