@@ -33,11 +33,12 @@ _TYPES = {
 }
 
 
-def lint_for_tensorrt(model: onnx.ModelProto) -> list[str]:
+def lint_for_tensorrt(model: onnx.ModelProto, *, of_engine: bool = False) -> list[str]:
     """What TensorRT 8.5 would refuse or misread, one sentence each; empty when all is well.
 
     Args:
         model: a graph whose custom operators have no function bodies (see `strip_function_bodies`).
+        of_engine: whether the parser gets it as it is; else what follows from sizes is computed before.
     """
     problems = [
         f"opset {entry.version} of the standard operators, the newest readable is {NEWEST_OPSET}"
@@ -52,6 +53,8 @@ def lint_for_tensorrt(model: onnx.ModelProto) -> list[str]:
     constants |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
     for node in graph.node:
         problems += [f"{node.op_type} {node.name}: {text}" for text in _problems(node, types, constants)]
+        if of_engine and node.op_type == "Shape" and node.attribute:
+            problems.append(f"Shape {node.name}: start and end are not read")
     return problems
 
 

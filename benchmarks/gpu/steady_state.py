@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         placement=placement,
         engines=EngineSettings(objects=options.objects, allow_drift=True),
     )
+    started = time.perf_counter()
+    agreement = segmenter.prepare(*options.size)
+    prepared = time.perf_counter() - started
     clip = generated_clip(options.size, options.objects, frames=options.frames)
     stream = segmenter.stream()
     times, before = [], {}
@@ -75,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "frame": list(options.size),
                 "objects": options.objects,
                 "frames": options.frames,
+                "seconds until engines were there": round(prepared, 1),
+                "labels equal to float32": agreement and {"mean": agreement.mean, "worst": agreement.worst},
                 "milliseconds": {"p50": p50, "p95": p95, "p99": p99, "max": float(late.max())},
                 "p99 over p50": p99 / p50,
                 "per frame": per_frame,

@@ -8,8 +8,9 @@
 // 3. Every warp keeps the least score of its query pixels in registers while tiles of one row pass, and
 //    writes it when the row changes. Nothing of the size of query times bank is written.
 //
-// The least is taken element by element of the tensor cores' fragments. So their layout, which differs
-// between architectures, never matters before the fragment is stored.
+// From sm_80 on the fragments are PTX's, whose layout is known: queries take half the registers of wmma's, so
+// a warp holds 64 of them, and every fragment of the bank that is read feeds four instructions. Before, and
+// in tests on the CPU, they are wmma's; the least is then taken element by element, in whatever layout.
 #include "device.h"
 #include "vosrt_kernels.h"
 
@@ -19,18 +20,19 @@ namespace {
 constexpr int kTile = 64;          // bank pixels that meet the queries at a time
 constexpr int kStep = 16;          // side of a fragment
 constexpr int kWarps = 4;          // of a block
-constexpr int kSkew = 8;           // halves between rows in shared memory, against bank conflicts
+constexpr int kSkew = 8;           // unused halves behind a packed pixel of the bank, against bank conflicts
 constexpr int kNormChannels = 4;
 constexpr float kNormUnit = 4096.0f;  // of the first of them, used from kLargeNorm on
 constexpr float kLargeNorm = 3e4f;
 constexpr float kFar = 1e30f;      // score of a pixel that pads a tile, in float32
 constexpr float kFarHalf = 6e4f;   // first channel of its norm in float16
 constexpr int kPacking = 128;      // threads of the kernels that prepare
+constexpr int kPackingWarps = 8;   // of those that pack queries
 
 struct Sorted {
     int* counts;     // [rows], pixels
     int* starts;     // [rows], first place, a multiple of the tile
-    int* cursors;    // [rows], next place
+    int* ranks;      // [references], place of a pixel in its row
     int* tile_rows;  // [tiles], -1 behind the last
     int* tiles;      // [1], how many
 };
@@ -40,11 +42,25 @@ __global__ void clear_counts(int* counts, int row_count) {
     if (row < row_count) counts[row] = 0;
 }
 
-__global__ void count_rows(const int* labels, const int* rows, int references, int row_count, int* counts) {
+// Counts the pixels of every row. A warp adds once for all of its pixels of a row, because most pixels of a
+// frame are of one row and atomics on one address take turns.
+__global__ void rank_pixels(
+    const int* labels, const int* rows, int references, int row_count, int* counts, int* ranks) {
     const int index = blockIdx.x * blockDim.x + threadIdx.x;
-    if (index >= references) return;
-    const int row = row_of(labels[index], rows, row_count);
-    if (row >= 0) atomicAdd(&counts[row], 1);
+    const int lane = threadIdx.x % kWarp;
+    const int row = index < references ? row_of(labels[index], rows, row_count) : -1;
+    int count = 0, before = 0, leader = lane;
+    for (int other = kWarp - 1; other >= 0; --other) {
+        if (__shfl_sync(kFullMask, row, other) == row) {
+            ++count;
+            before += other < lane;
+            leader = other;
+        }
+    }
+    int start = 0;
+    if (row >= 0 && lane == leader) start = atomicAdd(&counts[row], count);
+    start = __shfl_sync(kFullMask, start, leader);
+    if (row >= 0) ranks[index] = start + before;
 }
 
 // One block: places of the rows, rows of the tiles.
@@ -52,7 +68,7 @@ __global__ void place_rows(Sorted sorted, int row_count, int most_tiles) {
     if (threadIdx.x == 0) {
         int tile = 0;
         for (int row = 0; row < row_count; ++row) {
-            sorted.starts[row] = sorted.cursors[row] = tile * kTile;
+            sorted.starts[row] = tile * kTile;
             tile += divided_up(sorted.counts[row], kTile);
         }
         *sorted.tiles = tile;
@@ -84,34 +100,55 @@ __device__ void split_norm(float norm, __half* channels) {
     }
 }
 
-// [pixels, depth] halves: -2 q, 4096, 1, 1, 1, zeros; and |q|^2.
+struct alignas(16) Piece {  // what one instruction moves
+    __half values[8];
+};
+
+// [pixels, depth] halves: -2 q, 4096, 1, 1, 1, zeros; and |q|^2. A block has 32 pixels, a lane one of them; its
+// warps take turns at pieces of 8 channels, so that reads and writes are long.
 __global__ void pack_queries_half(
-    const __half* query, __half* packed, float* norms, int channels, int pixels, int padded, int depth) {
-    const int pixel = blockIdx.x * blockDim.x + threadIdx.x;
-    if (pixel >= padded) return;
-    __half* own = packed + static_cast<std::size_t>(pixel) * depth;
+    const __half* query, __half* packed, float* norms, int channels, int pixels, int depth) {
+    VOSRT_SHARED(shared);
+    float* sums = reinterpret_cast<float*>(shared);
+    const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+    const int pixel = blockIdx.x * kWarp + lane;
     float norm = 0.0f;
-    for (int channel = 0; channel < depth; ++channel) {
-        float value = 0.0f;
-        if (pixel < pixels && channel < channels) {
-            value = to_float(query[static_cast<std::size_t>(channel) * pixels + pixel]);
-            norm += value * value;
-            value *= -2.0f;
-        } else if (pixel < pixels && channel < channels + kNormChannels) {
-            value = channel == channels ? kNormUnit : 1.0f;
+    for (int first = warp * 8; first < depth; first += kPackingWarps * 8) {
+        Piece piece;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            const int channel = first + i;
+            float value = 0.0f;
+            if (pixel < pixels && channel < channels) {
+                value = to_float(query[static_cast<std::size_t>(channel) * pixels + pixel]);
+                norm += value * value;
+                value *= -2.0f;
+            } else if (pixel < pixels && channel < channels + kNormChannels) {
+                value = channel == channels ? kNormUnit : 1.0f;
+            }
+            piece.values[i] = __float2half(value);
         }
-        own[channel] = __float2half(value);
+        *reinterpret_cast<Piece*>(packed + static_cast<std::size_t>(pixel) * depth + first) = piece;
     }
+    sums[threadIdx.x] = norm;
+    __syncthreads();
+    if (warp > 0) return;
+    for (int other = 1; other < kPackingWarps; ++other) norm += sums[other * kWarp + lane];
     norms[pixel] = norm;
 }
 
-// The next place of a label's row, the same for all lanes of the warp that asks; -1 where it has no row.
-__device__ int take_place(int label, const int* rows, const Sorted& sorted, int row_count) {
-    const int row = row_of(label, rows, row_count);
-    if (row < 0) return -1;
-    int place = 0;
-    if (threadIdx.x % kWarp == 0) place = atomicAdd(&sorted.cursors[row], 1);
-    return __shfl_sync(kFullMask, place, 0);
+// Where a warp writes: indices below `references` are the bank's pixels, later ones may fill a row's last tile;
+// -1: nowhere.
+__device__ int place_of(
+    int index, const int* labels, const int* rows, const Sorted& sorted, int references, int row_count) {
+    if (index < references) {
+        const int row = row_of(labels[index], rows, row_count);
+        return row < 0 ? -1 : sorted.starts[row] + sorted.ranks[index];
+    }
+    const int row = (index - references) / kTile;
+    if (row >= row_count) return -1;
+    const int count = sorted.counts[row], own = count + (index - references) % kTile;
+    return own < rounded_up(count, kTile) ? sorted.starts[row] + own : -1;
 }
 
 __device__ float sum_of_warp(float value) {
@@ -119,127 +156,212 @@ __device__ float sum_of_warp(float value) {
     return value;
 }
 
-// One warp per pixel of the bank: into its row's place.
+// One warp per pixel of the bank: into its row's place. What fills the last tile is far from everything.
 __global__ void sort_bank_half(
     const __half* bank, const int* labels, const int* rows, Sorted sorted, __half* packed, int channels,
     int references, int row_count, int depth) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
-    const int place = index < references ? take_place(labels[index], rows, sorted, row_count) : -1;
+    const int place = place_of(index, labels, rows, sorted, references, row_count);
     if (place < 0) return;
-    const __half* from = bank + static_cast<std::size_t>(index) * channels;
-    __half* own = packed + static_cast<std::size_t>(place) * depth;
+    const bool inside = index < references;
+    __half* own = packed + static_cast<std::size_t>(place) * (depth + kSkew);
     float norm = 0.0f;
     for (int channel = lane; channel < depth; channel += kWarp) {
-        const __half value = channel < channels ? from[channel] : __float2half(0.0f);
+        __half value = __float2half(0.0f);
+        if (inside && channel < channels) value = bank[static_cast<std::size_t>(index) * channels + channel];
         norm += to_float(value) * to_float(value);
         if (channel < channels || channel >= channels + kNormChannels) own[channel] = value;
     }
     norm = sum_of_warp(norm);
-    if (lane == 0) split_norm(norm, own + channels);
+    if (lane == 0) split_norm(inside ? norm : kFarHalf * kNormUnit, own + channels);
 }
 
-// What fills the last tile of every row is far from everything.
-__global__ void pad_tiles_half(Sorted sorted, __half* packed, int channels, int depth) {
-    const int row = blockIdx.x;
-    const int count = sorted.counts[row];
-    const int missing = rounded_up(count, kTile) - count;
-    for (int index = threadIdx.x; index < missing * depth; index += blockDim.x) {
-        const int place = sorted.starts[row] + count + index / depth, channel = index % depth;
-        packed[static_cast<std::size_t>(place) * depth + channel] =
-            __float2half(channel == channels ? kFarHalf : 0.0f);
-    }
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+
+// mma.m16n8k16, lane = 4 * g + t. A register of two halves has the columns 2 t and 2 t + 1 of
+//   A: rows g, g + 8 (columns 0 to 7), then rows g, g + 8 (columns 8 to 15);
+//   B: its column g is a bank pixel, whose channels 2 t, 2 t + 1, then 2 t + 8, 2 t + 9 it has.
+// The result has row g: columns 2 t, 2 t + 1, then row g + 8: the same columns.
+// Queries are loaded so that row g is pixel 2 g and row g + 8 is pixel 2 g + 1: of the two pixels that four
+// lanes share, the even lanes can then each keep pixel lane / 2, as with wmma.
+struct Queries {
+    unsigned x[4];
+};
+struct References {
+    unsigned x[2];
+};
+struct Scores {
+    float x[4];
+};
+struct Least {  // of the lane's columns, for its two rows
+    float x[2];
+};
+
+constexpr int kReferences = 8;  // in a fragment
+constexpr int kUnrolled = 8;    // fragments of a tile
+
+constexpr int resident_blocks(int steps) { return steps < 8 ? 3 : 2; }
+
+__device__ void load(Queries& to, const __half* from, int pitch) {
+    const int lane = threadIdx.x % kWarp;
+    const __half* own = from + lane / 4 * 2 * pitch + lane % 4 * 2;
+    for (int i = 0; i < 4; ++i) to.x[i] = *reinterpret_cast<const unsigned*>(own + i % 2 * pitch + i / 2 * 8);
 }
+
+// Eight lanes at a time point at the pixels of an 8 x 8 matrix: first channels 0 to 7, then 8 to 15. Of each, a
+// lane receives pixel g, channels 2 t and 2 t + 1. What lanes 16 to 31 point at is not read.
+__device__ void load(References& to, const __half* from, int pitch) {
+    const int lane = threadIdx.x % kWarp;
+    const __half* own = from + lane % 8 * pitch + lane / 8 % 2 * 8;
+    const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(own));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(to.x[0]), "=r"(to.x[1])
+                 : "r"(address)
+                 : "memory");
+}
+
+__device__ void clear(Scores& scores) {
+    for (float& score : scores.x) score = 0.0f;
+}
+
+__device__ void start(Least& least) { least.x[0] = least.x[1] = kFar; }
+
+__device__ void multiply(Scores& scores, const Queries& a, const References& b) {
+    float* c = scores.x;
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a.x[0]), "r"(a.x[1]), "r"(a.x[2]), "r"(a.x[3]), "r"(b.x[0]), "r"(b.x[1]));
+}
+
+__device__ void keep_least(Least& least, const Scores& scores) {
+    for (int i = 0; i < 4; ++i) least.x[i / 2] = fminf(least.x[i / 2], scores.x[i]);
+}
+
+// Least of the scores of query pixel lane / 2 of a fragment, in the even lanes.
+__device__ float least_of_query(const Least& least, float*, int lane) {
+    float scores[2];
+    for (int i = 0; i < 2; ++i) {
+        scores[i] = fminf(least.x[i], __shfl_xor_sync(kFullMask, least.x[i], 1));
+        scores[i] = fminf(scores[i], __shfl_xor_sync(kFullMask, scores[i], 2));
+    }
+    return lane / 2 % 2 == 0 ? scores[0] : scores[1];
+}
+
+#else
 
 using Scores = nvcuda::wmma::fragment<nvcuda::wmma::accumulator, kStep, kStep, kStep, float>;
+using Least = Scores;
 using Queries =
     nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, kStep, kStep, kStep, __half, nvcuda::wmma::row_major>;
 using References =
     nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, kStep, kStep, kStep, __half, nvcuda::wmma::col_major>;
 
-// Least of every query's scores in a fragment: one number for each of its 16 rows, in the even lanes.
-__device__ float least_of_row(const Scores& scores, float* scratch, int lane) {
-    nvcuda::wmma::store_matrix_sync(scratch, scores, kStep, nvcuda::wmma::mem_row_major);
+constexpr int kReferences = kStep;
+constexpr int kUnrolled = 1;  // registers are short
+
+constexpr int resident_blocks(int) { return 1; }
+
+template <typename Fragment>
+__device__ void load(Fragment& to, const __half* from, int pitch) {
+    nvcuda::wmma::load_matrix_sync(to, from, pitch);
+}
+
+__device__ void clear(Scores& scores) { nvcuda::wmma::fill_fragment(scores, 0.0f); }
+
+__device__ void start(Least& least) { nvcuda::wmma::fill_fragment(least, float{kFar}); }
+
+__device__ void multiply(Scores& scores, const Queries& a, const References& b) {
+    nvcuda::wmma::mma_sync(scores, a, b, scores);
+}
+
+__device__ void keep_least(Least& least, const Scores& scores) {
+    for (int i = 0; i < scores.num_elements; ++i) least.x[i] = fminf(least.x[i], scores.x[i]);
+}
+
+// Least of the scores of query pixel lane / 2 of a fragment, in the even lanes.
+__device__ float least_of_query(const Least& least, float* scratch, int lane) {
+    nvcuda::wmma::store_matrix_sync(scratch, least, kStep, nvcuda::wmma::mem_row_major);
     __syncwarp();
     const float* own = scratch + lane / 2 * kStep + lane % 2 * (kStep / 2);
-    float least = own[0];
-    for (int i = 1; i < kStep / 2; ++i) least = fminf(least, own[i]);
+    float score = own[0];
+    for (int i = 1; i < kStep / 2; ++i) score = fminf(score, own[i]);
     __syncwarp();
-    return fminf(least, __shfl_xor_sync(kFullMask, least, 1));
+    return fminf(score, __shfl_xor_sync(kFullMask, score, 1));
 }
+
+#endif
 
 // A block's warps hold 16 x kGroups query pixels each; tiles of the bank pass through shared memory, the
 // next one while one is computed. blockIdx.y takes a share of the tiles.
 template <int kSteps, int kGroups>
-__global__ void __launch_bounds__(kWarps * kWarp) nearest_half(
+__global__ void __launch_bounds__(kWarps * kWarp, resident_blocks(kSteps)) nearest_half(
     const __half* queries, const float* norms, const __half* bank, const int* tile_rows, const int* tiles,
     float* distances, int pixels) {
     constexpr int kDepth = kSteps * kStep, kPitch = kDepth + kSkew;
-    constexpr int kPieces = kDepth / 8;  // of 16 bytes in a pixel
+    constexpr int kTileSize = kTile * kPitch, kLoaded = kWarps * kWarp * 8;  // halves of a tile, and at a time
     VOSRT_SHARED(shared);
-    __half* buffers[2] = {
-        reinterpret_cast<__half*>(shared), reinterpret_cast<__half*>(shared) + kTile * kPitch};
+    __half* buffers = reinterpret_cast<__half*>(shared);
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-    float* scratch = reinterpret_cast<float*>(shared + 2 * kTile * kPitch * sizeof(__half)) + warp * kStep * kStep;
+    float* scratch = reinterpret_cast<float*>(shared + 2 * kTileSize * sizeof(__half)) + warp * kStep * kStep;
 
     const int first = (blockIdx.x * kWarps + warp) * kStep * kGroups;
     const int count = *tiles;
-    const int begin = static_cast<int>(static_cast<long long>(count) * blockIdx.y / gridDim.y);
-    const int end = static_cast<int>(static_cast<long long>(count) * (blockIdx.y + 1) / gridDim.y);
+    const int share = blockIdx.y, each = count / gridDim.y, more = count % gridDim.y;
+    const int begin = each * share + (share < more ? share : more);
+    const int end = begin + each + (share < more);
     if (begin >= end) return;
 
-    const auto load = [&](int tile, __half* buffer) {
-        const __half* from = bank + static_cast<std::size_t>(tile) * kTile * kDepth;
-        for (int index = threadIdx.x; index < kTile * kPieces; index += kWarps * kWarp)
-            __pipeline_memcpy_async(
-                buffer + index / kPieces * kPitch + index % kPieces * 8, from + index * 8, 16);
+    const __half* from = bank + static_cast<std::size_t>(begin) * kTileSize + threadIdx.x * 8;
+    const auto load_tile = [&](__half* buffer) {
+        __half* to = buffer + threadIdx.x * 8;
+#pragma unroll
+        for (int done = 0; done < kTileSize; done += kLoaded)
+            if (done + kLoaded <= kTileSize || done + threadIdx.x * 8 < kTileSize)
+                __pipeline_memcpy_async(to + done, from + done, 16);
         __pipeline_commit();
+        from += kTileSize;
     };
 
+    load_tile(buffers);
     Queries own[kGroups][kSteps];
-    Scores least[kGroups];
+    Least least[kGroups];
     for (int group = 0; group < kGroups; ++group) {
-        const __half* from = queries + static_cast<std::size_t>(first + group * kStep) * kDepth;
-        for (int step = 0; step < kSteps; ++step)
-            nvcuda::wmma::load_matrix_sync(own[group][step], from + step * kStep, kDepth);
-        nvcuda::wmma::fill_fragment(least[group], float{kFar});
+        const __half* pixels_of_group = queries + static_cast<std::size_t>(first + group * kStep) * kDepth;
+        for (int step = 0; step < kSteps; ++step) load(own[group][step], pixels_of_group + step * kStep, kDepth);
+        start(least[group]);
     }
 
-    load(begin, buffers[0]);
+    int row = tile_rows[begin];
     for (int tile = begin; tile < end; ++tile) {
-        const __half* buffer = buffers[(tile - begin) % 2];
-        if (tile + 1 < end) {
-            load(tile + 1, buffers[(tile - begin + 1) % 2]);
-            __pipeline_wait_prior(1);
-        } else {
-            __pipeline_wait_prior(0);
-        }
-        __syncthreads();
-        for (int part = 0; part < kTile; part += kStep) {
+        const __half* buffer = buffers + (tile - begin) % 2 * kTileSize;
+        const int next_row = tile + 1 < end ? tile_rows[tile + 1] : -1;
+        __pipeline_wait_prior(0);
+        __syncthreads();  // this tile is there, and no warp reads the one that the next takes the place of
+        if (tile + 1 < end) load_tile(buffers + (tile + 1 - begin) % 2 * kTileSize);
+#pragma unroll kUnrolled
+        for (int part = 0; part < kTile; part += kReferences) {
             Scores scores[kGroups];
-            for (int group = 0; group < kGroups; ++group) nvcuda::wmma::fill_fragment(scores[group], 0.0f);
+            for (int group = 0; group < kGroups; ++group) clear(scores[group]);
 #pragma unroll
             for (int step = 0; step < kSteps; ++step) {
                 References reference;
-                nvcuda::wmma::load_matrix_sync(reference, buffer + part * kPitch + step * kStep, kPitch);
-                for (int group = 0; group < kGroups; ++group)
-                    nvcuda::wmma::mma_sync(scores[group], own[group][step], reference, scores[group]);
+                load(reference, buffer + part * kPitch + step * kStep, kPitch);
+                for (int group = 0; group < kGroups; ++group) multiply(scores[group], own[group][step], reference);
             }
-            for (int group = 0; group < kGroups; ++group)
-                for (int i = 0; i < scores[group].num_elements; ++i)
-                    least[group].x[i] = fminf(least[group].x[i], scores[group].x[i]);
+            for (int group = 0; group < kGroups; ++group) keep_least(least[group], scores[group]);
         }
-        __syncthreads();
-        const int row = tile_rows[tile];
-        if (tile + 1 < end && tile_rows[tile + 1] == row) continue;
+        if (next_row == row) continue;
         for (int group = 0; group < kGroups; ++group) {
-            const float score = least_of_row(least[group], scratch, lane);
+            const float score = least_of_query(least[group], scratch, lane);
             const int pixel = first + group * kStep + lane / 2;
             if (lane % 2 == 0 && pixel < pixels)
                 atomic_least(
                     distances + static_cast<std::size_t>(row) * pixels + pixel, fmaxf(0.0f, score + norms[pixel]));
-            nvcuda::wmma::fill_fragment(least[group], float{kFar});
+            start(least[group]);
         }
+        row = next_row;
     }
 }
 
@@ -256,27 +378,18 @@ __global__ void sort_bank(
     int references, int row_count) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
-    const int place = index < references ? take_place(labels[index], rows, sorted, row_count) : -1;
+    const int place = place_of(index, labels, rows, sorted, references, row_count);
     if (place < 0) return;
+    const bool inside = index < references;
     float norm = 0.0f;
     for (int channel = lane; channel < channels; channel += kWarp) {
-        const float value = to_float(bank[static_cast<std::size_t>(index) * channels + channel]);
+        const float value =
+            inside ? to_float(bank[static_cast<std::size_t>(index) * channels + channel]) : 0.0f;
         packed[static_cast<std::size_t>(place) * channels + channel] = value;
         norm += value * value;
     }
     norm = sum_of_warp(norm);
-    if (lane == 0) norms[place] = norm;
-}
-
-__global__ void pad_tiles(Sorted sorted, float* packed, float* norms, int channels) {
-    const int row = blockIdx.x;
-    const int count = sorted.counts[row];
-    const int missing = rounded_up(count, kTile) - count;
-    for (int index = threadIdx.x; index < missing * channels; index += blockDim.x) {
-        const int place = sorted.starts[row] + count + index / channels;
-        packed[static_cast<std::size_t>(place) * channels + index % channels] = 0.0f;
-        norms[place] = kFar;
-    }
+    if (lane == 0) norms[place] = inside ? norm : kFar;
 }
 
 // A thread computes 4 x 4 scores at a time; 16 neighbouring threads share their query pixels.
@@ -367,14 +480,14 @@ Plan make_plan(const VosrtGlobalMatching& arguments, void* workspace) {
     Workspace room(workspace);
     plan.sorted.counts = room.take<int>(arguments.row_count);
     plan.sorted.starts = room.take<int>(arguments.row_count);
-    plan.sorted.cursors = room.take<int>(arguments.row_count);
+    plan.sorted.ranks = room.take<int>(arguments.references);
     plan.sorted.tile_rows = room.take<int>(plan.most_tiles);
     plan.sorted.tiles = room.take<int>(1);
     if (plan.half) {
         const std::size_t depth = static_cast<std::size_t>(plan.steps) * kStep;
         plan.queries = room.take<__half>(plan.padded * depth);
         plan.query_norms = room.take<float>(plan.padded);
-        plan.bank = room.take<__half>(places * depth);
+        plan.bank = room.take<__half>(places * (depth + kSkew));
     } else {
         plan.bank = room.take<float>(places * arguments.channels);
         plan.bank_norms = room.take<float>(places);
@@ -383,11 +496,16 @@ Plan make_plan(const VosrtGlobalMatching& arguments, void* workspace) {
     return plan;
 }
 
-// Shares of the bank: blocks enough for a large GPU to be busy, tiles enough in each to hide its start.
+// Shares of the bank: tiles enough in each to hide its start, and blocks that fill a large GPU evenly.
 int shares(int blocks, int tiles) {
-    constexpr int kWanted = 1024, kLeastTiles = 8;
-    const int wanted = divided_up(kWanted, blocks), most = tiles / kLeastTiles;
-    return wanted < most ? wanted : (most > 1 ? most : 1);
+    constexpr int kResident = 3 * 132, kMostBlocks = 6 * kResident, kLeastTiles = 8;
+    int best = 1;
+    float best_filled = 0.0f;
+    for (int count = 1; count == 1 || (count * kLeastTiles <= tiles && count * blocks <= kMostBlocks); ++count) {
+        const float filled = static_cast<float>(count * blocks) / rounded_up(count * blocks, kResident);
+        if (filled >= best_filled) best = count, best_filled = filled;
+    }
+    return best;
 }
 
 template <int kSteps>
@@ -408,17 +526,13 @@ void launch_nearest_half(const VosrtGlobalMatching& arguments, const Plan& plan,
 void run_half(const VosrtGlobalMatching& a, const Plan& plan, cudaStream_t stream) {
     const int depth = plan.steps * kStep;
     VOSRT_LAUNCH(
-        pack_queries_half, dim3(divided_up(plan.padded, kPacking)), dim3(kPacking), 0, stream,
-        static_cast<const __half*>(a.query), static_cast<__half*>(plan.queries), plan.query_norms, a.channels,
-        a.pixels, plan.padded, depth);
-    if (a.references > 0)
-        VOSRT_LAUNCH(
-            sort_bank_half, dim3(divided_up(a.references, kPacking / kWarp)), dim3(kPacking), 0, stream,
-            static_cast<const __half*>(a.bank), a.bank_labels, a.rows, plan.sorted,
-            static_cast<__half*>(plan.bank), a.channels, a.references, a.row_count, depth);
+        pack_queries_half, dim3(plan.padded / kWarp), dim3(kPackingWarps * kWarp),
+        kPackingWarps * kWarp * sizeof(float), stream, static_cast<const __half*>(a.query),
+        static_cast<__half*>(plan.queries), plan.query_norms, a.channels, a.pixels, depth);
     VOSRT_LAUNCH(
-        pad_tiles_half, dim3(a.row_count), dim3(kPacking), 0, stream, plan.sorted,
-        static_cast<__half*>(plan.bank), a.channels, depth);
+        sort_bank_half, dim3(divided_up(a.references + a.row_count * kTile, kPacking / kWarp)), dim3(kPacking), 0,
+        stream, static_cast<const __half*>(a.bank), a.bank_labels, a.rows, plan.sorted,
+        static_cast<__half*>(plan.bank), a.channels, a.references, a.row_count, depth);
     switch (plan.steps) {
         case 1: return launch_nearest_half<1>(a, plan, stream);
         case 2: return launch_nearest_half<2>(a, plan, stream);
@@ -433,14 +547,10 @@ void run_half(const VosrtGlobalMatching& a, const Plan& plan, cudaStream_t strea
 
 template <typename T>
 void run_float(const VosrtGlobalMatching& a, const Plan& plan, cudaStream_t stream) {
-    if (a.references > 0)
-        VOSRT_LAUNCH(
-            sort_bank<T>, dim3(divided_up(a.references, kPacking / kWarp)), dim3(kPacking), 0, stream,
-            static_cast<const T*>(a.bank), a.bank_labels, a.rows, plan.sorted, static_cast<float*>(plan.bank),
-            plan.bank_norms, a.channels, a.references, a.row_count);
     VOSRT_LAUNCH(
-        pad_tiles, dim3(a.row_count), dim3(kPacking), 0, stream, plan.sorted, static_cast<float*>(plan.bank),
-        plan.bank_norms, a.channels);
+        sort_bank<T>, dim3(divided_up(a.references + a.row_count * kTile, kPacking / kWarp)), dim3(kPacking), 0,
+        stream, static_cast<const T*>(a.bank), a.bank_labels, a.rows, plan.sorted, static_cast<float*>(plan.bank),
+        plan.bank_norms, a.channels, a.references, a.row_count);
     const int blocks = divided_up(a.pixels, kTile);
     constexpr std::size_t kShared = sizeof(float) * kChunk * (2 * kTile + 1);
     VOSRT_LAUNCH(
@@ -468,8 +578,8 @@ extern "C" int vosrt_global_matching(const VosrtGlobalMatching* arguments, void*
         a.row_count);
     if (a.references > 0)
         VOSRT_LAUNCH(
-            count_rows, dim3(divided_up(a.references, kPacking)), dim3(kPacking), 0, stream, a.bank_labels, a.rows,
-            a.references, a.row_count, plan.sorted.counts);
+            rank_pixels, dim3(divided_up(a.references, kPacking)), dim3(kPacking), 0, stream, a.bank_labels, a.rows,
+            a.references, a.row_count, plan.sorted.counts, plan.sorted.ranks);
     VOSRT_LAUNCH(place_rows, dim3(1), dim3(kPacking), 0, stream, plan.sorted, a.row_count, plan.most_tiles);
     VOSRT_LAUNCH(
         start_distances, dim3(divided_up(a.pixels * a.row_count, kPacking)), dim3(kPacking), 0, stream,

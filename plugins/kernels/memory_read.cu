@@ -1,11 +1,14 @@
 // MemoryRead: softmax attention over the valid slots of every object's memory.
 //
-// 1. `gather_weights` goes over the memory once for the largest score of every query pixel and the sum of its
-//    exponentials; 2. `read` goes over it again with both known, so what it accumulates is never rescaled and
-//    stays in registers; 3. `combine` adds what blocks with different shares of the memory have read, in a fixed
-//    order, so results repeat bit by bit. Scores exist one tile at a time, in shared memory.
+// 1. `read` goes over the memory once. A block has 64 query pixels, a part of the value channels and a share of
+//    the memory. It keeps a reference near the largest score so far and rescales what it has read only when a
+//    score exceeds the reference by `kSlack`. While scores are computed, values arrive; while values are added,
+//    the next keys do. Scores exist one tile of 32 remembered pixels at a time, in shared memory.
+// 2. `combine` adds what the shares have read, in a fixed order, so results repeat bit by bit.
 //
 // A share is a range of tiles of the object's valid slots, counted on the device. Other slots are never read.
+// For N pixels, S valid slots and parts of 256 of Cv channels: 2 S N^2 (Ck ceil(Cv / 256) + Cv) operations an
+// object; every 64 query pixels read the keys once for each part, and the values once.
 #include "device.h"
 #include "vosrt_kernels.h"
 
@@ -18,12 +21,15 @@ constexpr int kQueries = 64;      // query pixels of a block
 constexpr int kMemory = 32;       // remembered pixels of a tile
 constexpr int kStep = 16;         // side of a fragment
 constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / kWarp;
 constexpr int kQuarter = kMemory / (kThreads / kQueries);  // scores of a thread
 constexpr int kMostSlots = 512;
 constexpr int kMostSteps = 8;     // fragments of key channels
 constexpr int kScorePitch = kMemory + 4;
 constexpr float kLeast = -1e30f;
+constexpr float kSlack = 8.0f;    // weights stay below exp(8), which float16 holds
 constexpr int kPacking = 128;
+constexpr int kCombined = 8;      // channels of a thread
 
 struct Memory {
     const void* query;
@@ -34,46 +40,64 @@ struct Memory {
     float scale;  // 1 / sqrt(key_channels)
 };
 
-// What a block reads: tiles [begin, end) of an object's valid slots, `per_slot` tiles in each.
-struct Share {
-    int object, begin, end, per_slot;
-    const int* slots;  // numbers of the valid slots, in shared memory
+// Remembered pixels of an object from a column of a slot on, [channels, pixels].
+struct Tile {
+    const unsigned short* slot;  // in the list of the object's valid slots
+    int object, column;
+
+    __device__ Tile next(const Memory& memory) const {
+        const bool is_last = column + kMemory >= memory.pixels;
+        return {slot + is_last, object, is_last ? 0 : column + kMemory};
+    }
+
+    // First element of the slot.
+    template <typename T>
+    __device__ const T* of(const void* remembered, const Memory& memory, int channels) const {
+        return static_cast<const T*>(remembered) +
+               (static_cast<std::size_t>(object) * memory.slots + *slot) * channels * memory.pixels;
+    }
 };
 
-// How a block divides its shared memory: numbers of slots, a tile of scores, and what the products take.
+// What a block reads.
+struct Share {
+    Tile first;
+    int tiles;
+};
+
+// How a block divides its shared memory, every piece on 32 bytes, as fragments need. Weights take the place of
+// their scores. Factors are there as often as a fragment is wide, so that a fragment of them can be loaded whatever
+// its layout.
 struct Room {
-    int* list;
-    float* scores;
+    static constexpr int kFactorPitch = kQueries + 4;
+    static constexpr int kBytes =
+        (kMostSlots + 16) * sizeof(unsigned short) + (kQueries * kScorePitch + kStep * kFactorPitch) * sizeof(float);
+
+    unsigned short* list;
+    float* scores;   // [kQueries, kScorePitch]
+    float* factors;  // [kStep, kFactorPitch]
     unsigned char* rest;
 
     __device__ explicit Room(unsigned char* shared)
-        : list(reinterpret_cast<int*>(shared)),
-          scores(reinterpret_cast<float*>(list + kMostSlots + 8)),
-          rest(reinterpret_cast<unsigned char*>(scores + kQueries * kScorePitch)) {}
+        : list(reinterpret_cast<unsigned short*>(shared)),
+          scores(reinterpret_cast<float*>(list + kMostSlots + 16)),
+          factors(scores + kQueries * kScorePitch),
+          rest(reinterpret_cast<unsigned char*>(factors + kStep * kFactorPitch)) {}
 };
 
-__device__ Share own_share(const Memory& memory, int* list) {
-    const int object = blockIdx.z;
+__device__ Share own_share(const Memory& memory, unsigned short* list, int object) {
     if (threadIdx.x == 0) {
         int count = 0;
         for (int slot = 0; slot < memory.slots; ++slot)
-            if (memory.valid[object * memory.slots + slot] != 0) list[1 + count++] = slot;
-        list[0] = count;
+            if (memory.valid[object * memory.slots + slot] != 0)
+                list[1 + count++] = static_cast<unsigned short>(slot);
+        list[0] = static_cast<unsigned short>(count);
     }
     __syncthreads();
     const int per_slot = divided_up(memory.pixels, kMemory);
     const long long tiles = static_cast<long long>(list[0]) * per_slot;
     const int begin = static_cast<int>(tiles * blockIdx.y / gridDim.y);
     const int end = static_cast<int>(tiles * (blockIdx.y + 1) / gridDim.y);
-    return {object, begin, end, per_slot, list + 1};
-}
-
-// First element of a tile of keys or values, [channels, pixels] in a slot.
-template <typename T>
-__device__ const T* slot_of(const void* remembered, const Memory& memory, const Share& share, int tile, int channels) {
-    const int slot = share.slots[tile / share.per_slot];
-    return static_cast<const T*>(remembered) +
-           (static_cast<std::size_t>(share.object) * memory.slots + slot) * channels * memory.pixels;
+    return {{list + 1 + begin / per_slot, object, begin % per_slot * kMemory}, end - begin};
 }
 
 template <int kBytes>
@@ -81,32 +105,43 @@ struct alignas(kBytes) Piece {
     unsigned char bytes[kBytes];
 };
 
-// Copies [rows, kColumns] out of [channels, pixels], from a column on; zeros outside. `kBytes` at a time.
-template <int kColumns, int kBytes, typename T>
-__device__ void copy_pieces(T* to, int pitch, const T* from, int rows, int channels, int column, int pixels) {
-    constexpr int kEach = kBytes / sizeof(T), kPieces = kColumns / kEach;
-    for (int index = threadIdx.x; index < rows * kPieces; index += kThreads) {
-        const int row = index / kPieces, first = column + index % kPieces * kEach;
-        T* place = to + row * pitch + index % kPieces * kEach;
-        Piece<kBytes> piece{};
-        if (row < channels && first < pixels)
-            piece = *reinterpret_cast<const Piece<kBytes>*>(from + static_cast<std::size_t>(row) * pixels + first);
-        *reinterpret_cast<Piece<kBytes>*>(place) = piece;
+// Starts to copy [kRows, kColumns] out of [channels, pixels], from a column on; zeros outside. `kBytes` at a time.
+template <int kRows, int kColumns, int kBytes, typename T>
+__device__ void copy_pieces(T* to, int pitch, const T* from, int channels, int column, int pixels) {
+    constexpr int kEach = kBytes / sizeof(T), kPieces = kColumns / kEach, kLines = kThreads / kPieces;
+    static_assert(kThreads % kPieces == 0);
+    const int line = threadIdx.x / kPieces, own = threadIdx.x % kPieces * kEach;
+    if (column + own >= pixels) channels = 0;
+    to += line * pitch + own;
+    from += static_cast<std::size_t>(line) * pixels + column + own;
+#pragma unroll 4
+    for (int start = 0; start < kRows; start += kLines) {
+        const int row = start + line;
+        if (kRows % kLines != 0 && row >= kRows) break;
+        auto* place = reinterpret_cast<Piece<kBytes>*>(to);
+        if (row >= channels)
+            *place = Piece<kBytes>{};
+        else if constexpr (kBytes >= 4)
+            __pipeline_memcpy_async(place, from, kBytes);
+        else
+            *place = *reinterpret_cast<const Piece<kBytes>*>(from);
+        to += kLines * pitch;
+        from += static_cast<std::size_t>(kLines) * pixels;
     }
 }
 
 // The same with the widest pieces that the number of pixels allows: rows start where they happen to start.
-template <int kColumns, typename T>
-__device__ void copy_tile(T* to, int pitch, const T* from, int rows, int channels, int column, int pixels) {
+template <int kRows, int kColumns, typename T>
+__device__ void copy_tile(T* to, int pitch, const T* from, int channels, int column, int pixels) {
     const int bytes = pixels * static_cast<int>(sizeof(T));
     if (bytes % 16 == 0)
-        copy_pieces<kColumns, 16>(to, pitch, from, rows, channels, column, pixels);
+        copy_pieces<kRows, kColumns, 16>(to, pitch, from, channels, column, pixels);
     else if (bytes % 8 == 0)
-        copy_pieces<kColumns, 8>(to, pitch, from, rows, channels, column, pixels);
+        copy_pieces<kRows, kColumns, 8>(to, pitch, from, channels, column, pixels);
     else if (bytes % 4 == 0)
-        copy_pieces<kColumns, 4>(to, pitch, from, rows, channels, column, pixels);
+        copy_pieces<kRows, kColumns, 4>(to, pitch, from, channels, column, pixels);
     else
-        copy_pieces<kColumns, sizeof(T)>(to, pitch, from, rows, channels, column, pixels);
+        copy_pieces<kRows, kColumns, sizeof(T)>(to, pitch, from, channels, column, pixels);
 }
 
 using Sums = wmma::fragment<wmma::accumulator, kStep, kStep, kStep, float>;
@@ -121,338 +156,465 @@ struct HalfScores {
     using T = __half;
     static constexpr int kKeyRows = kSteps * kStep;
     static constexpr int kKeyPitch = kMemory + 8, kQueryPitch = kQueries + 8;
-    static constexpr int kKeyBytes = kKeyRows * kKeyPitch * sizeof(T);
-    static constexpr int kQueryBytes = kKeyRows * kQueryPitch * sizeof(T);  // while the block starts
+    static constexpr int kBytes = kKeyRows * (kKeyPitch + kQueryPitch) * sizeof(T);
 
-    ByColumns own[kSteps];
+    T* queries;
+    T* keys;
 
-    __device__ void start(unsigned char* room, const Memory& memory, int first) {
-        T* queries = reinterpret_cast<T*>(room);
-        copy_tile<kQueries>(
-            queries, kQueryPitch, static_cast<const T*>(memory.query), kKeyRows, memory.key_channels, first,
-            memory.pixels);
-        __syncthreads();
-        const int group = threadIdx.x / kWarp / 2;
-        for (int step = 0; step < kSteps; ++step)
-            wmma::load_matrix_sync(own[step], queries + step * kStep * kQueryPitch + group * kStep, kQueryPitch);
-        __syncthreads();
+    __device__ HalfScores(unsigned char* room, const Memory& memory, int first)
+        : queries(reinterpret_cast<T*>(room)), keys(queries + kKeyRows * kQueryPitch) {
+        copy_tile<kKeyRows, kQueries>(
+            queries, kQueryPitch, static_cast<const T*>(memory.query), memory.key_channels, first, memory.pixels);
     }
 
-    __device__ void compute(
-        float* scores, unsigned char* room, const Memory& memory, const Share& share, int tile, int) {
-        T* keys = reinterpret_cast<T*>(room);
-        copy_tile<kMemory>(
-            keys, kKeyPitch, slot_of<T>(memory.keys, memory, share, tile, memory.key_channels), kKeyRows,
-            memory.key_channels, tile % share.per_slot * kMemory, memory.pixels);
+    // Starts to copy the keys of a tile.
+    __device__ void fetch(const Memory& memory, const Tile& tile, int) {
+        copy_tile<kKeyRows, kMemory>(
+            keys, kKeyPitch, tile.of<T>(memory.keys, memory, memory.key_channels), memory.key_channels, tile.column,
+            memory.pixels);
+    }
+
+    // All but the last batch of copies must have arrived.
+    __device__ void compute(float* scores, const Memory&, const Tile&, int) {
+        __pipeline_wait_prior(1);
         __syncthreads();
-        const int warp = threadIdx.x / kWarp;
+        const int row = threadIdx.x / kWarp / 2 * kStep, column = threadIdx.x / kWarp % 2 * kStep;
         Sums sums;
         wmma::fill_fragment(sums, 0.0f);
-        for (int step = 0; step < kSteps; ++step) {
+#pragma unroll
+        for (int step = 0; step < kKeyRows; step += kStep) {
+            ByColumns left;
             RightByRows right;
-            wmma::load_matrix_sync(right, keys + step * kStep * kKeyPitch + warp % 2 * kStep, kKeyPitch);
-            wmma::mma_sync(sums, own[step], right, sums);
+            wmma::load_matrix_sync(left, queries + step * kQueryPitch + row, kQueryPitch);
+            wmma::load_matrix_sync(right, keys + step * kKeyPitch + column, kKeyPitch);
+            wmma::mma_sync(sums, left, right, sums);
         }
-        wmma::store_matrix_sync(
-            scores + warp / 2 * kStep * kScorePitch + warp % 2 * kStep, sums, kScorePitch, wmma::mem_row_major);
+        wmma::store_matrix_sync(scores + row * kScorePitch + column, sums, kScorePitch, wmma::mem_row_major);
         __syncthreads();
     }
 };
 
-// The same in float32: a thread computes 8 scores of one query pixel.
+// The same in float32: a thread computes 2 x 4 scores. Keys of any length arrive 16 channels at a time.
 struct FloatScores {
     using T = float;
-    static constexpr int kChunk = 16;  // channels at a time
+    static constexpr int kChunk = 16;
     static constexpr int kKeyPitch = kMemory + 4, kQueryPitch = kQueries + 4;
-    static constexpr int kKeyBytes = kChunk * (kKeyPitch + kQueryPitch) * sizeof(T);
-    static constexpr int kQueryBytes = 0;
+    static constexpr int kBuffer = kChunk * (kKeyPitch + kQueryPitch);
+    static constexpr int kBytes = 2 * kBuffer * sizeof(T);
 
-    __device__ void start(unsigned char*, const Memory&, int) {}
+    T* buffers;
 
-    __device__ void compute(
-        float* scores, unsigned char* room, const Memory& memory, const Share& share, int tile, int first) {
-        T* keys = reinterpret_cast<T*>(room);
-        T* queries = keys + kChunk * kKeyPitch;
-        const T* from = slot_of<T>(memory.keys, memory, share, tile, memory.key_channels);
-        const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries) * kQuarter;
-        float sums[kQuarter] = {};
+    __device__ FloatScores(unsigned char* room, const Memory&, int) : buffers(reinterpret_cast<T*>(room)) {}
+
+    __device__ void fetch_chunk(const Memory& memory, const Tile& tile, int first, int channel) {
+        T* keys = buffers + channel / kChunk % 2 * kBuffer;
+        const std::size_t skipped = static_cast<std::size_t>(channel) * memory.pixels;
+        const T* from = tile.of<T>(memory.keys, memory, memory.key_channels) + skipped;
+        const int rest = memory.key_channels - channel;
+        copy_tile<kChunk, kMemory>(keys, kKeyPitch, from, rest, tile.column, memory.pixels);
+        copy_tile<kChunk, kQueries>(
+            keys + kChunk * kKeyPitch, kQueryPitch, static_cast<const T*>(memory.query) + skipped, rest, first,
+            memory.pixels);
+    }
+
+    __device__ void fetch(const Memory& memory, const Tile& tile, int first) {
+        fetch_chunk(memory, tile, first, 0);
+    }
+
+    __device__ void compute(float* scores, const Memory& memory, const Tile& tile, int first) {
+        constexpr int kWide = kMemory / 4;
+        const int row = threadIdx.x / kWide * 2, column = threadIdx.x % kWide * 4;
+        float4 sums[2] = {};
         for (int channel = 0; channel < memory.key_channels; channel += kChunk) {
-            const std::size_t skipped = static_cast<std::size_t>(channel) * memory.pixels;
-            const int rest = memory.key_channels - channel;
-            copy_tile<kMemory>(
-                keys, kKeyPitch, from + skipped, kChunk, rest, tile % share.per_slot * kMemory, memory.pixels);
-            copy_tile<kQueries>(
-                queries, kQueryPitch, static_cast<const T*>(memory.query) + skipped, kChunk, rest, first,
-                memory.pixels);
+            __pipeline_wait_prior(channel == 0 ? 1 : 0);  // at first values are on their way, too
             __syncthreads();
-            for (int k = 0; k < kChunk; ++k) {
-                const float value = queries[k * kQueryPitch + row];
+            if (channel + kChunk < memory.key_channels) fetch_chunk(memory, tile, first, channel + kChunk);
+            __pipeline_commit();
+            const T* keys = buffers + channel / kChunk % 2 * kBuffer + column;
+            const T* queries = buffers + channel / kChunk % 2 * kBuffer + kChunk * kKeyPitch + row;
 #pragma unroll
-                for (int i = 0; i < kQuarter; ++i) sums[i] += value * keys[k * kKeyPitch + part + i];
+            for (int k = 0; k < kChunk; ++k) {
+                const float4 key = *reinterpret_cast<const float4*>(keys + k * kKeyPitch);
+                const float2 query = *reinterpret_cast<const float2*>(queries + k * kQueryPitch);
+                add_product(sums[0], query.x, key);
+                add_product(sums[1], query.y, key);
             }
-            __syncthreads();
         }
-        for (int i = 0; i < kQuarter; ++i) scores[row * kScorePitch + part + i] = sums[i];
+        *reinterpret_cast<float4*>(scores + row * kScorePitch + column) = sums[0];
+        *reinterpret_cast<float4*>(scores + (row + 1) * kScorePitch + column) = sums[1];
         __syncthreads();
+    }
+
+    __device__ static void add_product(float4& sum, float query, const float4& key) {
+        sum.x += query * key.x;
+        sum.y += query * key.y;
+        sum.z += query * key.z;
+        sum.w += query * key.w;
     }
 };
 
-// Largest score of every query pixel and the sum of the exponentials, of each share: [shares, objects, pixels].
-template <typename Scores>
-__global__ void __launch_bounds__(kThreads) gather_weights(Memory memory, float* largest, float* total) {
-    VOSRT_SHARED(shared);
-    const Room room_of_block(shared);
-    float* scores = room_of_block.scores;
-    unsigned char* room = room_of_block.rest;
-    const int first = blockIdx.x * kQueries;
-    const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries) * kQuarter;
-    const Share share = own_share(memory, room_of_block.list);
-    Scores product;
-    product.start(room, memory, first);
-    float top = kLeast, sum = 0.0f;
-    for (int tile = share.begin; tile < share.end; ++tile) {
-        product.compute(scores, room, memory, share, tile, first);
-        const int there = memory.pixels - tile % share.per_slot * kMemory - part;
-        const float* own = scores + row * kScorePitch + part;
-        float higher = top;
-        for (int i = 0; i < kQuarter; ++i)
-            if (i < there) higher = fmaxf(higher, own[i] * memory.scale);
-        sum *= __expf(top - higher);
-        top = higher;
-        for (int i = 0; i < kQuarter; ++i)
-            if (i < there) sum += __expf(own[i] * memory.scale - top);
-        __syncthreads();
-    }
-    for (int mask = 1; mask < kThreads / kQueries; mask *= 2) {
-        const float other_top = __shfl_xor_sync(kFullMask, top, mask);
-        const float other_sum = __shfl_xor_sync(kFullMask, sum, mask);
-        const float higher = fmaxf(top, other_top);
-        sum = sum * __expf(top - higher) + other_sum * __expf(other_top - higher);
-        top = higher;
-    }
-    const int pixel = first + row;
-    if (part == 0 && pixel < memory.pixels) {
-        const std::size_t place =
-            (static_cast<std::size_t>(blockIdx.y) * gridDim.z + share.object) * memory.pixels + pixel;
-        largest[place] = top;
-        total[place] = sum;
-    }
-}
+// Softmax as it runs, 4 threads to a query pixel: turns the scores of a tile into weights, in their place.
+struct Softmax {
+    float reference = kLeast;  // a score of the pixel, at most `kSlack` below the largest
+    float sum = 0.0f;          // of the weights that this thread has seen
 
-// Largest score and sum of a query pixel over all shares.
-__device__ float2 weights_of(const float* largest, const float* total, int shares, std::size_t stride, std::size_t at) {
-    float2 found = {kLeast, 0.0f};
-    for (int share = 0; share < shares; ++share) found.x = fmaxf(found.x, largest[share * stride + at]);
-    for (int share = 0; share < shares; ++share)
-        found.y += total[share * stride + at] * __expf(largest[share * stride + at] - found.x);
-    return found;
-}
+    template <typename T>
+    __device__ void weigh(const Room& room, int column, const Memory& memory) {
+        const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries);
+        float* own = room.scores + row * kScorePitch;
+        const int there = memory.pixels - column - part * kQuarter;
+        alignas(16) float scores[kQuarter];
+        copy_vectors(scores, own + part * kQuarter);
+        float largest = kLeast;
+#pragma unroll
+        for (int i = 0; i < kQuarter; ++i) {
+            scores[i] = i < there ? scores[i] * memory.scale : kLeast;
+            largest = fmaxf(largest, scores[i]);
+        }
+#pragma unroll
+        for (int mask = 1; mask < kThreads / kQueries; mask *= 2)
+            largest = fmaxf(largest, __shfl_xor_sync(kFullMask, largest, mask));
+        float factor = 1.0f;
+        if (largest > reference + kSlack) {
+            factor = __expf(reference - largest);
+            reference = largest;
+        }
+        sum *= factor;
+        __syncwarp();  // the threads of the row have read their scores
+        alignas(16) T weights[kQuarter];
+#pragma unroll
+        for (int i = 0; i < kQuarter; ++i) {
+            weights[i] = static_cast<T>(i < there ? __expf(scores[i] - reference) : 0.0f);
+            sum += to_float(weights[i]);
+        }
+        copy_vectors(reinterpret_cast<T*>(own) + part * kQuarter, weights);
+#pragma unroll
+        for (int i = part; i < kStep; i += kThreads / kQueries) room.factors[i * Room::kFactorPitch + row] = factor;
+    }
 
-// Adds weights times values of a tile: 64 query pixels, `kValues` channels, on tensor cores.
+    // The scores or weights of a thread, 16 bytes at a time.
+    template <typename T>
+    __device__ static void copy_vectors(T* to, const T* from) {
+        constexpr int kVectors = kQuarter * sizeof(T) / sizeof(float4);
+#pragma unroll
+        for (int i = 0; i < kVectors; ++i) reinterpret_cast<float4*>(to)[i] = reinterpret_cast<const float4*>(from)[i];
+    }
+
+    // Of the whole row.
+    __device__ float total() const {
+        float total = sum;
+        for (int mask = 1; mask < kThreads / kQueries; mask *= 2) total += __shfl_xor_sync(kFullMask, total, mask);
+        return total;
+    }
+};
+
+// Adds weights times values of a tile: 64 query pixels, `kValues` channels, on tensor cores. A warp has 32 pixels
+// and a quarter of the channels.
 template <int kValues>
 struct HalfValues {
     static constexpr int kChannels = kValues;
     using T = __half;
-    static constexpr int kValuePitch = kMemory + 8, kWeightPitch = kMemory + 8;
-    static constexpr int kBytes = (kValues * kValuePitch + kQueries * kWeightPitch) * sizeof(T);
-    static constexpr int kGroups = kValues / 2 / kStep;  // of a warp: half the channels
+    static constexpr int kPitch = kMemory + 8, kWeightPitch = kScorePitch * 2;
+    static constexpr int kBytes = kValues * kPitch * sizeof(T);
+    static constexpr int kRows = 2, kGroups = kValues / 4 / kStep;  // fragments of a warp
+    static_assert(kBytes >= kWarps * kStep * kStep * static_cast<int>(sizeof(float)));
 
-    Sums sums[kGroups];
+    Sums sums[kRows][kGroups];
 
-    __device__ void start() {
-        for (Sums& each : sums) wmma::fill_fragment(each, 0.0f);
+    __device__ HalfValues() {
+        for (auto& row : sums)
+            for (Sums& each : row) wmma::fill_fragment(each, 0.0f);
     }
 
-    __device__ static T* weights(unsigned char* room) { return reinterpret_cast<T*>(room) + kValues * kValuePitch; }
+    __device__ static int own_row() { return threadIdx.x / kWarp / 4 * kRows * kStep; }
+    __device__ static int own_channel() { return threadIdx.x / kWarp % 4 * kGroups * kStep; }
 
-    __device__ void add(unsigned char* room, const T* from, int channels, int column, int pixels) {
-        T* values = reinterpret_cast<T*>(room);
-        copy_tile<kMemory>(values, kValuePitch, from, kValues, channels, column, pixels);
-        __syncthreads();
-        const int warp = threadIdx.x / kWarp;
+    __device__ void rescale(const float* factors) {
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+            const float* own = factors + own_row() + i * kStep;
+            float least = 1.0f;
+#pragma unroll
+            for (int row = 0; row < kStep; row += 4) {
+                const float4 four = *reinterpret_cast<const float4*>(own + row);
+                least = fminf(least, fminf(fminf(four.x, four.y), fminf(four.z, four.w)));
+            }
+            if (least == 1.0f) continue;  // nearly always; the same for the whole warp
+            Sums factor;
+            wmma::load_matrix_sync(factor, own, Room::kFactorPitch, wmma::mem_col_major);
+#pragma unroll
+            for (int group = 0; group < kGroups; ++group)
+#pragma unroll
+                for (int j = 0; j < factor.num_elements; ++j) sums[i][group].x[j] *= factor.x[j];
+        }
+    }
+
+    __device__ void add(const T* values, const T* weights) {
+#pragma unroll
         for (int step = 0; step < kMemory; step += kStep) {
-            ByRows left;
-            wmma::load_matrix_sync(left, weights(room) + warp / 2 * kStep * kWeightPitch + step, kWeightPitch);
+            ByRows left[kRows];
+            for (int i = 0; i < kRows; ++i)
+                wmma::load_matrix_sync(left[i], weights + (own_row() + i * kStep) * kWeightPitch + step, kWeightPitch);
+#pragma unroll
             for (int group = 0; group < kGroups; ++group) {
-                const int channel = (warp % 2 * kGroups + group) * kStep;
                 RightByColumns right;
-                wmma::load_matrix_sync(right, values + channel * kValuePitch + step, kValuePitch);
-                wmma::mma_sync(sums[group], left, right, sums[group]);
+                wmma::load_matrix_sync(right, values + (own_channel() + group * kStep) * kPitch + step, kPitch);
+                for (int i = 0; i < kRows; ++i) wmma::mma_sync(sums[i][group], left[i], right, sums[i][group]);
             }
         }
-        __syncthreads();
     }
 
     // [channels, pixels]; the room holds one fragment of every warp.
     __device__ void store(unsigned char* room, float* to, int channels, int first, int pixels) {
-        const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-        float* own = reinterpret_cast<float*>(room) + warp * kStep * kStep;
-        for (int group = 0; group < kGroups; ++group) {
-            wmma::store_matrix_sync(own, sums[group], kStep, wmma::mem_col_major);
-            __syncwarp();
-            for (int index = lane; index < kStep * kStep; index += kWarp) {
-                const int channel = (warp % 2 * kGroups + group) * kStep + index / kStep;
-                const int pixel = first + warp / 2 * kStep + index % kStep;
-                if (channel < channels && pixel < pixels)
-                    to[static_cast<std::size_t>(channel) * pixels + pixel] = own[index];
+        const int lane = threadIdx.x % kWarp;
+        float* own = reinterpret_cast<float*>(room) + threadIdx.x / kWarp * kStep * kStep;
+#pragma unroll
+        for (int i = 0; i < kRows; ++i)
+#pragma unroll
+            for (int group = 0; group < kGroups; ++group) {
+                wmma::store_matrix_sync(own, sums[i][group], kStep, wmma::mem_col_major);
+                __syncwarp();
+                for (int index = lane; index < kStep * kStep; index += kWarp) {
+                    const int channel = own_channel() + group * kStep + index / kStep;
+                    const int pixel = first + own_row() + i * kStep + index % kStep;
+                    if (channel < channels && pixel < pixels)
+                        to[static_cast<std::size_t>(channel) * pixels + pixel] = own[index];
+                }
+                __syncwarp();
             }
-            __syncwarp();
-        }
     }
 };
 
-// The same in float32: a thread has 4 query pixels and every sixteenth channel.
+// The same in float32: a thread has 4 query pixels and every sixteenth channel, and takes 4 remembered pixels at once.
 template <int kValues>
 struct FloatValues {
     static constexpr int kChannels = kValues;
     using T = float;
-    static constexpr int kValuePitch = kMemory + 4, kWeightPitch = kMemory + 4;
-    static constexpr int kBytes = (kValues * kValuePitch + kQueries * kWeightPitch) * sizeof(T);
+    static constexpr int kPitch = kMemory + 4;
+    static constexpr int kBytes = kValues * kPitch * sizeof(T);
     static constexpr int kSide = 16, kRows = kQueries / kSide, kEach = kValues / kSide;
 
     float sums[kRows][kEach];
 
-    __device__ void start() {
+    __device__ FloatValues() {
         for (auto& row : sums)
             for (float& sum : row) sum = 0.0f;
     }
 
-    __device__ static T* weights(unsigned char* room) { return reinterpret_cast<T*>(room) + kValues * kValuePitch; }
+    __device__ static int own_row() { return threadIdx.x / kSide * kRows; }
 
-    __device__ void add(unsigned char* room, const T* from, int channels, int column, int pixels) {
-        T* values = reinterpret_cast<T*>(room);
-        copy_tile<kMemory>(values, kValuePitch, from, kValues, channels, column, pixels);
-        __syncthreads();
-        const int line = threadIdx.x / kSide, channel = threadIdx.x % kSide;
-        const T* own = weights(room) + line * kRows * kWeightPitch;
-        for (int m = 0; m < kMemory; ++m)
+    __device__ void rescale(const float* factors) {
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+            const float factor = factors[own_row() + i];
+            if (factor == 1.0f) continue;
+#pragma unroll
+            for (int j = 0; j < kEach; ++j) sums[i][j] *= factor;
+        }
+    }
+
+    __device__ void add(const T* values, const T* weights) {
+        values += threadIdx.x % kSide * kPitch;
+        weights += own_row() * kScorePitch;
+#pragma unroll 1
+        for (int m = 0; m < kMemory; m += 4) {
+            float4 left[kRows];
+#pragma unroll
+            for (int i = 0; i < kRows; ++i) left[i] = *reinterpret_cast<const float4*>(weights + i * kScorePitch + m);
 #pragma unroll
             for (int j = 0; j < kEach; ++j) {
-                const float value = values[(channel + j * kSide) * kValuePitch + m];
-                for (int i = 0; i < kRows; ++i) sums[i][j] += own[i * kWeightPitch + m] * value;
+                const float4 value = *reinterpret_cast<const float4*>(values + j * kSide * kPitch + m);
+#pragma unroll
+                for (int i = 0; i < kRows; ++i) {
+                    sums[i][j] += left[i].x * value.x;
+                    sums[i][j] += left[i].y * value.y;
+                    sums[i][j] += left[i].z * value.z;
+                    sums[i][j] += left[i].w * value.w;
+                }
             }
-        __syncthreads();
+        }
     }
 
     __device__ void store(unsigned char*, float* to, int channels, int first, int pixels) {
-        const int line = threadIdx.x / kSide, column = threadIdx.x % kSide;
-        for (int i = 0; i < kRows; ++i)
-            for (int j = 0; j < kEach; ++j) {
-                const int channel = column + j * kSide, pixel = first + line * kRows + i;
+#pragma unroll
+        for (int j = 0; j < kEach; ++j)
+#pragma unroll
+            for (int i = 0; i < kRows; ++i) {
+                const int channel = threadIdx.x % kSide + j * kSide, pixel = first + own_row() + i;
                 if (channel < channels && pixel < pixels)
                     to[static_cast<std::size_t>(channel) * pixels + pixel] = sums[i][j];
             }
     }
 };
 
-// blockIdx.y takes a share of the memory; blockIdx.z an object, then a part of the value channels by `parts`.
+// blockIdx.y takes a share of the memory; blockIdx.z an object and one of `parts` of its value channels.
+// Writes [shares, objects, channels, pixels] and, for each share, reference and sum of weights of every pixel.
 template <typename Scores, typename Values>
-__global__ void __launch_bounds__(kThreads) read(
-    Memory memory, const float* largest, const float* total, float* partial, int part_of_channels, int objects) {
+__global__ void __launch_bounds__(kThreads, 2) read(
+    Memory memory, float* largest, float* total, float* partial, int parts) {
     using T = typename Values::T;
     VOSRT_SHARED(shared);
-    const Room room_of_block(shared);
-    float* scores = room_of_block.scores;
-    unsigned char* room = room_of_block.rest;
-    unsigned char* value_room = room + Scores::kKeyBytes;
+    const Room room(shared);
+    unsigned char* value_room = room.rest + Scores::kBytes;
+    T* values = reinterpret_cast<T*>(value_room);
     const int first = blockIdx.x * kQueries;
-    const int row = threadIdx.x / (kThreads / kQueries), part = threadIdx.x % (kThreads / kQueries) * kQuarter;
-    const Share share = own_share(memory, room_of_block.list);
-    const int start = part_of_channels * Values::kChannels;  // of the channels
+    const int objects = gridDim.z / parts;
+    const int start = blockIdx.z % parts * Values::kChannels;  // of the channels
     const int rest = memory.value_channels - start;
-    const int channels = rest < Values::kChannels ? rest : Values::kChannels;
+    const Share share = own_share(memory, room.list, blockIdx.z / parts);
 
-    Scores product;
-    product.start(room, memory, first);
+    Scores product(room.rest, memory, first);
     Values read_so_far;
-    read_so_far.start();
-    const int pixel = first + row < memory.pixels ? first + row : memory.pixels - 1;
-    const float top = weights_of(
-        largest, total, gridDim.y, static_cast<std::size_t>(objects) * memory.pixels,
-        static_cast<std::size_t>(share.object) * memory.pixels + pixel).x;
-    for (int tile = share.begin; tile < share.end; ++tile) {
-        product.compute(scores, room, memory, share, tile, first);
-        const int column = tile % share.per_slot * kMemory;
-        const float* own = scores + row * kScorePitch + part;
-        T* weights = Values::weights(value_room) + row * Values::kWeightPitch + part;
-        for (int i = 0; i < kQuarter; ++i) {
-            const bool inside = column + part + i < memory.pixels;
-            weights[i] = static_cast<T>(inside ? __expf(own[i] * memory.scale - top) : 0.0f);
-        }
-        const T* from = slot_of<T>(memory.values, memory, share, tile, memory.value_channels) +
+    Softmax softmax;
+    Tile tile = share.first;
+    if (share.tiles > 0) product.fetch(memory, tile, first);
+    __pipeline_commit();
+    for (int left = share.tiles; left > 0; --left) {
+        const T* from = tile.of<T>(memory.values, memory, memory.value_channels) +
                         static_cast<std::size_t>(start) * memory.pixels;
-        read_so_far.add(value_room, from, channels, column, memory.pixels);
+        copy_tile<Values::kChannels, kMemory>(values, Values::kPitch, from, rest, tile.column, memory.pixels);
+        __pipeline_commit();
+        product.compute(room.scores, memory, tile, first);
+        const Tile next = tile.next(memory);
+        if (left > 1) product.fetch(memory, next, first);
+        __pipeline_commit();
+        softmax.weigh<T>(room, tile.column, memory);
+        tile = next;
+        __pipeline_wait_prior(1);
+        __syncthreads();
+        read_so_far.rescale(room.factors);
+        read_so_far.add(values, reinterpret_cast<const T*>(room.scores));
+        __syncthreads();
     }
-    float* to = partial + ((static_cast<std::size_t>(blockIdx.y) * objects + share.object) * memory.value_channels + start) *
-                              memory.pixels;
-    read_so_far.store(value_room, to, channels, first, memory.pixels);
+    __pipeline_wait_prior(0);
+    __syncthreads();  // the room may hold what is stored now
+
+    const std::size_t row = static_cast<std::size_t>(blockIdx.y) * objects + share.first.object;
+    const std::size_t channel = row * memory.value_channels + start;
+    read_so_far.store(value_room, partial + channel * memory.pixels, rest, first, memory.pixels);
+    const float sum = softmax.total();
+    const int pixel = first + threadIdx.x / (kThreads / kQueries);
+    if (start == 0 && threadIdx.x % (kThreads / kQueries) == 0 && pixel < memory.pixels) {
+        largest[row * memory.pixels + pixel] = softmax.reference;
+        total[row * memory.pixels + pixel] = sum;
+    }
 }
 
 // Adds up the shares and divides by the sum of the weights; zeros where nothing is valid.
-__global__ void combine(
-    const float* partial, const float* largest, const float* total, float* result, int shares, int objects,
-    int channels, int pixels) {
-    const int pixel = blockIdx.x * blockDim.x + threadIdx.x;
+__global__ void __launch_bounds__(kPacking) combine(
+    const float* partial, const float* largest, const float* total, float* result, int shares, int channels,
+    int pixels) {
+    const int pixel = blockIdx.x * kPacking + threadIdx.x;
     if (pixel >= pixels) return;
-    const int object = blockIdx.z;
-    const std::size_t stride = static_cast<std::size_t>(objects) * pixels;
-    const float weight = weights_of(largest, total, shares, stride, static_cast<std::size_t>(object) * pixels + pixel).y;
-    for (int channel = blockIdx.y; channel < channels; channel += gridDim.y) {
-        const std::size_t place = (static_cast<std::size_t>(object) * channels + channel) * pixels + pixel;
-        float sum = 0.0f;
-        for (int share = 0; share < shares; ++share) sum += partial[share * stride * channels + place];
-        result[place] = weight > 0.0f ? sum / weight : 0.0f;
+    const int objects = gridDim.z, object = blockIdx.z, first = blockIdx.y * kCombined;
+    float top = kLeast;
+    for (int share = 0; share < shares; ++share)
+        top = fmaxf(top, largest[(static_cast<std::size_t>(share) * objects + object) * pixels + pixel]);
+    float weight = 0.0f, sums[kCombined] = {};
+    for (int share = 0; share < shares; ++share) {
+        const std::size_t row = static_cast<std::size_t>(share) * objects + object;
+        const float factor = __expf(largest[row * pixels + pixel] - top);
+        const float* from = partial + (row * channels + first) * pixels + pixel;
+        weight += total[row * pixels + pixel] * factor;
+#pragma unroll
+        for (int i = 0; i < kCombined; ++i)
+            if (first + i < channels) sums[i] += from[static_cast<std::size_t>(i) * pixels] * factor;
     }
+    float* to = result + (static_cast<std::size_t>(object) * channels + first) * pixels + pixel;
+#pragma unroll
+    for (int i = 0; i < kCombined; ++i)
+        if (first + i < channels)
+            to[static_cast<std::size_t>(i) * pixels] = weight > 0.0f ? sums[i] / weight : 0.0f;
+}
+
+constexpr int kMostChannels = 256;  // of a part
+constexpr int kTogether = 264;      // blocks that run at once on a large GPU: two on each of 132 multiprocessors
+constexpr int kMostBlocks = 4 * kTogether;  // more would only write and add up more sums
+constexpr int kLeastTiles = 8;      // that are worth a block
+constexpr int kOverhead = 2;        // tiles read in the time it takes to start a block and to add its sums
+
+int channels_of_part(int value_channels) { return value_channels > 128 ? kMostChannels : 128; }
+
+// Shares of the memory: the number that keeps a large GPU's multiprocessors busy most evenly.
+int choose_shares(int blocks, int tiles) {
+    int best = 1;
+    long long least = -1;
+    for (int shares = 1; shares == 1 || (shares * kLeastTiles <= tiles && shares * blocks <= kMostBlocks); ++shares) {
+        const long long time =
+            static_cast<long long>(divided_up(shares * blocks, kTogether)) * (divided_up(tiles, shares) + kOverhead);
+        if (least >= 0 && time >= least) continue;
+        best = shares;
+        least = time;
+    }
+    return best;
 }
 
 struct Plan {
-    int blocks, shares;
+    int blocks, parts, shares;
     float* largest;
     float* total;
     float* partial;
     std::size_t bytes;
 };
 
+// Takes what any number of shares needs: the number for a smaller shape may be higher, and TensorRT asks about the
+// largest shape only.
 Plan make_plan(const VosrtMemoryRead& a, void* workspace) {
-    constexpr int kWanted = 512, kLeastTiles = 8;  // blocks for a large GPU; tiles that are worth a block
+    const auto room_for = [&a](std::size_t each, std::size_t most) {
+        const std::size_t one = each * a.objects * a.pixels;
+        const std::size_t shares = a.slots * divided_up(a.pixels, kMemory) / kLeastTiles;
+        const std::size_t all = one * shares < most ? one * shares : most;
+        return one > all ? one : all;
+    };
     Plan plan{};
     plan.blocks = divided_up(a.pixels, kQueries);
-    const int tiles = a.slots * divided_up(a.pixels, kMemory);
-    const int wanted = divided_up(kWanted, plan.blocks * (a.objects > 0 ? a.objects : 1));
-    const int most = tiles / kLeastTiles > 1 ? tiles / kLeastTiles : 1;
-    plan.shares = wanted < most ? wanted : most;
-    const std::size_t maps = static_cast<std::size_t>(plan.shares) * a.objects * a.pixels;
+    plan.parts = divided_up(a.value_channels, channels_of_part(a.value_channels));
+    plan.shares = choose_shares(plan.blocks * plan.parts * a.objects, a.slots * divided_up(a.pixels, kMemory));
+    constexpr std::size_t kMostPixels = kMostBlocks * kQueries;
     Workspace room(workspace);
-    plan.largest = room.take<float>(maps);
-    plan.total = room.take<float>(maps);
-    plan.partial = room.take<float>(maps * a.value_channels);
+    plan.largest = room.take<float>(room_for(1, kMostPixels));
+    plan.total = room.take<float>(room_for(1, kMostPixels));
+    plan.partial = room.take<float>(room_for(a.value_channels, kMostPixels * kMostChannels));
     plan.bytes = room.used();
     return plan;
 }
 
 template <typename Scores, typename Values>
-void launch(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
-    constexpr std::size_t kAlways = sizeof(int) * (kMostSlots + 8) + sizeof(float) * kQueries * kScorePitch;
-    constexpr std::size_t kPairs = Scores::kKeyBytes + Values::kBytes;
-    constexpr std::size_t kFirst = Scores::kQueryBytes > Scores::kKeyBytes ? Scores::kQueryBytes : Scores::kKeyBytes;
-    constexpr std::size_t kSecond = kPairs > Scores::kQueryBytes ? kPairs : Scores::kQueryBytes;
-    static_assert(kAlways + kFirst <= 48 << 10 && kAlways + kSecond <= 48 << 10);
-    const dim3 grid(plan.blocks, plan.shares, a.objects);
-    auto* weigh = gather_weights<Scores>;
-    VOSRT_LAUNCH(weigh, grid, dim3(kThreads), kAlways + kFirst, stream, memory, plan.largest, plan.total);
-    auto* add = read<Scores, Values>;
-    for (int part = 0; part < divided_up(a.value_channels, Values::kChannels); ++part)
-        VOSRT_LAUNCH(
-            add, grid, dim3(kThreads), kAlways + kSecond, stream, memory, static_cast<const float*>(plan.largest),
-            static_cast<const float*>(plan.total), plan.partial, part, a.objects);
+int launch(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
+    constexpr int kBytes = Room::kBytes + Scores::kBytes + Values::kBytes;
+    static_assert(kBytes <= 64 << 10, "what a block may have on every architecture");
+    auto* kernel = read<Scores, Values>;
+    const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+    if (status != cudaSuccess) return status;
+    const dim3 grid(plan.blocks, plan.shares, a.objects * plan.parts);
+    VOSRT_LAUNCH(
+        kernel, grid, dim3(kThreads), kBytes, stream, memory, plan.largest, plan.total, plan.partial, plan.parts);
+    return cudaGetLastError();
 }
 
 template <int kSteps>
-void launch_half(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
-    if (a.value_channels > 128)
-        launch<HalfScores<kSteps>, HalfValues<256>>(a, memory, plan, stream);
-    else
-        launch<HalfScores<kSteps>, HalfValues<128>>(a, memory, plan, stream);
+int launch_half(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
+    if (channels_of_part(a.value_channels) == kMostChannels)
+        return launch<HalfScores<kSteps>, HalfValues<kMostChannels>>(a, memory, plan, stream);
+    return launch<HalfScores<kSteps>, HalfValues<128>>(a, memory, plan, stream);
+}
+
+int launch_read(const VosrtMemoryRead& a, const Memory& memory, const Plan& plan, cudaStream_t stream) {
+    if (a.dtype != VOSRT_FLOAT16) {
+        if (channels_of_part(a.value_channels) == kMostChannels)
+            return launch<FloatScores, FloatValues<kMostChannels>>(a, memory, plan, stream);
+        return launch<FloatScores, FloatValues<128>>(a, memory, plan, stream);
+    }
+    switch (divided_up(a.key_channels, kStep)) {
+        case 1: return launch_half<1>(a, memory, plan, stream);
+        case 2: return launch_half<2>(a, memory, plan, stream);
+        case 3: return launch_half<3>(a, memory, plan, stream);
+        case 4: return launch_half<4>(a, memory, plan, stream);
+        case 5: return launch_half<5>(a, memory, plan, stream);
+        case 6: return launch_half<6>(a, memory, plan, stream);
+        case 7: return launch_half<7>(a, memory, plan, stream);
+        default: return launch_half<8>(a, memory, plan, stream);
+    }
 }
 
 }  // namespace
@@ -472,24 +634,12 @@ extern "C" int vosrt_memory_read(const VosrtMemoryRead* arguments, void* workspa
     const Plan plan = make_plan(a, workspace);
     const Memory memory{a.query,          a.keys,   a.values, a.valid, a.slots, a.key_channels,
                         a.value_channels, a.pixels, 1.0f / sqrtf(static_cast<float>(a.key_channels))};
-    if (a.dtype == VOSRT_FLOAT16) {
-        switch (divided_up(a.key_channels, kStep)) {
-            case 1: launch_half<1>(a, memory, plan, stream); break;
-            case 2: launch_half<2>(a, memory, plan, stream); break;
-            case 3: launch_half<3>(a, memory, plan, stream); break;
-            case 4: launch_half<4>(a, memory, plan, stream); break;
-            case 5: launch_half<5>(a, memory, plan, stream); break;
-            case 6: launch_half<6>(a, memory, plan, stream); break;
-            case 7: launch_half<7>(a, memory, plan, stream); break;
-            default: launch_half<8>(a, memory, plan, stream); break;
-        }
-    } else {
-        launch<FloatScores, FloatValues<128>>(a, memory, plan, stream);
-    }
-    const dim3 grid(divided_up(a.pixels, kPacking), a.value_channels < 64 ? a.value_channels : 64, a.objects);
+    const int status = launch_read(a, memory, plan, stream);
+    if (status != cudaSuccess) return status;
+    const dim3 grid(divided_up(a.pixels, kPacking), divided_up(a.value_channels, kCombined), a.objects);
     VOSRT_LAUNCH(
         combine, grid, dim3(kPacking), 0, stream, static_cast<const float*>(plan.partial),
         static_cast<const float*>(plan.largest), static_cast<const float*>(plan.total), a.result, plan.shares,
-        a.objects, a.value_channels, a.pixels);
+        a.value_channels, a.pixels);
     return cudaGetLastError();
 }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import BundleError, MissingDependencyError
+from vosrt.trt.constant_folding import fold_constants
 
 Shape = tuple[int, ...]
 PLUGINS = frozenset({"GlobalMatching", "LocalMatching", "MemoryRead"})  # other operators run as their bodies
@@ -75,6 +76,7 @@ def engine_graph(
         graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
     for name, shapes in sizes.items():
         _set_shape(inputs[name], shapes)
+    fold_constants(model)
     return model.SerializeToString(deterministic=True)
 
 

@@ -44,6 +44,11 @@ using cudaStream_t = void*;
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+template <typename Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int) {
+    return cudaSuccess;
+}
 
 using __half = _Float16;
 using half = _Float16;
@@ -290,6 +295,15 @@ void load_matrix_sync(fragment<Use, 16, 16, 16, T, Layout>& to, const T* from, u
         const unsigned e = element(emulation::lane(), i), row = e / 16, column = e % 16;
         const bool by_rows = std::is_same_v<Layout, row_major>;
         to.x[i] = by_rows ? from[row * pitch + column] : from[column * pitch + row];
+    }
+    emulation::sync_warp();
+}
+
+template <typename T>
+void load_matrix_sync(fragment<accumulator, 16, 16, 16, T>& to, const T* from, unsigned pitch, layout_t layout) {
+    for (unsigned i = 0; i < 8; ++i) {
+        const unsigned e = element(emulation::lane(), i), row = e / 16, column = e % 16;
+        to.x[i] = from[layout == mem_row_major ? row * pitch + column : column * pitch + row];
     }
     emulation::sync_warp();
 }

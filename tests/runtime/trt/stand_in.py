@@ -171,7 +171,7 @@ class OnnxParser:
         except Exception as error:
             self._problems = [f"not a model ({error})"]
             return False
-        self._problems = lint_for_tensorrt(model)
+        self._problems = lint_for_tensorrt(model, of_engine=True)
         types = {value.name: value.type.tensor_type.elem_type for value in _typed(model)}
         self._network._layers = [Layer8(node, types) for node in model.graph.node]
         self._network._model = data

@@ -1,0 +1,211 @@
+"""Computes in advance what a graph with fixed sizes computes from its sizes.
+
+TensorRT could do most of it itself, but the ONNX parser of TensorRT 8 ignores `start` and `end` of `Shape`,
+knows few operators on sizes, and ranges and interpolation weights of sizes need no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+_SMALL = 4096  # elements of constants that shapes may follow from
+_LARGEST = 1 << 24  # elements of a result
+_FEW = 8  # rounds; each makes more shapes known
+
+Shape = tuple[int | None, ...]  # None where a size is open
+_OUTPUT_SHAPES = {  # of plugins, from the shapes of their inputs
+    "GlobalMatching": lambda node, query, bank, labels, rows: (rows[0], *query[1:]),
+    "LocalMatching": lambda node, query, previous, labels, rows: (
+        rows[0],
+        len(next(entry.ints for entry in node.attribute if entry.name == "windows")),
+        *query[1:],
+    ),
+    "MemoryRead": lambda node, query, keys, values, valid: (values[0], values[2], query[1]),
+}
+
+
+def fold_constants(model: onnx.ModelProto) -> None:
+    """Change a graph in place: what follows from constants and sizes becomes a constant.
+
+    Args:
+        model: without functions; inputs have their sizes, open ones a name.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = model.graph
+    known = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if np.prod(tensor.dims) <= _SMALL
+    }
+    found: dict[str, NDArray[Any]] = {}
+    for _ in range(_FEW):
+        shapes = _shapes(model, found)
+        before = len(found)
+        for node in graph.node:
+            if node.output[0] in found or node.domain not in ("", "ai.onnx"):
+                continue
+            value = _value(node, known, shapes, model)
+            if value is not None and value.size <= _LARGEST:
+                found[node.output[0]] = known[node.output[0]] = value
+        if len(found) == before:
+            break
+    kept = [node for node in graph.node if node.output[0] not in found]
+    kept = [part for node in kept for part in _whole_shape(node)]
+    kept = _without_unused(kept, {value.name for value in graph.output})
+    outputs = {value.name for value in graph.output}
+    used = {name for node in kept for name in node.input} | outputs
+    first = []
+    for name, value in found.items():
+        if name not in used:
+            continue
+        if value.dtype == np.bool_ or name in outputs:  # neither is a weight for TensorRT 8
+            source, kind = f"{name}/constant", onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            value = value.astype(np.int32) if value.dtype == np.bool_ else value
+            first.append(onnx.helper.make_node("Cast", [source], [name], f"{name}/cast", to=kind))
+            name = source
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    del graph.node[:]
+    graph.node.extend([*first, *kept])
+    used |= {name for node in first for name in node.input}
+    initializers = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+
+
+def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[str, Shape]:
+    """All shapes that follow from the inputs' and from the constants that are known."""
+    import onnx
+    from onnx import numpy_helper
+
+    light = onnx.ModelProto()
+    light.ir_version = model.ir_version
+    light.opset_import.extend(model.opset_import)
+    light.graph.name = model.graph.name
+    light.graph.input.extend(model.graph.input)
+    light.graph.output.extend(model.graph.output)
+    for tensor in model.graph.initializer:
+        if np.prod(tensor.dims) <= _SMALL:
+            light.graph.initializer.append(tensor)
+        else:  # only its shape matters, and weights are large
+            light.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    for name, value in found.items():
+        if value.size <= _SMALL:
+            light.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        else:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+            light.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+    light.graph.node.extend(node for node in model.graph.node if node.output[0] not in found)
+    shapes: dict[str, Shape] = {}
+    for _ in range(_FEW):
+        inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
+        for value in (*inferred.input, *inferred.output, *inferred.value_info):
+            if value.type.tensor_type.HasField("shape"):
+                shapes[value.name] = _sizes(value)
+        shapes |= {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
+        if not _add_plugin_shapes(light, shapes):
+            break
+    return shapes
+
+
+def _sizes(value: onnx.ValueInfoProto) -> Shape:
+    dimensions = value.type.tensor_type.shape.dim
+    return tuple(one.dim_value if one.HasField("dim_value") else None for one in dimensions)
+
+
+def _add_plugin_shapes(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool:
+    """Say the shapes of plugins' outputs, which ONNX does not know; whether there were new ones."""
+    import onnx
+
+    added = False
+    told = {value.name for value in model.graph.value_info}
+    for node in model.graph.node:
+        rule, name = _OUTPUT_SHAPES.get(node.op_type), node.output[0]
+        if rule is None or name in told or any(source not in shapes for source in node.input):
+            continue
+        shapes[name] = rule(node, *(shapes[source] for source in node.input))
+        model.graph.value_info.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shapes[name])
+        )
+        added = True
+    return added
+
+
+def _value(
+    node: onnx.NodeProto,
+    known: Mapping[str, NDArray[Any]],
+    shapes: Mapping[str, Shape],
+    model: onnx.ModelProto,
+) -> NDArray[Any] | None:
+    """What a node gives, whatever the inputs of the graph hold; None where that is open."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    if node.op_type == "Shape":
+        start, stop = _range_of(node)
+        sizes = shapes.get(node.input[0], (None,))[start:stop]
+        complete = node.input[0] in shapes and None not in sizes
+        return np.array(sizes, np.int64) if complete else None
+    if len(node.output) != 1 or any(name and name not in known for name in node.input):
+        return None
+    values = {name: known[name] for name in node.input if name}
+    inputs = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+        )
+        for name, value in values.items()
+    ]
+    output = onnx.ValueInfoProto()
+    output.name = node.output[0]
+    graph = onnx.helper.make_graph([node], "node", inputs, [output])
+    single = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    with np.errstate(all="ignore"):
+        (result,) = ReferenceEvaluator(single).run(None, values)
+    return np.asarray(result)
+
+
+def _range_of(node: onnx.NodeProto) -> tuple[int, int | None]:
+    given = {entry.name: entry.i for entry in node.attribute}
+    return given.get("start", 0), given.get("end")
+
+
+def _whole_shape(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """A `Shape` of some axes as one of all axes and a `Gather`; other nodes as they are."""
+    import onnx
+
+    start, stop = _range_of(node) if node.op_type == "Shape" else (0, None)
+    if node.op_type != "Shape" or (start, stop) == (0, None):
+        return [node]
+    if stop is None or start < 0 or stop < 0:
+        raise AssertionError(f"{node.name}: exporters give first and last axis counted from the front")
+    whole, axes = f"{node.output[0]}/whole", f"{node.output[0]}/axes"
+    return [
+        onnx.helper.make_node("Shape", list(node.input), [whole], f"{node.name}/whole"),
+        onnx.helper.make_node(
+            "Constant",
+            [],
+            [axes],
+            f"{node.name}/axes",
+            value=onnx.numpy_helper.from_array(np.arange(start, stop, dtype=np.int64)),
+        ),
+        onnx.helper.make_node("Gather", [whole, axes], list(node.output), node.name, axis=0),
+    ]
+
+
+def _without_unused(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
+    used, kept = set(outputs), []
+    for node in reversed(nodes):
+        if used & set(node.output):
+            used |= set(node.input)
+            kept.append(node)
+    return kept[::-1]

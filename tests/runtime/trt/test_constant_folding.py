@@ -1,0 +1,110 @@
+"""What a graph computes from its sizes, computed in advance."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+
+from vosrt.trt.constant_folding import fold_constants
+
+
+def folded(text: str) -> onnx.ModelProto:
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]> graph {text}')
+    fold_constants(model)
+    onnx.checker.check_model(model)
+    return model
+
+
+def operators(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def test_sizes_and_what_follows_from_them_become_constants():
+    model = folded("""
+        (float[3, 4, 5] x) => (float[12, 5] y) {
+          sizes = Shape <start: int = 0, end: int = 2> (x)
+          pixels = ReduceProd <axes: ints = [0], keepdims: int = 1> (sizes)
+          width = Shape <start: int = 2> (x)
+          shape = Concat <axis: int = 0> (pixels, width)
+          y = Reshape (x, shape)
+        }""")
+    assert operators(model) == ["Reshape"]
+    x = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
+    assert np.array_equal(y, x.reshape(12, 5))
+
+
+def test_shapes_become_known_round_by_round():
+    model = folded("""
+        (float[2, 6] x) => (float[1] y) {
+          four = Constant <value_ints: ints = [3, 4]> ()
+          other = Reshape (x, four)
+          sizes = Shape (other)
+          again = Reshape (other, sizes)
+          last = Shape <start: int = 1, end: int = 2> (again)
+          y = Cast <to: int = 1> (last)
+        }""")
+    assert operators(model) == ["Cast"]  # an output has to come from a node
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": np.zeros((2, 6), np.float32)})
+    assert y.tolist() == [4.0]
+
+
+def test_open_sizes_stay():
+    model = folded("""
+        (float[slots, 4, 5] x) => (float[m, 5] y) {
+          rest = Constant <value_ints: ints = [-1]> ()
+          width = Shape <start: int = 2, end: int = 3> (x)
+          shape = Concat <axis: int = 0> (rest, width)
+          flat = Reshape (x, shape)
+          count = Shape <start: int = 0, end: int = 1> (flat)
+          half = Cast <to: int = 1> (count)
+          y = Mul (flat, half)
+        }""")
+    assert operators(model) == ["Reshape", "Shape", "Constant", "Gather", "Cast", "Mul"]
+    assert not model.graph.node[1].attribute  # whole: older parsers do not read start and end
+    x = np.ones((3, 4, 5), np.float32)
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
+    assert y.shape == (12, 5) and (y == 12).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        ("GlobalMatching (query, bank, labels, rows)", [3, 6, 7]),
+        ('LocalMatching <windows: ints = [1, 2], dilation: int = 1> (query, query, map, rows)', [3, 2, 6, 7]),
+    ],
+)
+def test_plugins_say_their_shapes(call, shape):
+    model = folded(f"""
+        (float[4, 6, 7] query, float[9, 4] bank, int32[9] labels, int32[6, 7] map, int32[3] rows) => (int64[n] y) {{
+          found = vosrt.{call}
+          sizes = Shape (found)
+          y = Identity (sizes)
+        }}""")
+    (constant,) = (tensor for tensor in model.graph.initializer if "constant" in tensor.name)
+    assert onnx.numpy_helper.to_array(constant).tolist() == shape
+
+
+def test_conditions_are_cast_from_whole_numbers():
+    model = folded("""
+        (float[2, 3] x) => (float[2, 3] y) {
+          one = Constant <value_floats: floats = [1.0, 2.0, 3.0]> ()
+          two = Constant <value_float: float = 2.0> ()
+          some = Less (one, two)
+          y = Where (some, x, two)
+        }""")
+    assert operators(model) == ["Cast", "Where"]
+    x = np.full((2, 3), 7, np.float32)
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
+    assert y[0].tolist() == [7, 2, 2]
+
+
+def test_what_nothing_uses_goes():
+    model = folded("""
+        (float[2, 3] x) => (float[2, 3] y) {
+          unused = Relu (x)
+          y = Neg (x)
+        }""")
+    assert operators(model) == ["Neg"]
