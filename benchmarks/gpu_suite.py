@@ -27,6 +27,8 @@ from vosrt.bundle import Bundle
 from vosrt.errors import Error, InputError
 from vosrt.whole_file import write_whole_file
 
+_SAID = 40  # last lines of what failed
+
 
 @dataclass(frozen=True)
 class Part:
@@ -103,11 +105,13 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
         found = json.loads(text)
     except ValueError:
         found = None
+    lines = said.strip().splitlines() or [""]
     return {
         "command": list(part.program),
         "status": status if found is not None or status else 1,
         "seconds": round(time.perf_counter() - started, 1),
-        "error": "" if status == 0 else (said.strip().splitlines() or [""])[-1],
+        "error": "" if status == 0 else lines[-1],
+        "said": [] if status == 0 else lines[-_SAID:],
         "result": found,
     }
 

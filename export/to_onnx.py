@@ -94,7 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="vosrt export",
         description="Turn a checkpoint into a bundle: ONNX graphs with a manifest, checked against PyTorch.",
     )
-    parser.add_argument("--model", required=True, help="cfbi, cfbi_plus, elcp, cfbi-lite or stm")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="cfbi, cfbi_plus, elcp, cfbi-lite, stm, stm-lite, directional or directional-lite",
+    )
     parser.add_argument(
         "--backbone", help="resnet101, mobilenetv2, resnet50 or refine50 (default: the model's first)"
     )
@@ -151,6 +155,12 @@ def _add_results(results: Any) -> None:
     )
     results.add_argument(
         "--memory-every", type=_whole(1, 10_000), metavar="K", help="of stm: each K-th frame is kept (5)"
+    )
+    results.add_argument(
+        "--update-rate",
+        type=_number(1),
+        metavar="R",
+        help="of directional: share of a new frame in an object's appearance (0.1)",
     )
     results.add_argument(
         "--precision",

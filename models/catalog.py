@@ -10,6 +10,7 @@ from vosrt.errors import Error
 from vosrt.models.cfbi import BACKBONES, Cfbi
 from vosrt.models.cfbi_lite import CfbiLite
 from vosrt.models.cfbi_plus import CfbiPlus
+from vosrt.models.directional import Directional, DirectionalLite
 from vosrt.models.network import NetworkRecipe, VosNetwork
 from vosrt.models.stm import BACKBONES as STM_BACKBONES
 from vosrt.models.stm import Stm
@@ -23,6 +24,8 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
     "stm": (STM_BACKBONES, Stm),
     "stm-lite": (("light",), lambda backbone, **options: StmLite(**options)),
+    "directional": (("resnet101",), lambda backbone, **options: Directional(**options)),
+    "directional-lite": (("light",), lambda backbone, **options: DirectionalLite(**options)),
 }
 CONSTRUCTOR_OPTIONS = (
     "global_atrous",
@@ -31,6 +34,7 @@ CONSTRUCTOR_OPTIONS = (
     "scale",
     "memory_capacity",
     "memory_every",
+    "update_rate",
 )
 
 

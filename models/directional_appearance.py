@@ -14,7 +14,7 @@ UPDATE_RATE = 0.1  # share of a new frame in the running means
 _LEAST_NORM = 1e-12
 
 
-def unit_vectors(features: Tensor, smallest: float) -> Tensor:
+def unit_vectors(features: Tensor, smallest: float | Tensor) -> Tensor:
     """Directions of features `[..., C, N]` along C; what is far shorter than `smallest` stays short."""
     return features / (torch.linalg.vector_norm(features, dim=-2, keepdim=True) + smallest)
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm without the batch counter, which published checkpoints do not store."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=1e-5, momentum=0.1)
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
+        super().__init__(channels, eps=1e-5, momentum=0.1, affine=affine)
         self.num_batches_tracked = None
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:

@@ -184,6 +184,27 @@ def crop_maps(maps: Tensor, height: int, width: int) -> Tensor:
     return maps
 
 
+def reflect_maps(maps: Tensor, height: int, width: int) -> Tensor:
+    """Maps mirrored at their edges, the edge itself not repeated: `[..., h, w]` to `[..., height, width]`.
+
+    The larger half of what is added lies before the maps. They must be larger than what is added to them.
+    """
+    for axis, target in ((-2, height), (-1, width)):
+        size = maps.shape[axis]
+        place = (torch.arange(target, device=maps.device) - (target - size + 1) // 2).abs()
+        place = (size - 1) - ((size - 1) - place).abs()
+        maps = maps.index_select(maps.dim() + axis, place)
+    return maps
+
+
+def crop_reflected(maps: Tensor, height: int, width: int) -> Tensor:
+    """What `reflect_maps` took: `[..., H, W]` to `[..., height, width]`."""
+    for axis, target in ((-2, height), (-1, width)):
+        before = (maps.shape[axis] - target + 1) // 2
+        maps = maps.index_select(maps.dim() + axis, torch.arange(target, device=maps.device) + before)
+    return maps
+
+
 def _padded_place(size: int, padded: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Of every padded place: the index it shows, int64 `[padded]`, and 1 inside or 0, `[padded]`."""
     shifted = torch.arange(padded, device=like.device) - (padded - size) // 2

@@ -45,11 +45,20 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-101 up to stride 16; the last stage dilates its 3x3 convolutions by 2, 4 and 8."""
+    """ResNet-101 up to stride 16, where the last stage dilates its 3x3 convolutions instead of striding.
+
+    Args:
+        blocks: of the four stages.
+        dilations: of the last stage's blocks.
+    """
 
     low_channels, middle_channels, high_channels = 256, 512, 2048
 
-    def __init__(self, blocks: tuple[int, int, int, int] = (3, 4, 23, 3)) -> None:
+    def __init__(
+        self,
+        blocks: tuple[int, int, int, int] = (3, 4, 23, 3),
+        dilations: tuple[int, ...] = (2, 4, 8),
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = BatchNorm2d(64)
@@ -58,7 +67,7 @@ class ResNet(nn.Module):
         self.layer1 = residual_stage(64, 64, 1, [1] * blocks[0])
         self.layer2 = residual_stage(256, 128, 2, [1] * blocks[1])
         self.layer3 = residual_stage(512, 256, 2, [1] * blocks[2])
-        self.layer4 = residual_stage(1024, 512, 1, [2 ** (i + 1) for i in range(blocks[3])])
+        self.layer4 = residual_stage(1024, 512, 1, list(dilations))
 
     def forward(self, image: Tensor) -> TrunkFeatures:
         """`[B, 3, h, w]` to features of 256, 512 and 2048 channels."""

@@ -135,5 +135,4 @@ DIRECTIONAL_MATCHING = Operator(
     attributes=(),
     body=_BODY,
     compute=_compute,
-    has_plugin=False,
 )

@@ -273,7 +273,9 @@ _BODY = """
   row_count = Shape (rows)
   best_shape = Concat <axis: int = 0> (phases, height, row_count, width, side)
   worst = Expand (barred, best_shape)
-  unused_best, nested = Scan <num_scan_inputs: int = 1, body = match_offset (best, turn) => (float[?, ?, ?, ?, ?] better, float[?, ?, ?, ?] window) {
+  unused_best, nested = Scan <num_scan_inputs: int = 1, body = match_offset (best, turn) => (
+      float[?, ?, ?, ?, ?] better, float[?, ?, ?, ?] window
+    ) {
     turn_next = Add (turn, index_one)
     reach_scalar = Div (turn_next, index_two)
     reach = Reshape (reach_scalar, axis_1)

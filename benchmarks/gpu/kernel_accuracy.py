@@ -17,6 +17,7 @@ from vosrt.benchmarks.gpu.kernels import (
     OFFICIAL_WINDOWS,
     Call,
     add_arguments,
+    directional_call,
     global_call,
     local_call,
     memory_call,
@@ -76,6 +77,16 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
             objects = numbers.randint(0, 4)
             yield memory_call(
                 tensors, keys=keys, values=values, pixels=pixels, objects=objects, slots=slots, dtype=dtype
+            )
+            yield directional_call(
+                tensors,
+                channels=numbers.choice((*CHANNELS, 512)),
+                pixels=pixels,
+                references=numbers.randint(1, largest * 4),
+                objects=numbers.choice((0, 1, 3, 11)),
+                classes=numbers.randint(1, 3),
+                slots=slots,
+                dtype=dtype,
             )
 
 

@@ -21,6 +21,7 @@ from vosrt.benchmarks.gpu.kernels import (
     OFFICIAL_WINDOWS,
     Call,
     add_arguments,
+    directional_call,
     global_call,
     local_call,
     memory_call,
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--grid", type=int, nargs=2, default=(120, 214), help="of the features (120 214)")
     parser.add_argument("--channels", type=int, default=100, help="of embeddings (100)")
     parser.add_argument("--memory", type=int, nargs=2, default=(128, 512), help="keys and values (128 512)")
+    parser.add_argument("--directions", type=int, default=512, help="channels of directions (512)")
     parser.add_argument("--repeats", type=int, default=50, help="timed runs (50)")
     options = parser.parse_args(arguments)
     library = open_kernels(options)
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += _global_rows(random, grid, channels, dtype, library, timer, limits)
         rows += _local_rows(random, grid, channels, dtype, library, timer)
         rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
+        rows += _directional_rows(random, grid, options.directions, dtype, library, timer, limits)
     print(json.dumps({"limits": limits, "kernels": rows}))
     return 0
 
@@ -182,6 +185,38 @@ def _memory_rows(
         row = _row(call, objects, library, timer)
         row["slots"] = slots
         operations = 2 * objects * slots * pixels * pixels * (keys + values)
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
+        found.append(row)
+    return found
+
+
+def _directional_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    channels: int,
+    dtype: torch.dtype,
+    library: KernelLibrary,
+    timer: Timer,
+    limits: dict[str, float],
+) -> list[dict[str, Any]]:
+    """One reference frame, object and rest, on a grid of stride 16; the products do not depend on objects."""
+    found = []
+    pixels = -(grid[0] // -4) * -(grid[1] // -4)
+    for objects in (1, 3):
+        call = directional_call(
+            random,
+            channels=channels,
+            pixels=pixels,
+            references=pixels,
+            objects=objects,
+            classes=2,
+            slots=1,
+            dtype=dtype,
+        )
+        call.inputs["valid"].fill_(1)
+        call.inputs["weights"].nan_to_num_(nan=0.5)
+        row = _row(call, objects, library, timer)
+        operations = 2 * pixels * pixels * channels
         row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
         found.append(row)
     return found

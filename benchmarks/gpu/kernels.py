@@ -15,6 +15,7 @@ from vosrt.errors import MissingDependencyError
 from vosrt.native_libraries import CURE, native_library
 
 _METHODS = {
+    "DirectionalMatching": "directional_matching",
     "GlobalMatching": "global_matching",
     "LocalMatching": "local_matching",
     "MemoryRead": "memory_read",
@@ -116,9 +117,36 @@ def memory_call(
     return Call("MemoryRead", inputs, (objects, values, pixels), {})
 
 
+def directional_call(
+    random: torch.Generator,
+    *,
+    channels: int,
+    pixels: int,
+    references: int,
+    objects: int,
+    classes: int,
+    slots: int,
+    dtype: Any,
+) -> Call:
+    """Random directions and weights; slots that an object does not read have weights of NaN."""
+    valid = torch.randint(0, 3, (objects, slots), generator=random, device=random.device).clamp(max=1)
+    weights = torch.rand(objects, classes, slots, references, generator=random, device=random.device)
+    weights[(valid == 0)[:, None].expand(objects, classes, slots)] = torch.nan
+    query = torch.randn(channels, pixels, generator=random, device=random.device)
+    bank = torch.randn(slots, channels, references, generator=random, device=random.device)
+    inputs = {
+        "query": torch.nn.functional.normalize(query, dim=0).to(dtype),
+        "bank": torch.nn.functional.normalize(bank, dim=1).to(dtype),
+        "weights": weights.to(dtype),
+        "valid": valid.to(torch.int32),
+    }
+    return Call("DirectionalMatching", inputs, (objects, classes, pixels), {})
+
+
 def reference(call: Call) -> Tensor:
     """The result in float64, differences squared one by one; see `vosrt.plugins` for what it means."""
     function: dict[str, Callable[..., Tensor]] = {
+        "DirectionalMatching": _directional,
         "GlobalMatching": _global,
         "LocalMatching": _local,
         "MemoryRead": _memory,
@@ -195,4 +223,14 @@ def _memory(query: Tensor, keys: Tensor, values: Tensor, valid: Tensor) -> Tenso
             content = values[index, slots].permute(1, 0, 2).flatten(1)
             weights = torch.softmax(memory.T @ query / query.shape[0] ** 0.5, dim=0)
             result[index] = content @ weights
+    return result
+
+
+def _directional(query: Tensor, bank: Tensor, weights: Tensor, valid: Tensor) -> Tensor:
+    result = weights.new_zeros(*weights.shape[:2], query.shape[1])
+    for index, slots in enumerate(valid > 0):
+        if bool(slots.any()):
+            cosines = bank[slots].permute(0, 2, 1).flatten(0, 1) @ query  # [S*M, N]
+            for kind, weight in enumerate(weights[index][:, slots].flatten(1)):
+                result[index, kind] = (weight[:, None] * cosines).amax(0)
     return result

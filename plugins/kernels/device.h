@@ -34,6 +34,15 @@ inline __device__ void atomic_least(float* place, float value) {
     atomicMin(reinterpret_cast<int*>(place), __float_as_int(value));
 }
 
+// Largest of any floats. Bits of negative ones, as whole numbers, have the opposite order; -0 is one of them.
+inline __device__ void atomic_largest(float* place, float value) {
+    const int bits = __float_as_int(value);
+    if (bits >= 0)
+        atomicMax(reinterpret_cast<int*>(place), bits);
+    else
+        atomicMin(reinterpret_cast<unsigned*>(place), static_cast<unsigned>(bits));
+}
+
 // The row of a label, or -1: unused rows have the label -1 and are no one's.
 inline __device__ int row_of(int label, const int* rows, int row_count) {
     if (label < 0) return -1;

@@ -10,6 +10,7 @@
 // For N pixels, S valid slots and parts of 256 of Cv channels: 2 S N^2 (Ck ceil(Cv / 256) + Cv) operations an
 // object; every 64 query pixels read the keys once for each part, and the values once.
 #include "device.h"
+#include "tile_copy.h"
 #include "vosrt_kernels.h"
 
 namespace vosrt {
@@ -100,50 +101,6 @@ __device__ Share own_share(const Memory& memory, unsigned short* list, int objec
     return {{list + 1 + begin / per_slot, object, begin % per_slot * kMemory}, end - begin};
 }
 
-template <int kBytes>
-struct alignas(kBytes) Piece {
-    unsigned char bytes[kBytes];
-};
-
-// Starts to copy [kRows, kColumns] out of [channels, pixels], from a column on; zeros outside. `kBytes` at a time.
-template <int kRows, int kColumns, int kBytes, typename T>
-__device__ void copy_pieces(T* to, int pitch, const T* from, int channels, int column, int pixels) {
-    constexpr int kEach = kBytes / sizeof(T), kPieces = kColumns / kEach, kLines = kThreads / kPieces;
-    static_assert(kThreads % kPieces == 0);
-    const int line = threadIdx.x / kPieces, own = threadIdx.x % kPieces * kEach;
-    if (column + own >= pixels) channels = 0;
-    to += line * pitch + own;
-    from += static_cast<std::size_t>(line) * pixels + column + own;
-#pragma unroll 4
-    for (int start = 0; start < kRows; start += kLines) {
-        const int row = start + line;
-        if (kRows % kLines != 0 && row >= kRows) break;
-        auto* place = reinterpret_cast<Piece<kBytes>*>(to);
-        if (row >= channels)
-            *place = Piece<kBytes>{};
-        else if constexpr (kBytes >= 4)
-            __pipeline_memcpy_async(place, from, kBytes);
-        else
-            *place = *reinterpret_cast<const Piece<kBytes>*>(from);
-        to += kLines * pitch;
-        from += static_cast<std::size_t>(kLines) * pixels;
-    }
-}
-
-// The same with the widest pieces that the number of pixels allows: rows start where they happen to start.
-template <int kRows, int kColumns, typename T>
-__device__ void copy_tile(T* to, int pitch, const T* from, int channels, int column, int pixels) {
-    const int bytes = pixels * static_cast<int>(sizeof(T));
-    if (bytes % 16 == 0)
-        copy_pieces<kRows, kColumns, 16>(to, pitch, from, channels, column, pixels);
-    else if (bytes % 8 == 0)
-        copy_pieces<kRows, kColumns, 8>(to, pitch, from, channels, column, pixels);
-    else if (bytes % 4 == 0)
-        copy_pieces<kRows, kColumns, 4>(to, pitch, from, channels, column, pixels);
-    else
-        copy_pieces<kRows, kColumns, sizeof(T)>(to, pitch, from, channels, column, pixels);
-}
-
 using Sums = wmma::fragment<wmma::accumulator, kStep, kStep, kStep, float>;
 using ByRows = wmma::fragment<wmma::matrix_a, kStep, kStep, kStep, __half, wmma::row_major>;
 using ByColumns = wmma::fragment<wmma::matrix_a, kStep, kStep, kStep, __half, wmma::col_major>;
@@ -163,13 +120,13 @@ struct HalfScores {
 
     __device__ HalfScores(unsigned char* room, const Memory& memory, int first)
         : queries(reinterpret_cast<T*>(room)), keys(queries + kKeyRows * kQueryPitch) {
-        copy_tile<kKeyRows, kQueries>(
+        copy_tile<kKeyRows, kQueries, kThreads>(
             queries, kQueryPitch, static_cast<const T*>(memory.query), memory.key_channels, first, memory.pixels);
     }
 
     // Starts to copy the keys of a tile.
     __device__ void fetch(const Memory& memory, const Tile& tile, int) {
-        copy_tile<kKeyRows, kMemory>(
+        copy_tile<kKeyRows, kMemory, kThreads>(
             keys, kKeyPitch, tile.of<T>(memory.keys, memory, memory.key_channels), memory.key_channels, tile.column,
             memory.pixels);
     }
@@ -211,8 +168,8 @@ struct FloatScores {
         const std::size_t skipped = static_cast<std::size_t>(channel) * memory.pixels;
         const T* from = tile.of<T>(memory.keys, memory, memory.key_channels) + skipped;
         const int rest = memory.key_channels - channel;
-        copy_tile<kChunk, kMemory>(keys, kKeyPitch, from, rest, tile.column, memory.pixels);
-        copy_tile<kChunk, kQueries>(
+        copy_tile<kChunk, kMemory, kThreads>(keys, kKeyPitch, from, rest, tile.column, memory.pixels);
+        copy_tile<kChunk, kQueries, kThreads>(
             keys + kChunk * kKeyPitch, kQueryPitch, static_cast<const T*>(memory.query) + skipped, rest, first,
             memory.pixels);
     }
@@ -472,7 +429,7 @@ __global__ void __launch_bounds__(kThreads, 2) read(
     for (int left = share.tiles; left > 0; --left) {
         const T* from = tile.of<T>(memory.values, memory, memory.value_channels) +
                         static_cast<std::size_t>(start) * memory.pixels;
-        copy_tile<Values::kChannels, kMemory>(values, Values::kPitch, from, rest, tile.column, memory.pixels);
+        copy_tile<Values::kChannels, kMemory, kThreads>(values, Values::kPitch, from, rest, tile.column, memory.pixels);
         __pipeline_commit();
         product.compute(room.scores, memory, tile, first);
         const Tile next = tile.next(memory);

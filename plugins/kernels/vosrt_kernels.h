@@ -54,6 +54,17 @@ typedef struct {
     int32_t objects, slots, key_channels, value_channels, pixels;
 } VosrtMemoryRead;
 
+// Largest weight times cosine over an object's reference pixels: [objects, classes, pixels], float32.
+typedef struct {
+    const void* query;     // [channels, pixels], unit vectors
+    const void* bank;      // [slots, channels, references], unit vectors
+    const void* weights;   // [objects, classes, slots, references]
+    const int32_t* valid;  // [objects, slots]; a slot with 0 is no reference, whatever it holds
+    float* matched;        // zeros for an object without a valid slot
+    int32_t dtype;         // of query, bank and weights
+    int32_t objects, classes, slots, channels, references, pixels;
+} VosrtDirectionalMatching;
+
 // One of the runtime's small graphs, by name, on the same inputs in the same order. `write_*` writes in place:
 // its first input is its output.
 typedef struct {
@@ -76,6 +87,9 @@ VOSRT_API size_t vosrt_local_matching_workspace(const VosrtLocalMatching* argume
 VOSRT_API int vosrt_local_matching(const VosrtLocalMatching* arguments, void* workspace, void* stream);
 VOSRT_API size_t vosrt_memory_read_workspace(const VosrtMemoryRead* arguments);
 VOSRT_API int vosrt_memory_read(const VosrtMemoryRead* arguments, void* workspace, void* stream);
+VOSRT_API size_t vosrt_directional_matching_workspace(const VosrtDirectionalMatching* arguments);
+VOSRT_API int vosrt_directional_matching(
+    const VosrtDirectionalMatching* arguments, void* workspace, void* stream);
 
 #ifdef __cplusplus
 }

@@ -174,6 +174,32 @@ struct MemoryRead {
     }
 };
 
+struct DirectionalMatching {
+    static constexpr char const* kName = "DirectionalMatching";
+    static constexpr size_t kFeatures = 3;
+
+    explicit DirectionalMatching(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        int64_t const objects = call.size(2, 0), classes = call.size(2, 1), pixels = call.size(0, 1);
+        VosrtDirectionalMatching arguments{};
+        arguments.query = call.floats(0);
+        arguments.bank = call.floats(1);
+        arguments.weights = call.floats(2);
+        arguments.valid = call.integers(3);
+        arguments.matched = call.output({objects, classes, pixels});
+        arguments.dtype = call.type();
+        arguments.objects = static_cast<int32_t>(objects);
+        arguments.classes = static_cast<int32_t>(classes);
+        arguments.slots = call.size(1, 0);
+        arguments.channels = call.size(0, 0);
+        arguments.references = call.size(1, 2);
+        arguments.pixels = static_cast<int32_t>(pixels);
+        void* workspace = call.workspace(vosrt_directional_matching_workspace(&arguments));
+        check(vosrt_directional_matching(&arguments, workspace, call.stream()), kName);
+    }
+};
+
 template <typename Operator>
 struct Kernel {
     explicit Kernel(OrtKernelInfo const* info) : operation(info) {}
@@ -219,11 +245,13 @@ OrtCustomOpDomain* domain() {
     static CustomOp<GlobalMatching> const global_matching;
     static CustomOp<LocalMatching> const local_matching;
     static CustomOp<MemoryRead> const memory_read;
+    static CustomOp<DirectionalMatching> const directional_matching;
     static Ort::CustomOpDomain const found = [] {
         Ort::CustomOpDomain made("vosrt");
         made.Add(&global_matching);
         made.Add(&local_matching);
         made.Add(&memory_read);
+        made.Add(&directional_matching);
         return made;
     }();
     return found;

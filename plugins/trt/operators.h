@@ -199,6 +199,52 @@ struct MemoryRead {
     }
 };
 
+struct DirectionalMatching {
+    static constexpr char const* kName = "DirectionalMatching";
+    static constexpr int32_t kFeatures = 3;
+
+    static std::vector<PluginField> fields() { return {}; }
+    bool set(PluginField const&) { return true; }
+    std::vector<PluginField> values() const { return {}; }
+    bool is_complete() const { return true; }
+
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
+        output.nbDims = 3;  // [objects, classes, pixels]
+        output.d[0] = inputs[2].d[0];
+        output.d[1] = inputs[2].d[1];
+        output.d[2] = inputs[0].d[1];
+    }
+
+    static VosrtDirectionalMatching arguments(Dims const* inputs, DataType type) {
+        VosrtDirectionalMatching result{};
+        result.dtype = kernel_type(type);
+        result.objects = size_of(inputs[2], 0);
+        result.classes = size_of(inputs[2], 1);
+        result.slots = size_of(inputs[1], 0);
+        result.channels = size_of(inputs[0], 0);
+        result.references = size_of(inputs[1], 2);
+        result.pixels = size_of(inputs[0], 1);
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtDirectionalMatching const call = arguments(inputs, type);
+        return vosrt_directional_matching_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtDirectionalMatching call = arguments(dims, type);
+        call.query = inputs[0];
+        call.bank = inputs[1];
+        call.weights = inputs[2];
+        call.valid = static_cast<int32_t const*>(inputs[3]);
+        call.matched = static_cast<float*>(output);
+        return vosrt_directional_matching(&call, workspace, stream);
+    }
+};
+
 constexpr int32_t kInputs = 4;
 
 // Features share one of the two types, everything else has one type; all are plain arrays.

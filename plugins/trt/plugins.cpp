@@ -22,7 +22,8 @@ using Creator = nvinfer1::IPluginCreator;
 VOSRT_CREATOR<GlobalMatching> global_matching;
 VOSRT_CREATOR<LocalMatching> local_matching;
 VOSRT_CREATOR<MemoryRead> memory_read;
-Creator* const creators[] = {&global_matching, &local_matching, &memory_read};
+VOSRT_CREATOR<DirectionalMatching> directional_matching;
+Creator* const creators[] = {&global_matching, &local_matching, &memory_read, &directional_matching};
 
 const struct Registration {
     Registration() {
@@ -31,6 +32,7 @@ const struct Registration {
         registry->registerCreator(global_matching, kNamespace);
         registry->registerCreator(local_matching, kNamespace);
         registry->registerCreator(memory_read, kNamespace);
+        registry->registerCreator(directional_matching, kNamespace);
     }
 } registration;
 

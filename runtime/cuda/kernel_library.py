@@ -72,6 +72,19 @@ class MemoryReadCall(_Call):
     ]
 
 
+class DirectionalMatchingCall(_Call):
+    """See `VosrtDirectionalMatching`."""
+
+    name: ClassVar = "directional_matching"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("query", "bank", "weights", "valid", "matched")),
+        *(
+            (name, ctypes.c_int32)
+            for name in ("dtype", "objects", "classes", "slots", "channels", "references", "pixels")
+        ),
+    ]
+
+
 class _ArrayCall(ctypes.Structure):
     """See `VosrtArray`."""
 
@@ -155,6 +168,18 @@ class KernelLibrary:
                 _type_of(query),
                 *keys.shape[:3],
                 values.shape[2],
+                query.shape[1],
+            )
+        )
+
+    def directional_matching(self, query: Any, bank: Any, weights: Any, valid: Any, matched: Any) -> None:
+        """Fill `matched`, float32 `[n, k, N]`; inputs as `vosrt.plugins.directional_matching` takes them."""
+        self._run(
+            DirectionalMatchingCall(
+                *map(_pointer, (query, bank, weights, valid, matched)),
+                _type_of(query),
+                *weights.shape[:2],
+                *bank.shape,
                 query.shape[1],
             )
         )

@@ -21,6 +21,7 @@ _FEW = 8  # rounds; each makes more shapes known
 
 Shape = tuple[int | None, ...]  # None where a size is open
 _OUTPUT_SHAPES = {  # of plugins, from the shapes of their inputs
+    "DirectionalMatching": lambda node, query, bank, weights, valid: (*weights[:2], query[1]),
     "GlobalMatching": lambda node, query, bank, labels, rows: (rows[0], *query[1:]),
     "LocalMatching": lambda node, query, previous, labels, rows: (
         rows[0],

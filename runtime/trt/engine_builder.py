@@ -18,6 +18,7 @@ from vosrt.whole_file import write_whole_file
 
 _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
+_CUBLAS_LT = ("libcublasLt.so.12", "libcublasLt.so.11")  # that TensorRT 8 looks for
 
 Progress = Callable[[str, int, int], None]  # phase, step, steps
 
@@ -66,7 +67,9 @@ class EngineBuilder:
         config = self._config(builder, sizes)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise _failed(f"{name}: TensorRT {trt.__version__} cannot build the graph", log.errors)
+            raise _failed(
+                f"{name}: TensorRT {trt.__version__} cannot build the graph", log.errors, _cure(trt)
+            )
         self._keep_timings(config)
         return bytes(plan)
 
@@ -165,7 +168,7 @@ def _tactic_sources(trt: ModuleType, config: Any) -> int:
     chosen = config.get_tactic_sources()
     for name, libraries in (
         ("CUBLAS", ("libcublas.so.12", "libcublas.so.11")),
-        ("CUBLAS_LT", ("libcublasLt.so.12", "libcublasLt.so.11")),
+        ("CUBLAS_LT", _CUBLAS_LT),
         ("CUDNN", ("libcudnn.so.8",)),
     ):
         source = getattr(trt.TacticSource, name, None)
@@ -205,9 +208,13 @@ def _progress_monitor(trt: ModuleType, progress: Progress) -> Any:
     return Monitor()
 
 
-def _failed(what: str, reasons: list[str]) -> BundleError:
+def _failed(what: str, reasons: list[str], cure: str = "export again with this vosrt") -> BundleError:
     said = "; ".join(" ".join(reason.split()) for reason in reasons[-3:])
-    return BundleError(
-        f"{what} ({said or 'it does not say why'})",
-        cure="export again with this vosrt; with too little memory, lower --workspace",
-    )
+    return BundleError(f"{what} ({said or 'it does not say why'})", cure=cure)
+
+
+def _cure(trt: ModuleType) -> str:
+    """Of a build that failed: inside fused parts TensorRT 8 multiplies matrices with cuBLASLt alone."""
+    if version_of(trt)[0] < 10 and not any(map(_loads, _CUBLAS_LT)):
+        return f"put {' or '.join(_CUBLAS_LT)} of the CUDA toolkit on the loader's path: TensorRT 8 needs it"
+    return "export again with this vosrt; with too little memory, lower --workspace"

@@ -13,7 +13,9 @@ from vosrt.errors import BundleError, MissingDependencyError
 from vosrt.trt.constant_folding import fold_constants
 
 Shape = tuple[int, ...]
-PLUGINS = frozenset({"GlobalMatching", "LocalMatching", "MemoryRead"})  # other operators run as their bodies
+PLUGINS = frozenset(  # other operators run as their bodies
+    {"DirectionalMatching", "GlobalMatching", "LocalMatching", "MemoryRead"}
+)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,12 @@ def test_every_part_gives_a_result(tmp_path):
     ]
     accuracy, speed, steady, bench = (part["result"] for part in parts.values())
     assert accuracy["failed"] == []
-    assert {row["kernel"] for row in speed["kernels"]} == {"GlobalMatching", "LocalMatching", "MemoryRead"}
+    assert {row["kernel"] for row in speed["kernels"]} == {
+        "DirectionalMatching",
+        "GlobalMatching",
+        "LocalMatching",
+        "MemoryRead",
+    }
     assert any("times faster" in row for row in speed["kernels"])
     assert steady["milliseconds"]["p50"] > 0
     assert bench

@@ -101,9 +101,13 @@ def directions_case(
     channels: int = 6,
     classes: int = 2,
     empty: bool = False,
+    opposite: bool = False,
     elsewhere: float = np.nan,
 ) -> Case:
-    """`pixels` of the query and of each slot; `empty` leaves nothing to the last class."""
+    """`pixels` of the query and of each slot; `empty` leaves nothing to the last class.
+
+    With `opposite` vectors all cosines are negative.
+    """
     rng = np.random.default_rng(pixels[0])
     flags = np.array(valid, np.int32)
     query = rng.standard_normal((channels, pixels[0]), np.float32)
@@ -111,6 +115,8 @@ def directions_case(
     weights = rng.uniform(0, 1, (len(flags), classes, flags.shape[1], pixels[1])).astype(np.float32)
     if empty:
         weights[:, -1] = 0
+    if opposite:
+        query, bank = np.abs(query), -np.abs(bank)
     bank /= np.linalg.norm(bank, axis=1, keepdims=True)
     bank[~flags.any(axis=0)] = elsewhere
     arrays = {
@@ -132,6 +138,14 @@ CASES = {
     "directions of one pixel": lambda: directions_case([[1]], (1, 1), channels=1, classes=1),
     "directions of no rows": lambda: directions_case(np.zeros((0, 2), np.int32), (5, 4)),
     "directions of no slots": lambda: directions_case(np.zeros((2, 0), np.int32), (5, 4)),
+    "directions of opposite vectors": lambda: directions_case([[1, 1], [0, 1]], (11, 9), opposite=True),
+    "directions of opposite vectors and an empty object": lambda: directions_case(
+        [[1]], (9, 7), opposite=True, empty=True
+    ),
+    "directions of several tiles": lambda: directions_case([[1, 0], [0, 1]], (67, 131), channels=35),
+    "directions of several tiles of even sizes": lambda: directions_case([[1]], (68, 136), channels=40),
+    "directions of full tiles": lambda: directions_case([[1, 1]], (64, 128), channels=32, classes=1),
+    "directions of many rows": lambda: directions_case([[i % 2, i % 3] for i in range(19)], (13, 10)),
     "directions of published channels": lambda: directions_case([[1], [1]], (48, 48), channels=512),
     "convolution of one pixel": lambda: convolution_case(1, (1, 1), (1, 1)),
     "convolution of whole tiles": lambda: convolution_case(1, (16, 24), (8, 64)),

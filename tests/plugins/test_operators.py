@@ -169,6 +169,7 @@ def call_kernel(
     library: KernelLibrary, operator: Operator, arrays: list[Any], attributes: dict[str, Any]
 ) -> None:
     call = {
+        "DirectionalMatching": library.directional_matching,
         "GlobalMatching": library.global_matching,
         "LocalMatching": library.local_matching,
         "MemoryRead": library.memory_read,

@@ -78,7 +78,7 @@ def one_clip(settings: TrainingSettings) -> list[TrainingClip]:
     return [TrainingClips(settings, [(SyntheticScenes(), 1.0)])[0]]
 
 
-@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite"])
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite"])
 def test_a_network_learns_a_clip(model):
     torch.manual_seed(0)
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 2),))
@@ -96,7 +96,8 @@ def test_a_network_learns_a_clip(model):
 
 
 @pytest.mark.parametrize(
-    ("model", "backbone"), [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101"), ("stm", "refine50")]
+    ("model", "backbone"),
+    [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101"), ("stm", "refine50"), ("directional", "resnet101")],
 )
 def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 1),))
@@ -117,7 +118,7 @@ def test_weights_handed_on_keep_variances_that_float16_does_not_hold(tmp_path):
     assert stored["conv.weight"].dtype == torch.float16
 
 
-@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite"])
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite"])
 def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, model):
     data = write_sequences(tmp_path / "data", ("one", "two"), count=8)
     options = [*recipe, "--model", model, "--steps", "4", "--synthetic", "0", "--data", str(data)]

@@ -230,9 +230,16 @@ T atomicAdd(T* place, T value) {
     *place = before + value;
     return before;
 }
-inline int atomicMin(int* place, int value) {
-    const int before = *place;
+template <typename T>
+T atomicMin(T* place, T value) {
+    const T before = *place;
     *place = std::min(before, value);
+    return before;
+}
+template <typename T>
+T atomicMax(T* place, T value) {
+    const T before = *place;
+    *place = std::max(before, value);
     return before;
 }
 

@@ -66,19 +66,22 @@ def test_open_sizes_stay():
     assert not model.graph.node[1].attribute  # whole: older parsers do not read start and end
     x = np.ones((3, 4, 5), np.float32)
     (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
-    assert y.shape == (12, 5) and (y == 12).all()
+    assert np.array_equal(y, np.full((12, 5), 12))
 
 
 @pytest.mark.parametrize(
     ("call", "shape"),
     [
+        ("DirectionalMatching (flat, slots, weights, valid)", [3, 2, 42]),
         ("GlobalMatching (query, bank, labels, rows)", [3, 6, 7]),
-        ('LocalMatching <windows: ints = [1, 2], dilation: int = 1> (query, query, map, rows)', [3, 2, 6, 7]),
+        ("LocalMatching <windows: ints = [1, 2], dilation: int = 1> (query, query, map, rows)", [3, 2, 6, 7]),
     ],
 )
 def test_plugins_say_their_shapes(call, shape):
     model = folded(f"""
-        (float[4, 6, 7] query, float[9, 4] bank, int32[9] labels, int32[6, 7] map, int32[3] rows) => (int64[n] y) {{
+        (float[4, 6, 7] query, float[9, 4] bank, int32[9] labels, int32[6, 7] map, int32[3] rows,
+         float[4, 42] flat, float[5, 4, 9] slots, float[3, 2, 5, 9] weights, int32[3, 5] valid)
+        => (int64[n] y) {{
           found = vosrt.{call}
           sizes = Shape (found)
           y = Identity (sizes)
