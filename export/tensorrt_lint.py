@@ -51,6 +51,10 @@ def lint_for_tensorrt(model: onnx.ModelProto, *, of_engine: bool = False) -> lis
     types = _types(graph)
     constants = {tensor.name for tensor in graph.initializer}
     constants |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
+    if not of_engine:
+        for node in graph.node:  # in order
+            if node.op_type == "Shape" or all(name in constants for name in node.input if name):
+                constants |= set(node.output)
     for node in graph.node:
         problems += [f"{node.op_type} {node.name}: {text}" for text in _problems(node, types, constants)]
         if of_engine and node.op_type == "Shape" and node.attribute:

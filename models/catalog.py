@@ -11,6 +11,7 @@ from vosrt.models.cfbi import BACKBONES, Cfbi
 from vosrt.models.cfbi_lite import CfbiLite
 from vosrt.models.cfbi_plus import CfbiPlus
 from vosrt.models.directional import Directional, DirectionalLite
+from vosrt.models.location_sensitive import LocationSensitive, LocationSensitiveLite
 from vosrt.models.network import NetworkRecipe, VosNetwork
 from vosrt.models.stm import BACKBONES as STM_BACKBONES
 from vosrt.models.stm import Stm
@@ -26,6 +27,8 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "stm-lite": (("light",), lambda backbone, **options: StmLite(**options)),
     "directional": (("resnet101",), lambda backbone, **options: Directional(**options)),
     "directional-lite": (("light",), lambda backbone, **options: DirectionalLite(**options)),
+    "lse": (("resnet101",), lambda backbone, **options: LocationSensitive(**options)),
+    "lse-lite": (("light",), lambda backbone, **options: LocationSensitiveLite(**options)),
 }
 CONSTRUCTOR_OPTIONS = (
     "global_atrous",

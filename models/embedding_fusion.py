@@ -18,11 +18,11 @@ class Fused(NamedTuple):
     """What fusion gives.
 
     Attributes:
-        final: `[h, w]`, mean of the foreground probability and the embedding's; half the former where no
+        final: `[..., h, w]`, mean of the foreground probability and the embedding's; half the former where no
             pixel is certain.
-        embedded: `[h, w]`, probability by the embedding alone; zero then.
-        typical: `[D]`, the object's typical embedding; zero then.
-        certain: int64, how many pixels are.
+        embedded: `[..., h, w]`, probability by the embedding alone; zero then.
+        typical: `[..., D]`, the object's typical embedding; zero then.
+        certain: int64 `[...]`, how many pixels are.
     """
 
     final: Tensor
@@ -35,14 +35,14 @@ def fused(foreground: Tensor, embedding: Tensor) -> Fused:
     """Fuse a foreground probability with embeddings. All shapes are fixed, and nothing becomes NaN.
 
     Args:
-        foreground: `[h, w]`, 0 to 1.
-        embedding: `[D, h, w]`.
+        foreground: `[..., h, w]`, 0 to 1.
+        embedding: `[..., D, h, w]`.
     """
-    is_certain = foreground.flatten() > CERTAIN
-    count = is_certain.sum()
-    typical = lower_median(embedding.flatten(1), is_certain)
-    squares = (embedding - typical[:, None, None]).square().sum(0)
-    embedded = torch.where(count > 0, 2 * torch.sigmoid(-squares), torch.zeros_like(squares))
+    is_certain = foreground.flatten(-2) > CERTAIN
+    count = is_certain.sum(-1)
+    typical = lower_median(embedding.flatten(-2), is_certain)
+    squares = (embedding - typical[..., None, None]).square().sum(-3)
+    embedded = torch.where(count[..., None, None] > 0, 2 * torch.sigmoid(-squares), torch.zeros_like(squares))
     return Fused((foreground + embedded) / 2, embedded, typical, count)
 
 
@@ -50,14 +50,14 @@ def lower_median(values: Tensor, is_chosen: Tensor) -> Tensor:
     """Median of the chosen values of each row: of an even number the lower of the two in the middle.
 
     Args:
-        values: `[D, N]`.
-        is_chosen: bool `[N]`.
+        values: `[..., D, N]`.
+        is_chosen: bool `[..., N]`, at most 16 million.
 
     Returns:
-        `[D]`; zeros where nothing is chosen.
+        `[..., D]`; zeros where nothing is chosen.
     """
-    ascending = torch.where(is_chosen, values, torch.full_like(values, _BEHIND)).sort(dim=1).values
-    count = is_chosen.sum()
-    middle = torch.clamp((count - 1) // 2, min=0)
-    found = ascending.index_select(1, middle.reshape(1)).flatten()
-    return torch.where(count > 0, found, torch.zeros_like(found))
+    ascending = torch.where(is_chosen.unsqueeze(-2), values, torch.full_like(values, _BEHIND)).sort(-1).values
+    count = is_chosen.sum(-1, keepdim=True).unsqueeze(-1)  # [..., 1, 1]
+    middle = torch.floor((count - 1).to(torch.float32) * 0.5).clamp(min=0).to(torch.int64)
+    found = torch.gather(ascending, -1, middle.expand(*values.shape[:-1], 1)).squeeze(-1)
+    return torch.where(count.squeeze(-1) > 0, found, torch.zeros_like(found))

@@ -213,7 +213,7 @@ def _padded_place(size: int, padded: int, like: Tensor) -> tuple[Tensor, Tensor]
     return place, (place == shifted).to(like.dtype)
 
 
-def half_pixel_matrix(source: int, target: int, like: Tensor, *, factor: int) -> Tensor:
+def half_pixel_matrix(source: int, target: int, like: Tensor, *, factor: float) -> Tensor:
     """Bilinear weights of an enlargement with half-pixel centres and repeated edges, `[target, source]`.
 
     Args:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from vosrt.errors import InputError
 from vosrt.models.directional_network import DirectionalNetwork
+from vosrt.models.location_sensitive import LocationSensitiveNetwork
 from vosrt.models.matching_network import MatchingNetwork
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.network import VosNetwork
 from vosrt.models.training.directional_training import DirectionalTraining, predict_by_direction
+from vosrt.models.training.location_training import LocationTraining, predict_by_location
 from vosrt.models.training.matching_training import MatchingTraining, predict_by_matching
 from vosrt.models.training.memory_training import MemoryTraining, predict_from_memory
 from vosrt.models.training.settings import TrainingSettings
@@ -51,6 +53,7 @@ FAMILIES = (
     Family(MatchingNetwork, MatchingTraining, predict_by_matching),
     Family(MemoryNetwork, MemoryTraining, predict_from_memory),
     Family(DirectionalNetwork, DirectionalTraining, predict_by_direction),
+    Family(LocationSensitiveNetwork, LocationTraining, predict_by_location),
 )
 
 

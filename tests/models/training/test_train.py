@@ -78,7 +78,7 @@ def one_clip(settings: TrainingSettings) -> list[TrainingClip]:
     return [TrainingClips(settings, [(SyntheticScenes(), 1.0)])[0]]
 
 
-@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite"])
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite", "lse-lite"])
 def test_a_network_learns_a_clip(model):
     torch.manual_seed(0)
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 2),))
@@ -97,7 +97,13 @@ def test_a_network_learns_a_clip(model):
 
 @pytest.mark.parametrize(
     ("model", "backbone"),
-    [("cfbi", "mobilenetv2"), ("cfbi_plus", "resnet101"), ("stm", "refine50"), ("directional", "resnet101")],
+    [
+        ("cfbi", "mobilenetv2"),
+        ("cfbi_plus", "resnet101"),
+        ("stm", "refine50"),
+        ("directional", "resnet101"),
+        ("lse", "resnet101"),
+    ],
 )
 def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 1),))

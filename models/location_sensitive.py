@@ -1,0 +1,249 @@
+"""Location-sensitive embeddings: an object is looked for in a box around where it was, segmented there, and
+what embeds far from its typical pixel is taken back.
+
+Ci, Wang and Wang, "Video Object Segmentation by Learning Location-Sensitive Embeddings", ECCV 2018. The paper
+names DeepLab with ResNet-101 and heads of atrous pyramids; sizes it does not name are this project's.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vosrt.models.cfbi_lite import ResidualBlock, conv_batch_norm
+from vosrt.models.embedding_fusion import fused
+from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
+from vosrt.models.normalization import BatchNorm2d
+from vosrt.models.resize import half_pixel_matrix, resize_maps
+from vosrt.models.resnet import residual_stage
+from vosrt.models.search_box import cut_out, pasted, search_box
+from vosrt.models.stm_encoders import DEVIATION, MEAN
+
+SIDE = 321  # of what is cut out, in pixels
+STRIDE = 8
+CELLS = 41  # of the trunk's features along a side
+RATES = (6, 12, 18, 24)
+
+
+class AtrousPyramid(nn.Module):
+    """Sum of four dilated 3x3 convolutions (DeepLab-v2): `[n, C, h, w]` to `[n, out, h, w]`."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv2d(channels, out, 3, padding=r, dilation=r) for r in RATES)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        first, *others = (branch(maps) for branch in self.branches)
+        for other in others:
+            first = first + other
+        return first
+
+
+class LocationSensitiveNetwork(VosNetwork):
+    """One object is one run: nothing is shared but the frame. Its state is a search box.
+
+    Args:
+        channels: of the trunk's features.
+        embedding: channels of appearance, of lifted places and of their embedding.
+    """
+
+    def __init__(self, channels: int, embedding: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
+        place = (STRIDE * torch.arange(CELLS).to(torch.float32) + STRIDE / 2) / SIDE
+        grid = torch.stack(torch.meshgrid(place, place, indexing="xy"))  # x, then y
+        self.register_buffer("places", grid.unsqueeze(0), persistent=False)
+        self.foreground = AtrousPyramid(channels, 1)
+        self.appearance = AtrousPyramid(channels, embedding)
+        self.offset = AtrousPyramid(channels, 2)
+        self.lift = nn.Conv2d(2, embedding, 1)
+        self.embedding = AtrousPyramid(2 * embedding, embedding)
+
+    mean: Tensor
+    std: Tensor
+    places: Tensor
+
+    @abstractmethod
+    def trunk_features(self, image: Tensor) -> Tensor:
+        """Features `[n, channels, 41, 41]` of normed `[n, 3, 321, 321]`."""
+
+    def described(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the heads say of normed crops `[n, 3, 321, 321]`.
+
+        Returns:
+            logits of the foreground `[n, 41, 41]`, embeddings and appearance, both `[n, D, 41, 41]`, and
+            centres of objects `[n, 2, 41, 41]` (x, y in parts of the crop).
+        """
+        features = self.trunk_features(crops)
+        appearance = self.appearance(features)
+        centres = self.places + self.offset(features)
+        embedding = self.embedding(torch.cat([self.lift(centres), appearance], dim=1))
+        return self.foreground(features)[:, 0], embedding, appearance, centres
+
+    # Graph roles.
+    def encode(self, frame: Tensor, *, taps: Taps | None = None) -> tuple[Tensor]:
+        """The frame as crops are taken from it.
+
+        Args:
+            frame: uint8 `[1, H, W, 3]`, blue, green, red.
+            taps: collects nothing.
+
+        Returns:
+            `[1, 3, H, W]`, red, green, blue, normed.
+        """
+        maps = frame.to(torch.float32) / 255.0
+        maps = maps.index_select(3, torch.tensor([2, 1, 0], device=frame.device)).permute(0, 3, 1, 2)
+        return ((maps - self.mean) / self.std,)
+
+    def reference(self, labels: Tensor, rows: Tensor, *, taps: Taps | None = None) -> tuple[Tensor, Tensor]:
+        """Where to look for what the user gave.
+
+        Args:
+            labels: int32 `[H, W]`.
+            rows: int32 `[n + 1]`.
+            taps: collects nothing.
+
+        Returns:
+            search boxes `[n, 4]` and frames without a find, int32 `[n]`.
+        """
+        masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
+        nowhere = torch.zeros(masks.shape[0], 4, device=labels.device)
+        return search_box(masks, nowhere, torch.zeros_like(rows[1:]))
+
+    def segment(self, image: Tensor, box: Tensor, rows: Tensor, *, taps: Taps | None = None) -> tuple[Tensor]:
+        """Probabilities of all rows from the foreground of every object by itself.
+
+        Args:
+            image: of `encode`.
+            box: search boxes, `[n, 4]`.
+            rows: int32 `[n + 1]`; what is less than 0 is unused capacity.
+            taps: collects `foreground` and `embedding`.
+
+        Returns:
+            probabilities `[n + 1, H, W]`. A row is the likeliest where its object's own foreground is above
+            one half and above that of the others.
+        """
+        logits, embedding, _, _ = self.described(cut_out(image, box, SIDE))
+        foreground = torch.sigmoid(logits.float())
+        if taps is not None:
+            taps |= {"foreground": foreground, "embedding": embedding}
+        final = fused(foreground, embedding.float()).final
+        matrix = half_pixel_matrix(CELLS, SIDE, final, factor=SIDE / CELLS)
+        objects = pasted(resize_maps(final, matrix, matrix), box, image)
+        objects = objects * (rows[1:] >= 0).to(objects.dtype).reshape(-1, 1, 1)
+        everything = torch.cat([1.0 - objects.amax(0, keepdim=True), objects])
+        return (everything / everything.sum(0, keepdim=True),)
+
+    def memorize(
+        self, labels: Tensor, rows: Tensor, box: Tensor, missed: Tensor, *, taps: Taps | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Where to look in the next frame.
+
+        Args:
+            labels: int32 `[H, W]`.
+            rows: int32 `[n + 1]`.
+            box: the search boxes of this frame, `[n, 4]`.
+            missed: int32 `[n]`.
+            taps: collects nothing.
+
+        Returns:
+            search boxes `[n, 4]` and frames without a find, int32 `[n]`.
+        """
+        masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
+        return search_box(masks, box, missed)
+
+    # Self-description.
+    def graphs(self) -> dict[str, GraphSpec]:
+        frame = TensorSpec("uint8", (1, "H", "W", 3), "frame")
+        image = TensorSpec("float32", (1, 3, "H", "W"), "encode.image")
+        rows = TensorSpec("int32", ("objects+1",), "rows")
+        labels = TensorSpec("int32", ("H", "W"), "step.labels")
+        box = TensorSpec("float32", ("objects", 4), "state.search.box")
+        missed = TensorSpec("int32", ("objects",), "state.search.missed")
+        next_box, next_missed = TensorSpec("float32", ("objects", 4)), TensorSpec("int32", ("objects",))
+        return {
+            "encode": GraphSpec({"frame": frame}, {"image": image}),
+            "reference": GraphSpec(
+                {"labels": labels, "rows": rows}, {"next_box": next_box, "next_missed": next_missed}
+            ),
+            "segment": GraphSpec(
+                {"image": image, "box": box, "rows": rows},
+                {"probabilities": TensorSpec("float32", ("objects+1", "H", "W"))},
+            ),
+            "memorize": GraphSpec(
+                {"labels": labels, "rows": rows, "box": box, "missed": missed},
+                {"next_box": next_box, "next_missed": next_missed},
+            ),
+        }
+
+    def state(self) -> dict[str, Any]:
+        shapes = {"box": ("float32", ["objects", 4], ["object", "corner"])}
+        shapes["missed"] = ("int32", ["objects"], ["object"])
+        tensors = {
+            name: {
+                "from": f"memorize.next_{name}",
+                "dtype": dtype,
+                "shape": shape,
+                "axes": axes,
+                "join": "row",
+                "initial": f"reference.next_{name}",
+            }
+            for name, (dtype, shape, axes) in shapes.items()
+        }
+        return {"search": {"rule": "previous", "tensors": tensors}}
+
+    def grid_sizes(self, height: int, width: int) -> dict[str, int]:
+        return {}
+
+    def network_input(self) -> NetworkInput:
+        return NetworkInput("rgb")
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+class LocationSensitive(LocationSensitiveNetwork):
+    """With ResNet-101 at stride 8, as DeepLab-v2 has it."""
+
+    family = "location_sensitive"
+    name = "lse-resnet101"
+
+    def __init__(self) -> None:
+        super().__init__(2048, 64)
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = BatchNorm2d(64)
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.layer1 = residual_stage(64, 64, 1, [1] * 3)
+        self.layer2 = residual_stage(256, 128, 2, [1] * 4)
+        self.layer3 = residual_stage(512, 256, 1, [2] * 23)
+        self.layer4 = residual_stage(1024, 512, 1, [4] * 3)
+
+    def trunk_features(self, image: Tensor) -> Tensor:
+        maps = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(maps))))
+
+
+class LocationSensitiveLite(LocationSensitiveNetwork):
+    """In small, for a CPU."""
+
+    family = "location_sensitive_lite"
+    name = "lse-lite"
+    widths = (16, 32, 96)  # strides 2, 4, 8
+
+    def __init__(self) -> None:
+        half, fine, coarse = self.widths
+        super().__init__(coarse, 32)
+        self.stem = conv_batch_norm(3, half, stride=2)
+        self.down4 = nn.Sequential(conv_batch_norm(half, fine, stride=2), ResidualBlock(fine))
+        self.down8 = nn.Sequential(
+            conv_batch_norm(fine, coarse, stride=2),
+            *(ResidualBlock(coarse, dilation=d) for d in (1, 2, 4, 8)),
+        )
+
+    def trunk_features(self, image: Tensor) -> Tensor:
+        return self.down8(self.down4(self.stem(image)))
