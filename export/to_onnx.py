@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         required=True,
-        help="cfbi, cfbi_plus, elcp, stm, directional, lse, or cfbi-lite, stm-lite, directional-lite, lse-lite",
+        help="cfbi, cfbi_plus, elcp, stm, directional, lse; cfbi-lite, stm-lite, directional-lite, lse-lite",
     )
     parser.add_argument(
         "--backbone", help="resnet101, mobilenetv2, resnet50 or refine50 (default: the model's first)"
