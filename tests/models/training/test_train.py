@@ -78,7 +78,10 @@ def one_clip(settings: TrainingSettings) -> list[TrainingClip]:
     return [TrainingClips(settings, [(SyntheticScenes(), 1.0)])[0]]
 
 
-@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite", "lse-lite"])
+SLOW_LSE = pytest.param("lse-lite", marks=pytest.mark.full)  # its crops are large
+
+
+@pytest.mark.parametrize("model", ["cfbi-lite", "stm-lite", "directional-lite", SLOW_LSE])
 def test_a_network_learns_a_clip(model):
     torch.manual_seed(0)
     settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 2),))
