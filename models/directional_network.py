@@ -22,6 +22,7 @@ from vosrt.models.directional_appearance import (
     updated_means,
 )
 from vosrt.models.guided_modulation import GuidedModulation
+from vosrt.models.least_aggregation import aggregated
 from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
 from vosrt.models.pooled_decoder import PooledDecoder
 from vosrt.models.resize import crop_reflected, reflect_maps, resize_frame_linear, resize_nearest
@@ -31,7 +32,6 @@ from vosrt.plugins import directional_matching
 
 STRIDE = 16
 _KAPPA = 30.0  # concentration at the start of training
-_LEAST = 1e-7  # probabilities are kept this far from 0 and 1
 _COMPONENTS = 4
 
 
@@ -120,8 +120,12 @@ class DirectionalNetwork(VosNetwork):
         image = image.index_select(2, torch.tensor([2, 1, 0], device=image.device)).permute(2, 0, 1)
         image = reflect_maps(image, STRIDE * grid.shape[0], STRIDE * grid.shape[1]).unsqueeze(0)
         matching, appearance, features, skip8, skip4 = self.described(image)
-        units = unit_vectors(matching[0].flatten(1).float(), _smallest(matching))
-        return units.reshape(matching.shape[1:]), appearance[0], features, skip8, skip4
+        return self.directions(matching)[0], appearance[0], features, skip8, skip4
+
+    def directions(self, matching: Tensor) -> Tensor:
+        """Unit vectors, float32, of `[B, embedding, h, w]`; what is next to nothing stays so."""
+        count = torch.ones(1, device=matching.device) * (matching.shape[-2] * matching.shape[-1])
+        return unit_vectors(matching.flatten(2).float(), 1.0 / (count * count)).reshape(matching.shape)
 
     def described(self, image: Tensor) -> tuple[Tensor, ...]:
         """Of `[B, 3, 16h, 16w]`: both embeddings, features to be guided, and the skip branches."""
@@ -323,8 +327,8 @@ class DirectionalNetwork(VosNetwork):
                 {**seen, "canvas": canvas, **told},
                 {
                     "weights": TensorSpec("float32", mask),
-                    "modulated": _untied(modulated),
-                    "means": _untied(means),
+                    "modulated": modulated,
+                    "means": means,
                     "masks": TensorSpec("float32", mask),
                 },
             ),
@@ -335,7 +339,7 @@ class DirectionalNetwork(VosNetwork):
             ),
             "memorize": GraphSpec(
                 {"appearance": encoded["appearance"], "coarse": coarse, "means": means, "rows": rows},
-                {"running_means": _untied(means), "masks": TensorSpec("float32", mask)},
+                {"running_means": means, "masks": TensorSpec("float32", mask)},
             ),
         }
 
@@ -382,40 +386,9 @@ class DirectionalNetwork(VosNetwork):
         return {"scale": self.scale, "update_rate": self.update_rate}
 
 
-def aggregated(objects: Tensor, rows: Tensor) -> Tensor:
-    """Probabilities of all rows from those of every object by itself: normalised odds.
-
-    The background's is the least that an object leaves to it.
-
-    Args:
-        objects: float32 `[n, H, W]`.
-        rows: int32 `[n + 1]`; what is less than 0 is unused capacity.
-
-    Returns:
-        `[n + 1, H, W]`, background first.
-    """
-    used = (rows[1:] >= 0).to(objects.dtype).reshape(-1, 1, 1)
-    objects = objects * used
-    background = (1.0 - objects).amin(dim=0, keepdim=True)
-    probabilities = torch.clamp(torch.cat([background, objects]), _LEAST, 1.0 - _LEAST)
-    odds = probabilities / (1.0 - probabilities)
-    return odds / odds.sum(dim=0, keepdim=True)
-
-
 def _averaged(maps: Tensor, height: int, width: int) -> Tensor:
     """Means of squares of 16 x 16 pixels: `[n, 16h, 16w]` to `[n, h, w]`."""
     return maps.reshape(-1, height, STRIDE, width, STRIDE).mean(4).mean(2)
-
-
-def _smallest(maps: Tensor) -> Tensor:
-    """Length of a vector that counts as none: one over the squared number of pixels."""
-    count = torch.ones(1, device=maps.device) * (maps.shape[-2] * maps.shape[-1])
-    return 1.0 / (count * count)
-
-
-def _untied(spec: TensorSpec) -> TensorSpec:
-    """The same as an output."""
-    return TensorSpec(spec.dtype, spec.shape)
 
 
 def _remembered(

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from vosrt.models.cfbi_lite import ResidualBlock, conv_batch_norm
 from vosrt.models.embedding_fusion import fused
 from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
-from vosrt.models.normalization import BatchNorm2d
 from vosrt.models.resize import half_pixel_matrix, resize_maps
-from vosrt.models.resnet import residual_stage
+from vosrt.models.resnet import ResNet
 from vosrt.models.search_box import cut_out, pasted, search_box
 from vosrt.models.stm_encoders import DEVIATION, MEAN
 
@@ -214,18 +213,10 @@ class LocationSensitive(LocationSensitiveNetwork):
 
     def __init__(self) -> None:
         super().__init__(2048, 64)
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = BatchNorm2d(64)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = residual_stage(64, 64, 1, [1] * 3)
-        self.layer2 = residual_stage(256, 128, 2, [1] * 4)
-        self.layer3 = residual_stage(512, 256, 1, [2] * 23)
-        self.layer4 = residual_stage(1024, 512, 1, [4] * 3)
+        self.trunk = ResNet(dilations=(4, 4, 4), stride=STRIDE)
 
     def trunk_features(self, image: Tensor) -> Tensor:
-        maps = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(maps))))
+        return self.trunk(image).high
 
 
 class LocationSensitiveLite(LocationSensitiveNetwork):

@@ -13,7 +13,7 @@ from vosrt.models.normalization import BatchNorm2d
 
 
 class TrunkFeatures(NamedTuple):
-    """What a trunk gives: `low` at stride 4, `middle` at stride 8, `high` at stride 16."""
+    """What a trunk gives: `low` at stride 4, `middle` at stride 8, `high` at stride 16 or 8."""
 
     low: Tensor
     middle: Tensor
@@ -50,6 +50,7 @@ class ResNet(nn.Module):
     Args:
         blocks: of the four stages.
         dilations: of the last stage's blocks.
+        stride: of `high`; at 8 the third stage dilates by 2 as well.
     """
 
     low_channels, middle_channels, high_channels = 256, 512, 2048
@@ -58,6 +59,7 @@ class ResNet(nn.Module):
         self,
         blocks: tuple[int, int, int, int] = (3, 4, 23, 3),
         dilations: tuple[int, ...] = (2, 4, 8),
+        stride: int = 16,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
@@ -66,7 +68,7 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         self.layer1 = residual_stage(64, 64, 1, [1] * blocks[0])
         self.layer2 = residual_stage(256, 128, 2, [1] * blocks[1])
-        self.layer3 = residual_stage(512, 256, 2, [1] * blocks[2])
+        self.layer3 = residual_stage(512, 256, stride // 8, [16 // stride] * blocks[2])
         self.layer4 = residual_stage(1024, 512, 1, list(dilations))
 
     def forward(self, image: Tensor) -> TrunkFeatures:

@@ -59,7 +59,6 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"^key\.nearness$", _normal(6.0, 0.1)),
     (r"^light_decoder\.pred2\.weight$", _fan_in(0.3)),
     (r"^concentration$", _normal(10.0, 1.0)),
-    (r"^layer\d+\.\d+\.bn3\.weight$", _normal(0.15, 0.02)),
     (r"^embedding\.branches\.\d\.weight$", _fan_in(0.05)),
     (r"^offset\.branches\.\d\.weight$", _fan_in(0.05)),
     (r"^trunk\.layer\d+\.\d+\.bn3\.weight$", _normal(0.15, 0.02)),

@@ -27,18 +27,7 @@ from vosrt.trt.checked_engines import EngineSettings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="steady_state", description=__doc__)
-    parser.add_argument("bundle")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--executor", default="tensorrt")
-    parser.add_argument("--precision")
-    parser.add_argument("--size", type=frame_size, default=(480, 854), metavar="HxW")
-    parser.add_argument("--objects", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=2000)
-    parser.add_argument("--warm-up", type=int, default=50)
-    parser.add_argument("--trace", action="store_true", help="count copies and allocations with CUPTI")
-    parser.add_argument("--cupti", metavar="FILE", help="its library")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     trace = DeviceTrace(options.cupti) if options.trace else None
     placement, driver = place(options.device, options.executor), None
     if placement.cuda is not None:
@@ -89,6 +78,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     )
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="steady_state", description=__doc__)
+    parser.add_argument("bundle")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--executor", default="tensorrt")
+    parser.add_argument("--precision")
+    parser.add_argument("--size", type=frame_size, default=(480, 854), metavar="HxW")
+    parser.add_argument("--objects", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--warm-up", type=int, default=50)
+    parser.add_argument("--trace", action="store_true", help="count copies and allocations with CUPTI")
+    parser.add_argument("--cupti", metavar="FILE", help="its library")
+    return parser
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from vosrt.models.directional_network import STRIDE, DirectionalNetwork
+from vosrt.models.least_aggregation import row_logits
 from vosrt.models.resize import crop_reflected, reflect_maps
 from vosrt.models.stm_decoder import enlarged
-from vosrt.models.training.losses import VOID
 from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
 
@@ -35,7 +35,10 @@ class DirectionalTraining(SequentialTraining[DirectionalNetwork]):
         images = frames.flatten(0, 1).flip(-1).permute(0, 3, 1, 2).float() / 255.0
         grid = [-(-side // STRIDE) for side in images.shape[2:]]
         with self.autocast(device):
-            seen = self.network.described(reflect_maps(images, STRIDE * grid[0], STRIDE * grid[1]))
+            matching, *others = self.network.described(
+                reflect_maps(images, STRIDE * grid[0], STRIDE * grid[1])
+            )
+        seen = [self.network.directions(matching), *(maps.float() for maps in others)]
         by_clip = [maps.unflatten(0, frames.shape[:2]) for maps in seen]
         losses = [
             self._loss_of_clip(clip, [maps[index] for maps in by_clip], hardest)
@@ -46,20 +49,20 @@ class DirectionalTraining(SequentialTraining[DirectionalNetwork]):
     def _loss_of_clip(self, clip: TrainingClip, seen: list[Tensor], hardest: float) -> Tensor:
         """Mean over the predicted frames of a clip; `seen` are its frames' maps, `[T, C, .., ..]`."""
         network, device = self.network, seen[0].device
-        truth, rows = _truth_and_rows(clip, device)
+        objects, truth, before = clip.rows(device)
+        rows = torch.arange(objects + 1, dtype=torch.int32, device=device)
         size = truth.shape[1:]
         canvas = torch.empty(size, device=device)
-        maps = [network_maps(seen, time) for time in range(len(truth))]
+        maps = [
+            (matching, appearance, *(each.unsqueeze(0) for each in others))
+            for matching, appearance, *others in zip(*seen, strict=True)
+        ]
         labels, given = truth[0].to(torch.int32), torch.ones_like(rows)
         weights, modulated, means, first_mask = network.reference(
             maps[0][1], maps[0][2], canvas, labels, rows, given
         )
         # The frame before the first predicted one has a damaged mask, so that errors are seen to be mended.
-        damaged = clip.given.to(device).long()
-        before = torch.where(damaged == VOID, torch.zeros_like(damaged), damaged).to(torch.int32)
-        previous = network.reference(
-            maps[1][1], maps[1][2], canvas, _rows_of(before, clip, device), rows, given
-        )[3]
+        previous = network.reference(maps[1][1], maps[1][2], canvas, before.to(torch.int32), rows, given)[3]
         total = truth.new_zeros((), dtype=torch.float32)
         for time in range(2, len(truth)):
             matching, appearance, features, skip8, skip4 = maps[time]
@@ -76,50 +79,6 @@ class DirectionalTraining(SequentialTraining[DirectionalNetwork]):
                 total = total + weight * self.loss_of_rows(logits, truth[time], hardest)
             means, previous = network.memorize(appearance, torch.softmax(coarse.float(), dim=1), means, rows)
         return total / (len(truth) - 2)
-
-
-def network_maps(seen: list[Tensor], time: int) -> tuple[Tensor, ...]:
-    """One frame's maps as `DirectionalNetwork.encode` gives them, in float32."""
-    matching, appearance, *others = (maps[time].float() for maps in seen)
-    units = matching / (torch.linalg.vector_norm(matching, dim=0, keepdim=True) + _least(matching))
-    return (units, appearance, *(maps.unsqueeze(0) for maps in others))
-
-
-def row_logits(logits: Tensor) -> Tensor:
-    """Logits of all rows from those of every object by itself: logarithms of `aggregated` before its limits.
-
-    Args:
-        logits: float32 `[n, H, W]`.
-
-    Returns:
-        `[n + 1, H, W]`, background first.
-    """
-    if not len(logits):
-        return logits.new_zeros(1, *logits.shape[1:])
-    return torch.cat([(-logits).amin(0, keepdim=True), logits])
-
-
-def _least(maps: Tensor) -> float:
-    return 1.0 / (maps.shape[-2] * maps.shape[-1]) ** 2
-
-
-def _ids(clip: TrainingClip) -> list[int]:
-    return [value for value in torch.unique(clip.labels[0]).tolist() if 0 < value < VOID]
-
-
-def _rows_of(labels: Tensor, clip: TrainingClip, device: torch.device) -> Tensor:
-    """Ids as rows, in order; what the first frame does not show is background."""
-    table = torch.zeros(256, dtype=torch.int64, device=device)
-    ids = _ids(clip)
-    table[torch.tensor(ids, dtype=torch.int64, device=device)] = torch.arange(1, len(ids) + 1, device=device)
-    table[VOID] = VOID
-    return table[labels.long()].to(torch.int32)
-
-
-def _truth_and_rows(clip: TrainingClip, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Rows of every pixel, int64 `[T, H, W]` with 255 for void, and their numbers, int32 `[n + 1]`."""
-    truth = _rows_of(clip.labels.to(device), clip, device).long()
-    return truth, torch.arange(len(_ids(clip)) + 1, dtype=torch.int32, device=device)
 
 
 @torch.no_grad()

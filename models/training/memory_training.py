@@ -15,7 +15,6 @@ from torch import Tensor
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.resize import crop_maps, pad_maps
 from vosrt.models.stm_decoder import enlarged, object_logit, row_log_odds
-from vosrt.models.training.losses import VOID
 from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
 from vosrt.plugins import memory_read
@@ -53,7 +52,7 @@ class MemoryTraining(SequentialTraining[MemoryNetwork]):
         device = next(self.network.parameters()).device
         frames = torch.stack([clip.frames for clip in clips]).to(device)  # [B, T, H, W, 3]
         images = _padded_images(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        tracks = [_start(clip, device) for clip in clips]
+        tracks = [_Track(*clip.rows(device)) for clip in clips]
         seen, keys = self._see(images)
         for time, labels in ((0, [t.truth[0] for t in tracks]), (1, [t.given for t in tracks])):
             masks = [_one_hot(of_clip, track.objects) for of_clip, track in zip(labels, tracks, strict=True)]
@@ -168,17 +167,6 @@ def _padded_images(frames: Tensor) -> Tensor:
     """uint8 `[B, H, W, 3]`, blue, green, red, to `[B, 3, 16h, 16w]`, red, green, blue, 0 to 1."""
     maps = frames.flip(-1).permute(0, 3, 1, 2).float() / 255.0
     return pad_maps(maps, -(-maps.shape[-2] // 16) * 16, -(-maps.shape[-1] // 16) * 16)
-
-
-def _start(clip: TrainingClip, device: torch.device) -> _Track:
-    labels = clip.labels.to(device).long()
-    ids = torch.unique(labels[0])
-    ids = ids[(ids > 0) & (ids < VOID)]
-    table = torch.zeros(256, dtype=torch.int64, device=device)
-    table[ids] = torch.arange(1, len(ids) + 1, device=device)
-    given = table[clip.given.to(device).long()]
-    table[VOID] = VOID
-    return _Track(len(ids), table[labels], given)
 
 
 def _one_hot(rows: Tensor, objects: int) -> Tensor:

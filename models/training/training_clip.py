@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vosrt.models.training.losses import VOID
 from vosrt.models.training.mask_damage import damage
 from vosrt.models.training.photometric import degrade
 from vosrt.models.training.randomness import one_in
@@ -34,6 +35,22 @@ class TrainingClip:
     frames: Tensor
     labels: Tensor
     given: Tensor
+
+    def rows(self, device: torch.device) -> tuple[int, Tensor, Tensor]:
+        """Labels as rows of the reference's objects, in the order of their ids.
+
+        Returns:
+            how many objects; `labels`, int64 `[2 + predicted, H, W]`, with 255 where nothing is stated;
+            `given`, int64 `[H, W]`, where that is background.
+        """
+        labels = self.labels.to(device).long()
+        ids = torch.unique(labels[0])
+        ids = ids[(ids > 0) & (ids < VOID)]
+        table = torch.zeros(256, dtype=torch.int64, device=device)
+        table[ids] = torch.arange(1, len(ids) + 1, device=device)
+        given = table[self.given.to(device).long()]
+        table[VOID] = VOID
+        return len(ids), table[labels], given
 
 
 class Scenes(Protocol):

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from vosrt.models import build_network, load_stand_in_weights
-from vosrt.models.directional_network import aggregated
 from vosrt.models.guided_modulation import FeatureModulation
+from vosrt.models.least_aggregation import aggregated
 from vosrt.models.pooled_decoder import PooledDecoder, pooling_matrix
 from vosrt.models.resize import crop_reflected, reflect_maps
 
