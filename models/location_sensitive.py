@@ -25,6 +25,7 @@ SIDE = 321  # of what is cut out, in pixels
 STRIDE = 8
 CELLS = 41  # of the trunk's features along a side
 RATES = (6, 12, 18, 24)
+_START = 0.15  # of the usual size of an embedding's weights
 
 
 class AtrousPyramid(nn.Module):
@@ -61,6 +62,10 @@ class LocationSensitiveNetwork(VosNetwork):
         self.offset = AtrousPyramid(channels, 2)
         self.lift = nn.Conv2d(2, embedding, 1)
         self.embedding = AtrousPyramid(2 * embedding, embedding)
+        with torch.no_grad():  # so that pairs start near each other, where their losses have a slope
+            for branch in [*self.appearance.branches, *self.embedding.branches]:
+                branch.weight *= _START
+                branch.bias *= _START
 
     mean: Tensor
     std: Tensor
