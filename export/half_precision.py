@@ -2,7 +2,8 @@
 
 Inputs and outputs keep their types. Float32 stays wherever half precision is known to fail: sums over
 space (beyond 65504), squares, norms, square roots, softmax, coordinates and interpolation weights,
-masked averages, and what the matching operators sum and give; the features that they compare are half.
+masked averages, and what the operators sum. Maps that they norm and features that they compare are half;
+what comes out of matching is not.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ FOLLOWS = frozenset(
 ALWAYS = frozenset({"Conv", "ConvTranspose"})
 # Features are compared in half. Keys of a memory are not: they may hold squared norms of some ten thousand.
 COMPARING = frozenset({"GlobalMatching", "LocalMatching"})
+# Maps in and maps out; parameters of channels stay float32.
+NORMING = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu"})
+BOUNDED = frozenset({"Sigmoid", "Tanh"})  # results are small and may be halves in a product with maps
+_MOVES = frozenset({"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})  # what keeps values as they are
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -55,14 +60,19 @@ class _HalfPrecisionPass:
         self.floats = _float_values(typed)
         self.steady = set(self.constants)  # values that no frame changes
         self.halves: dict[str, str] = {}  # float32 value -> the same in float16
+        self.bounded: set[str] = set()  # float32 values that are small
         self.nodes: list[NodeProto] = []
 
     def run(self) -> None:
         for node in self.graph.node:
             if self._is_steady(node):
                 self.steady.update(node.output)
+            if self._is_bounded(node):
+                self.bounded.update(node.output)
             if node.domain == DOMAIN and node.op_type in COMPARING:
                 self._append_with_half_inputs(node)  # sums and results stay float32
+            elif node.domain == DOMAIN and node.op_type in NORMING and node.input[0] in self.halves:
+                self._append_converted(node, inputs=1)
             elif self._runs_in_half(node):
                 self._append_converted(node)
             else:
@@ -88,19 +98,32 @@ class _HalfPrecisionPass:
         if node.op_type not in FOLLOWS or (node.op_type == "Mul" and node.input[0] == node.input[1]):
             return False  # a product with itself is a square
         moving = [name for name in node.input if name in self.floats and name not in self.steady]
+        if any(name in self.halves for name in moving):
+            if node.op_type == "Concat":  # of maps: what lies beside half maps goes into the same convolution
+                return True
+            if node.op_type == "Mul":
+                moving = [name for name in moving if name not in self.bounded]
         return bool(moving) and all(name in self.halves for name in moving)
 
-    def _append_with_half_inputs(self, node: NodeProto) -> NodeProto:
+    def _is_bounded(self, node: NodeProto) -> bool:
+        """A gate: what squashes, moved about or with a constant added."""
+        if node.op_type in BOUNDED:
+            return True
+        if node.op_type in _MOVES:
+            return node.input[0] in self.bounded
+        return node.op_type == "Add" and all(name in self.bounded | self.steady for name in node.input)
+
+    def _append_with_half_inputs(self, node: NodeProto, inputs: int | None = None) -> NodeProto:
         converted = NodeProto()
         converted.CopyFrom(node)
-        for index, name in enumerate(node.input):
+        for index, name in enumerate(node.input[:inputs]):
             if name in self.floats:
                 converted.input[index] = self._half_of(name)
         self.nodes.append(converted)
         return converted
 
-    def _append_converted(self, node: NodeProto) -> None:
-        converted = self._append_with_half_inputs(node)
+    def _append_converted(self, node: NodeProto, inputs: int | None = None) -> None:
+        converted = self._append_with_half_inputs(node, inputs)
         for index, name in enumerate(node.output):
             converted.output[index] = f"{name}.half"
             self.halves[name] = f"{name}.half"

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vosrt.plugins import channel_gate, group_norm
+from vosrt.plugins.normalization import EPSILON
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm without the batch counter, which published checkpoints do not store."""
@@ -21,41 +24,19 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm; exported as reductions and products.
+    """Group norm; exported as one node."""
 
-    PyTorch's exporter would write `InstanceNormalization`, which TensorRT 8 reads only with an
-    extra plugin library.
-    """
+    def __init__(self, groups: int, channels: int) -> None:
+        super().__init__(groups, channels, eps=EPSILON)
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.compiler.is_exporting():
+        if not torch.onnx.is_in_onnx_export():
             return super().forward(maps)
-        rows, channels, height, width = maps.shape
-        per_group = channels // self.num_groups
-        grouped = maps.reshape(rows, self.num_groups, per_group * height, width)
-        centred = grouped - _mean_in_two_steps(grouped)
-        variance = _mean_in_two_steps(centred * centred)  # [rows, groups, 1, 1]
-        deviation = torch.sqrt(variance + self.eps).expand(rows, self.num_groups, per_group, 1)
-        gain = self.weight.reshape(1, -1, 1, 1) / deviation.reshape(rows, channels, 1, 1)
-        return centred.reshape(rows, channels, height, width) * gain + self.bias.reshape(1, -1, 1, 1)
-
-
-def _mean_in_two_steps(maps: Tensor) -> Tensor:
-    """Mean over the last two axes, kept: rows first, then their means.
-
-    Some executors add up one number at a time; over 200,000 numbers in one go that costs two digits.
-    """
-    return maps.mean(3, keepdim=True).mean(2, keepdim=True)
+        return group_norm(maps, self.weight, self.bias, groups=self.num_groups)
 
 
 class GatedChannelTransformation(nn.Module):
-    """Gated channel transformation (Yang et al., CVPR 2020).
-
-    `y = x * (1 + tanh(s * g + beta))` with `s = alpha * |x|_2` per channel (the square root of a
-    sum over space, not of a mean) and `g = gamma / rms_c(s)`.
-    """
-
-    epsilon = 1e-5
+    """Gated channel transformation (Yang et al., CVPR 2020); see `vosrt.plugins.channel_gate`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,13 +45,7 @@ class GatedChannelTransformation(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        # The sum passes 65504 easily: float32 here, whatever the maps are.
-        squares = maps.float() * maps.float()
-        energy = squares.sum(3, keepdim=True).sum(2, keepdim=True) + self.epsilon
-        strength = self.alpha * torch.sqrt(energy)  # [rows, channels, 1, 1]
-        mean_square = (strength * strength).mean(1, keepdim=True) + self.epsilon
-        gate = 1.0 + torch.tanh(strength * (self.gamma / torch.sqrt(mean_square)) + self.beta)
-        return maps * gate.to(maps.dtype)
+        return channel_gate(maps, self.alpha.flatten(), self.gamma.flatten(), self.beta.flatten())
 
 
 class InstanceGate(nn.Module):

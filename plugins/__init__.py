@@ -5,11 +5,27 @@ from vosrt.plugins.directional_matching import DIRECTIONAL_MATCHING, directional
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
+from vosrt.plugins.normalization import (
+    CHANNEL_GATE,
+    GROUP_NORM,
+    GROUP_NORM_RELU,
+    channel_gate,
+    group_norm,
+)
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
 
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
-    for operator in (CONVOLUTION_3X3, DIRECTIONAL_MATCHING, GLOBAL_MATCHING, LOCAL_MATCHING, MEMORY_READ)
+    for operator in (
+        CHANNEL_GATE,
+        CONVOLUTION_3X3,
+        DIRECTIONAL_MATCHING,
+        GLOBAL_MATCHING,
+        GROUP_NORM,
+        GROUP_NORM_RELU,
+        LOCAL_MATCHING,
+        MEMORY_READ,
+    )
 }
 
 __all__ = [
@@ -19,9 +35,11 @@ __all__ = [
     "Attribute",
     "Operator",
     "Port",
+    "channel_gate",
     "convolution_3x3",
     "directional_matching",
     "global_matching",
+    "group_norm",
     "local_matching",
     "memory_read",
 ]

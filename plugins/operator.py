@@ -20,7 +20,7 @@ BODY_OPSET = 17  # the newest that TensorRT 8.5 reads
 
 # Reduce operators take their axes as an attribute up to opset 17 and as an input from 18 on.
 _REDUCE_BY_ATTRIBUTE = re.compile(
-    r"(ReduceM(?:in|ax)) <axes: ints = \[(\d)\], (keepdims: int = \d)> \((\w+)\)"
+    r"(ReduceM(?:in|ax|ean)) <axes: ints = \[(\d)\], (keepdims: int = \d)> \((\w+)\)"
 )
 _REDUCE_BY_INPUT = r"\1 <\3> (\4, axis_\2)"
 

@@ -18,9 +18,11 @@ from vosrt.benchmarks.gpu.kernels import (
     Call,
     add_arguments,
     directional_call,
+    gate_call,
     global_call,
     local_call,
     memory_call,
+    norm_call,
     open_kernels,
     reference,
 )
@@ -88,6 +90,18 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
                 slots=slots,
                 dtype=dtype,
             )
+            groups = numbers.choice((1, 2, 25, 32))
+            yield norm_call(
+                tensors,
+                rows=numbers.randint(0, 9),
+                channels=groups * numbers.randint(1, 4),
+                groups=groups,
+                size=size,
+                dtype=dtype,
+            )
+            yield gate_call(
+                tensors, rows=numbers.randint(0, 9), channels=numbers.randint(1, 300), size=size, dtype=dtype
+            )
 
 
 def _share_of_limit(call: Call, output: torch.Tensor) -> float:
@@ -95,6 +109,11 @@ def _share_of_limit(call: Call, output: torch.Tensor) -> float:
     if not output.numel():
         return 0.0
     expected = reference(call)
+    if "maps" in call.inputs:
+        accuracy = 2e-6 if output.dtype == torch.float32 else 2**-10
+        largest = call.inputs["maps"].double().abs().max()
+        share = ((output.double() - expected).abs() / (accuracy * expected.abs() + 8e-6 * largest)).max()
+        return float("inf") if bool(torch.isnan(output).any()) else float(share)
     norm = call.inputs["query"].double().square().flatten(1).sum(0).max()
     if call.operator == "MemoryRead":
         limit = 2e-6 + 1e-6 * norm

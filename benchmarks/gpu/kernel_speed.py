@@ -22,9 +22,11 @@ from vosrt.benchmarks.gpu.kernels import (
     Call,
     add_arguments,
     directional_call,
+    gate_call,
     global_call,
     local_call,
     memory_call,
+    norm_call,
     open_kernels,
 )
 from vosrt.cuda.kernel_library import KernelLibrary
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--channels", type=int, default=100, help="of embeddings (100)")
     parser.add_argument("--memory", type=int, nargs=2, default=(128, 512), help="keys and values (128 512)")
     parser.add_argument("--directions", type=int, default=512, help="channels of directions (512)")
+    parser.add_argument("--maps", type=int, default=256, help="channels of maps that are normed (256)")
     parser.add_argument("--repeats", type=int, default=50, help="timed runs (50)")
     options = parser.parse_args(arguments)
     library = open_kernels(options)
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += _local_rows(random, grid, channels, dtype, library, timer)
         rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
         rows += _directional_rows(random, grid, options.directions, dtype, library, timer, limits)
+        rows += _norm_rows(random, grid, options.maps, dtype, library, timer, limits)
     print(json.dumps({"limits": limits, "kernels": rows}))
     return 0
 
@@ -219,6 +223,32 @@ def _directional_rows(
         operations = 2 * pixels * pixels * channels
         row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
         found.append(row)
+    return found
+
+
+def _norm_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    channels: int,
+    dtype: torch.dtype,
+    library: KernelLibrary,
+    timer: Timer,
+    limits: dict[str, float],
+) -> list[dict[str, Any]]:
+    """Groups of eight channels; the useful bytes are read once and written once."""
+    found = []
+    for objects in (1, 8):
+        shape = {"rows": objects + 1, "channels": channels, "size": (grid[0], grid[1]), "dtype": dtype}
+        for call in (norm_call(random, groups=channels // 8, **shape), gate_call(random, **shape)):
+            row = _row(call, objects, library, timer)
+            maps = call.inputs["maps"]
+            useful = 2 * maps.numel() * maps.element_size()
+            row["share of the limit"] = useful / row["milliseconds"] * 1e3 / limits["bytes per second"]
+            if call.operator == "GroupNorm":
+                gain, shift = (call.inputs[name].to(dtype) for name in ("gain", "shift"))
+                formulation = partial(torch.nn.functional.group_norm, maps, channels // 8, gain, shift)
+                row["in PyTorch, milliseconds"] = timer(formulation)
+            found.append(row)
     return found
 
 

@@ -13,10 +13,13 @@ from torch import Tensor
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.errors import MissingDependencyError
 from vosrt.native_libraries import CURE, native_library
+from vosrt.plugins import channel_gate, group_norm
 
 _METHODS = {
+    "ChannelGate": "channel_gate",
     "DirectionalMatching": "directional_matching",
     "GlobalMatching": "global_matching",
+    "GroupNorm": "group_norm",
     "LocalMatching": "local_matching",
     "MemoryRead": "memory_read",
 }
@@ -35,7 +38,9 @@ class Call:
     def output(self) -> Tensor:
         """Room for the result, full of NaN."""
         first = next(iter(self.inputs.values()))
-        return torch.full(self.shape, torch.nan, device=first.device)
+        keeps_type = self.operator in ("ChannelGate", "GroupNorm")
+        dtype = first.dtype if keeps_type else torch.float32
+        return torch.full(self.shape, torch.nan, device=first.device, dtype=dtype)
 
     def run(self, library: KernelLibrary, output: Tensor) -> None:
         """Put the kernel into the library's stream."""
@@ -143,11 +148,37 @@ def directional_call(
     return Call("DirectionalMatching", inputs, (objects, classes, pixels), {})
 
 
+def norm_call(
+    random: torch.Generator, *, rows: int, channels: int, groups: int, size: tuple[int, int], dtype: Any
+) -> Call:
+    """Random maps away from 0, each channel by its own gain."""
+    shape = (rows, channels, *size)
+    inputs = {
+        "maps": (torch.randn(shape, generator=random, device=random.device) + 1.5).to(dtype),
+        "gain": torch.randn(channels, generator=random, device=random.device),
+        "shift": torch.randn(channels, generator=random, device=random.device),
+    }
+    return Call("GroupNorm", inputs, shape, {"groups": groups})
+
+
+def gate_call(
+    random: torch.Generator, *, rows: int, channels: int, size: tuple[int, int], dtype: Any
+) -> Call:
+    """Random maps and gates."""
+    shape = (rows, channels, *size)
+    inputs = {"maps": torch.randn(shape, generator=random, device=random.device).to(dtype)}
+    for name in ("alpha", "gamma", "beta"):
+        inputs[name] = torch.randn(channels, generator=random, device=random.device)
+    return Call("ChannelGate", inputs, shape, {})
+
+
 def reference(call: Call) -> Tensor:
     """The result in float64, differences squared one by one; see `vosrt.plugins` for what it means."""
     function: dict[str, Callable[..., Tensor]] = {
+        "ChannelGate": channel_gate,
         "DirectionalMatching": _directional,
         "GlobalMatching": _global,
+        "GroupNorm": group_norm,
         "LocalMatching": _local,
         "MemoryRead": _memory,
     }

@@ -65,6 +65,27 @@ typedef struct {
     int32_t objects, classes, slots, channels, references, pixels;
 } VosrtDirectionalMatching;
 
+// Group norm with an optional ReLU: [rows, channels, pixels], of the maps' type. Maps and result start on 16 bytes.
+typedef struct {
+    const void* maps;    // [rows, channels, pixels]
+    const float* gain;   // [channels]
+    const float* shift;  // [channels]
+    void* result;
+    int32_t dtype;  // of maps and result
+    int32_t rows, channels, pixels, groups, relu;
+} VosrtGroupNorm;
+
+// Gated channel transformation: [rows, channels, pixels], of the maps' type. Maps and result start on 16 bytes.
+typedef struct {
+    const void* maps;    // [rows, channels, pixels]
+    const float* alpha;  // [channels], and the next two
+    const float* gamma;
+    const float* beta;
+    void* result;
+    int32_t dtype;  // of maps and result
+    int32_t rows, channels, pixels;
+} VosrtChannelGate;
+
 // One of the runtime's small graphs, by name, on the same inputs in the same order. `write_*` writes in place:
 // its first input is its output.
 typedef struct {
@@ -90,6 +111,10 @@ VOSRT_API int vosrt_memory_read(const VosrtMemoryRead* arguments, void* workspac
 VOSRT_API size_t vosrt_directional_matching_workspace(const VosrtDirectionalMatching* arguments);
 VOSRT_API int vosrt_directional_matching(
     const VosrtDirectionalMatching* arguments, void* workspace, void* stream);
+VOSRT_API size_t vosrt_group_norm_workspace(const VosrtGroupNorm* arguments);
+VOSRT_API int vosrt_group_norm(const VosrtGroupNorm* arguments, void* workspace, void* stream);
+VOSRT_API size_t vosrt_channel_gate_workspace(const VosrtChannelGate* arguments);
+VOSRT_API int vosrt_channel_gate(const VosrtChannelGate* arguments, void* workspace, void* stream);
 
 #ifdef __cplusplus
 }

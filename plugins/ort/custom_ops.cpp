@@ -24,11 +24,11 @@ constexpr char const* kProvider = "CUDAExecutionProvider";
 constexpr char const* kMemory = "Cuda";
 #endif
 
-// A call of a kernel as ONNX Runtime gives it: four inputs and one float32 output.
+// A call of a kernel as ONNX Runtime gives it: some inputs and one output.
 class Call {
 public:
     explicit Call(OrtKernelContext* context) : context_(context) {
-        for (size_t index = 0; index < 4; ++index) {
+        for (size_t index = 0; index < context_.GetInputCount(); ++index) {
             Ort::ConstValue const input = context_.GetInput(index);
             Ort::TensorTypeAndShapeInfo const info = input.GetTensorTypeAndShapeInfo();
             shapes_.push_back(info.GetShape());
@@ -51,9 +51,11 @@ public:
     int32_t size(size_t input, size_t axis) const { return static_cast<int32_t>(shapes_[input].at(axis)); }
     void const* floats(size_t input) const { return data_[input]; }
     int32_t const* integers(size_t input) const { return static_cast<int32_t const*>(data_[input]); }
+    std::vector<int64_t> const& shape(size_t input) const { return shapes_.at(input); }
     float* output(std::vector<int64_t> const& shape) {
         return context_.GetOutput(0, shape).GetTensorMutableData<float>();
     }
+    void* output_like(size_t input) { return context_.GetOutput(0, shapes_.at(input)).GetTensorMutableRawData(); }
 
     // Memory of the session's own, given back with this call: who gets it next uses it behind this call, in the
     // same stream.
@@ -90,7 +92,7 @@ void check(int status, char const* name) {
 
 struct GlobalMatching {
     static constexpr char const* kName = "GlobalMatching";
-    static constexpr size_t kFeatures = 2;
+    static constexpr char kTypes[] = "TTiif";  // of the inputs and the output, as in trt/operators.h
 
     explicit GlobalMatching(OrtKernelInfo const*) {}
 
@@ -114,7 +116,7 @@ struct GlobalMatching {
 
 struct LocalMatching {
     static constexpr char const* kName = "LocalMatching";
-    static constexpr size_t kFeatures = 2;
+    static constexpr char kTypes[] = "TTiif";
 
     explicit LocalMatching(OrtKernelInfo const* info) {
         Ort::ConstKernelInfo const known(info);
@@ -151,7 +153,7 @@ private:
 
 struct MemoryRead {
     static constexpr char const* kName = "MemoryRead";
-    static constexpr size_t kFeatures = 3;
+    static constexpr char kTypes[] = "TTTif";
 
     explicit MemoryRead(OrtKernelInfo const*) {}
 
@@ -176,7 +178,7 @@ struct MemoryRead {
 
 struct DirectionalMatching {
     static constexpr char const* kName = "DirectionalMatching";
-    static constexpr size_t kFeatures = 3;
+    static constexpr char kTypes[] = "TTTif";
 
     explicit DirectionalMatching(OrtKernelInfo const*) {}
 
@@ -197,6 +199,56 @@ struct DirectionalMatching {
         arguments.pixels = static_cast<int32_t>(pixels);
         void* workspace = call.workspace(vosrt_directional_matching_workspace(&arguments));
         check(vosrt_directional_matching(&arguments, workspace, call.stream()), kName);
+    }
+};
+
+template <bool kRelu>
+struct GroupNorm {
+    static constexpr char const* kName = kRelu ? "GroupNormRelu" : "GroupNorm";
+    static constexpr char kTypes[] = "TffT";
+
+    explicit GroupNorm(OrtKernelInfo const* info)
+        : groups_(static_cast<int32_t>(Ort::ConstKernelInfo(info).GetAttribute<int64_t>("groups"))) {}
+
+    void run(Call& call) const {
+        VosrtGroupNorm arguments{};
+        arguments.maps = call.floats(0);
+        arguments.gain = static_cast<float const*>(call.floats(1));
+        arguments.shift = static_cast<float const*>(call.floats(2));
+        arguments.result = call.output_like(0);
+        arguments.dtype = call.type();
+        arguments.rows = call.size(0, 0);
+        arguments.channels = call.size(0, 1);
+        arguments.pixels = call.size(0, 2) * call.size(0, 3);
+        arguments.groups = groups_;
+        arguments.relu = kRelu;
+        void* workspace = call.workspace(vosrt_group_norm_workspace(&arguments));
+        check(vosrt_group_norm(&arguments, workspace, call.stream()), kName);
+    }
+
+private:
+    int32_t groups_;
+};
+
+struct ChannelGate {
+    static constexpr char const* kName = "ChannelGate";
+    static constexpr char kTypes[] = "TfffT";
+
+    explicit ChannelGate(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        VosrtChannelGate arguments{};
+        arguments.maps = call.floats(0);
+        arguments.alpha = static_cast<float const*>(call.floats(1));
+        arguments.gamma = static_cast<float const*>(call.floats(2));
+        arguments.beta = static_cast<float const*>(call.floats(3));
+        arguments.result = call.output_like(0);
+        arguments.dtype = call.type();
+        arguments.rows = call.size(0, 0);
+        arguments.channels = call.size(0, 1);
+        arguments.pixels = call.size(0, 2) * call.size(0, 3);
+        void* workspace = call.workspace(vosrt_channel_gate_workspace(&arguments));
+        check(vosrt_channel_gate(&arguments, workspace, call.stream()), kName);
     }
 };
 
@@ -231,13 +283,21 @@ struct CustomOp : Ort::CustomOpBase<CustomOp<Operator>, Kernel<Operator>, true> 
 
     char const* GetName() const { return Operator::kName; }
     char const* GetExecutionProviderType() const { return kProvider; }
-    size_t GetInputTypeCount() const { return 4; }
+    size_t GetInputTypeCount() const { return kInputs; }
     size_t GetOutputTypeCount() const { return 1; }
-    ONNXTensorElementDataType GetInputType(size_t index) const {  // features in any type that graphs come in
-        return index < Operator::kFeatures ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED
-                                           : ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+    ONNXTensorElementDataType GetInputType(size_t index) const { return type(index); }
+    ONNXTensorElementDataType GetOutputType(size_t) const { return type(kInputs); }
+
+private:
+    static constexpr size_t kInputs = sizeof Operator::kTypes - 2;
+
+    static ONNXTensorElementDataType type(size_t position) {
+        switch (Operator::kTypes[position]) {
+            case 'i': return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+            case 'f': return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+        }
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;  // features in any type that graphs come in
     }
-    ONNXTensorElementDataType GetOutputType(size_t) const { return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT; }
 };
 
 // Sessions hold pointers to the domain and its operators, so both live as long as the library.
@@ -246,12 +306,18 @@ OrtCustomOpDomain* domain() {
     static CustomOp<LocalMatching> const local_matching;
     static CustomOp<MemoryRead> const memory_read;
     static CustomOp<DirectionalMatching> const directional_matching;
+    static CustomOp<GroupNorm<false>> const group_norm;
+    static CustomOp<GroupNorm<true>> const group_norm_relu;
+    static CustomOp<ChannelGate> const channel_gate;
     static Ort::CustomOpDomain const found = [] {
         Ort::CustomOpDomain made("vosrt");
         made.Add(&global_matching);
         made.Add(&local_matching);
         made.Add(&memory_read);
         made.Add(&directional_matching);
+        made.Add(&group_norm);
+        made.Add(&group_norm_relu);
+        made.Add(&channel_gate);
         return made;
     }();
     return found;

@@ -33,11 +33,11 @@ inline int32_t count_of(Dims const& dims, int32_t first) {
 
 inline int32_t size_of(Dims const& dims, int32_t axis) { return static_cast<int32_t>(dims.d[axis]); }
 
-// An operator has four inputs: features, then int32; and one float32 output. `kFeatures` says how many of the
-// inputs are features, which share a type.
+// `kTypes` of an operator names the types of its inputs, and then of its one output: 'T' features, which share
+// float32 or float16, 'f' float32, 'i' int32.
 struct GlobalMatching {
     static constexpr char const* kName = "GlobalMatching";
-    static constexpr int32_t kFeatures = 2;
+    static constexpr char kTypes[] = "TTiif";
 
     static std::vector<PluginField> fields() { return {}; }
     bool set(PluginField const&) { return true; }
@@ -81,7 +81,7 @@ struct GlobalMatching {
 
 struct LocalMatching {
     static constexpr char const* kName = "LocalMatching";
-    static constexpr int32_t kFeatures = 2;
+    static constexpr char kTypes[] = "TTiif";
 
     std::vector<int32_t> windows;
     int32_t dilation = 1;
@@ -156,7 +156,7 @@ struct LocalMatching {
 
 struct MemoryRead {
     static constexpr char const* kName = "MemoryRead";
-    static constexpr int32_t kFeatures = 3;
+    static constexpr char kTypes[] = "TTTif";
 
     static std::vector<PluginField> fields() { return {}; }
     bool set(PluginField const&) { return true; }
@@ -201,7 +201,7 @@ struct MemoryRead {
 
 struct DirectionalMatching {
     static constexpr char const* kName = "DirectionalMatching";
-    static constexpr int32_t kFeatures = 3;
+    static constexpr char kTypes[] = "TTTif";
 
     static std::vector<PluginField> fields() { return {}; }
     bool set(PluginField const&) { return true; }
@@ -245,16 +245,114 @@ struct DirectionalMatching {
     }
 };
 
-constexpr int32_t kInputs = 4;
+// GroupNorm, and with a ReLU GroupNormRelu.
+template <bool kRelu>
+struct GroupNorm {
+    static constexpr char const* kName = kRelu ? "GroupNormRelu" : "GroupNorm";
+    static constexpr char kTypes[] = "TffT";
+
+    int32_t groups = 0;
+
+    static std::vector<PluginField> fields() { return {{"groups", nullptr, PluginFieldType::kINT32, 1}}; }
+
+    bool set(PluginField const& field) {
+        if (field.name == nullptr || field.data == nullptr || std::strcmp(field.name, "groups") != 0) return true;
+        if (field.type != PluginFieldType::kINT32 || field.length != 1) return false;
+        groups = *static_cast<int32_t const*>(field.data);
+        return true;
+    }
+
+    std::vector<PluginField> values() const { return {{"groups", &groups, PluginFieldType::kINT32, 1}}; }
+    bool is_complete() const { return groups >= 1; }
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
+
+    VosrtGroupNorm arguments(Dims const* inputs, DataType type) const {
+        VosrtGroupNorm result{};
+        result.dtype = kernel_type(type);
+        result.rows = size_of(inputs[0], 0);
+        result.channels = size_of(inputs[0], 1);
+        result.pixels = count_of(inputs[0], 2);
+        result.groups = groups;
+        result.relu = kRelu;
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtGroupNorm const call = arguments(inputs, type);
+        return vosrt_group_norm_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtGroupNorm call = arguments(dims, type);
+        call.maps = inputs[0];
+        call.gain = static_cast<float const*>(inputs[1]);
+        call.shift = static_cast<float const*>(inputs[2]);
+        call.result = output;
+        return vosrt_group_norm(&call, workspace, stream);
+    }
+};
+
+struct ChannelGate {
+    static constexpr char const* kName = "ChannelGate";
+    static constexpr char kTypes[] = "TfffT";
+
+    static std::vector<PluginField> fields() { return {}; }
+    bool set(PluginField const&) { return true; }
+    std::vector<PluginField> values() const { return {}; }
+    bool is_complete() const { return true; }
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
+
+    static VosrtChannelGate arguments(Dims const* inputs, DataType type) {
+        VosrtChannelGate result{};
+        result.dtype = kernel_type(type);
+        result.rows = size_of(inputs[0], 0);
+        result.channels = size_of(inputs[0], 1);
+        result.pixels = count_of(inputs[0], 2);
+        return result;
+    }
+
+    size_t workspace(Dims const* inputs, DataType type) const {
+        VosrtChannelGate const call = arguments(inputs, type);
+        return vosrt_channel_gate_workspace(&call);
+    }
+
+    int enqueue(
+        Dims const* dims, DataType type, void const* const* inputs, void* output, void* workspace,
+        void* stream) const {
+        VosrtChannelGate call = arguments(dims, type);
+        call.maps = inputs[0];
+        call.alpha = static_cast<float const*>(inputs[1]);
+        call.gamma = static_cast<float const*>(inputs[2]);
+        call.beta = static_cast<float const*>(inputs[3]);
+        call.result = output;
+        return vosrt_channel_gate(&call, workspace, stream);
+    }
+};
+
+constexpr int32_t kMostInputs = 4;
+
+template <typename Operator>
+constexpr int32_t inputs_of() {
+    return static_cast<int32_t>(sizeof Operator::kTypes) - 2;  // less the output and the end of the text
+}
+
+// The type of the output, given that of the features.
+template <typename Operator>
+DataType output_type(DataType features) {
+    return Operator::kTypes[inputs_of<Operator>()] == 'T' ? features : DataType::kFLOAT;
+}
 
 // Features share one of the two types, everything else has one type; all are plain arrays.
 template <typename Operator, typename Description>
 bool supports(int32_t position, Description const& at, DataType first) {
     if (at.format != nvinfer1::TensorFormat::kLINEAR) return false;
-    if (position >= kInputs) return at.type == DataType::kFLOAT;
-    if (position >= Operator::kFeatures) return at.type == DataType::kINT32;
-    if (position > 0) return at.type == first;
-    return at.type == DataType::kFLOAT || at.type == DataType::kHALF;
+    switch (Operator::kTypes[position]) {
+        case 'i': return at.type == DataType::kINT32;
+        case 'f': return at.type == DataType::kFLOAT;
+    }
+    return position > 0 ? at.type == first : at.type == DataType::kFLOAT || at.type == DataType::kHALF;
 }
 
 // Attributes as the parser gives them; false if one cannot be used.
@@ -270,8 +368,8 @@ template <typename Operator>
 int32_t run(
     Operator const& operator_, nvinfer1::PluginTensorDesc const* described, void const* const* inputs,
     void* const* outputs, void* workspace, cudaStream_t stream) {
-    Dims dims[kInputs];
-    for (int32_t i = 0; i < kInputs; ++i) dims[i] = described[i].dims;
+    Dims dims[kMostInputs];
+    for (int32_t i = 0; i < inputs_of<Operator>(); ++i) dims[i] = described[i].dims;
     return operator_.enqueue(dims, described[0].type, inputs, outputs[0], workspace, stream);
 }
 

@@ -28,7 +28,9 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
         return copy;
     }
 
-    DataType getOutputDataType(int32_t, DataType const*, int32_t) const noexcept override { return DataType::kFLOAT; }
+    DataType getOutputDataType(int32_t, DataType const* inputs, int32_t) const noexcept override {
+        return output_type<Operator>(inputs[0]);
+    }
 
     DimsExprs getOutputDimensions(
         int32_t, DimsExprs const* inputs, int32_t, IExprBuilder& builder) noexcept override {
@@ -39,7 +41,8 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
 
     bool supportsFormatCombination(
         int32_t position, nvinfer1::PluginTensorDesc const* all, int32_t inputs, int32_t outputs) noexcept override {
-        return inputs == kInputs && outputs == 1 && supports<Operator>(position, all[position], all[0].type);
+        return inputs == inputs_of<Operator>() && outputs == 1 &&
+               supports<Operator>(position, all[position], all[0].type);
     }
 
     void configurePlugin(
@@ -49,8 +52,8 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
     size_t getWorkspaceSize(
         nvinfer1::PluginTensorDesc const* inputs, int32_t, nvinfer1::PluginTensorDesc const*,
         int32_t) const noexcept override {
-        Dims dims[kInputs];
-        for (int32_t i = 0; i < kInputs; ++i) dims[i] = inputs[i].dims;
+        Dims dims[kMostInputs];
+        for (int32_t i = 0; i < inputs_of<Operator>(); ++i) dims[i] = inputs[i].dims;
         return operator_.workspace(dims, inputs[0].type);
     }
 

@@ -41,15 +41,16 @@ class PluginV3 final : public nvinfer1::IPluginV3,
         return 0;
     }
 
-    int32_t getOutputDataTypes(DataType* outputs, int32_t, DataType const*, int32_t) const noexcept override {
-        outputs[0] = DataType::kFLOAT;
+    int32_t getOutputDataTypes(
+        DataType* outputs, int32_t, DataType const* inputs, int32_t) const noexcept override {
+        outputs[0] = output_type<Operator>(inputs[0]);
         return 0;
     }
 
     int32_t getOutputShapes(
         DimsExprs const* inputs, int32_t count, DimsExprs const*, int32_t, DimsExprs* outputs, int32_t,
         IExprBuilder& builder) noexcept override {
-        if (count != kInputs) return 1;
+        if (count != inputs_of<Operator>()) return 1;
         operator_.shape(inputs, builder, outputs[0]);
         return 0;
     }
@@ -57,15 +58,15 @@ class PluginV3 final : public nvinfer1::IPluginV3,
     bool supportsFormatCombination(
         int32_t position, nvinfer1::DynamicPluginTensorDesc const* all, int32_t inputs,
         int32_t outputs) noexcept override {
-        return inputs == kInputs && outputs == 1 &&
+        return inputs == inputs_of<Operator>() && outputs == 1 &&
                supports<Operator>(position, all[position].desc, all[0].desc.type);
     }
 
     size_t getWorkspaceSize(
         nvinfer1::DynamicPluginTensorDesc const* inputs, int32_t, nvinfer1::DynamicPluginTensorDesc const*,
         int32_t) const noexcept override {
-        Dims dims[kInputs];
-        for (int32_t i = 0; i < kInputs; ++i) dims[i] = inputs[i].max;
+        Dims dims[kMostInputs];
+        for (int32_t i = 0; i < inputs_of<Operator>(); ++i) dims[i] = inputs[i].max;
         return operator_.workspace(dims, inputs[0].desc.type);
     }
 

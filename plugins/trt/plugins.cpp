@@ -23,7 +23,11 @@ VOSRT_CREATOR<GlobalMatching> global_matching;
 VOSRT_CREATOR<LocalMatching> local_matching;
 VOSRT_CREATOR<MemoryRead> memory_read;
 VOSRT_CREATOR<DirectionalMatching> directional_matching;
-Creator* const creators[] = {&global_matching, &local_matching, &memory_read, &directional_matching};
+VOSRT_CREATOR<GroupNorm<false>> group_norm;
+VOSRT_CREATOR<GroupNorm<true>> group_norm_relu;
+VOSRT_CREATOR<ChannelGate> channel_gate;
+Creator* const creators[] = {&global_matching, &local_matching,  &memory_read, &directional_matching,
+                             &group_norm,      &group_norm_relu, &channel_gate};
 
 const struct Registration {
     Registration() {
@@ -33,6 +37,9 @@ const struct Registration {
         registry->registerCreator(local_matching, kNamespace);
         registry->registerCreator(memory_read, kNamespace);
         registry->registerCreator(directional_matching, kNamespace);
+        registry->registerCreator(group_norm, kNamespace);
+        registry->registerCreator(group_norm_relu, kNamespace);
+        registry->registerCreator(channel_gate, kNamespace);
     }
 } registration;
 

@@ -85,6 +85,26 @@ class DirectionalMatchingCall(_Call):
     ]
 
 
+class GroupNormCall(_Call):
+    """See `VosrtGroupNorm`."""
+
+    name: ClassVar = "group_norm"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("maps", "gain", "shift", "result")),
+        *((name, ctypes.c_int32) for name in ("dtype", "rows", "channels", "pixels", "groups", "relu")),
+    ]
+
+
+class ChannelGateCall(_Call):
+    """See `VosrtChannelGate`."""
+
+    name: ClassVar = "channel_gate"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("maps", "alpha", "gamma", "beta", "result")),
+        *((name, ctypes.c_int32) for name in ("dtype", "rows", "channels", "pixels")),
+    ]
+
+
 class _ArrayCall(ctypes.Structure):
     """See `VosrtArray`."""
 
@@ -183,6 +203,22 @@ class KernelLibrary:
                 query.shape[1],
             )
         )
+
+    def group_norm(
+        self, maps: Any, gain: Any, shift: Any, result: Any, *, groups: int, relu: bool = False
+    ) -> None:
+        """Fill `result`, as the maps; inputs as `vosrt.plugins.group_norm` takes them."""
+        rows, channels, height, width = maps.shape
+        pointers = map(_pointer, (maps, gain, shift, result))
+        self._run(
+            GroupNormCall(*pointers, _type_of(maps), rows, channels, height * width, groups, int(relu))
+        )
+
+    def channel_gate(self, maps: Any, alpha: Any, gamma: Any, beta: Any, result: Any) -> None:
+        """Fill `result`, as the maps; inputs as `vosrt.plugins.channel_gate` takes them."""
+        rows, channels, height, width = maps.shape
+        pointers = map(_pointer, (maps, alpha, gamma, beta, result))
+        self._run(ChannelGateCall(*pointers, _type_of(maps), rows, channels, height * width))
 
     def arithmetic(self, graph: str, inputs: Mapping[str, Any], output: Any) -> None:
         """Fill `output` as one of the runtime's small graphs does, its inputs by their names there."""

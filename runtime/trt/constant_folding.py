@@ -30,6 +30,7 @@ _OUTPUT_SHAPES = {  # of plugins, from the shapes of their inputs
     ),
     "MemoryRead": lambda node, query, keys, values, valid: (values[0], values[2], query[1]),
 }
+_LIKE_INPUT = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu"})  # plugins that keep a shape
 
 
 def fold_constants(model: onnx.ModelProto) -> None:
@@ -106,7 +107,11 @@ def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[s
         else:
             kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
             light.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
-    light.graph.node.extend(node for node in model.graph.node if node.output[0] not in found)
+    for node in model.graph.node:
+        if node.op_type in _LIKE_INPUT:  # ONNX knows a node that does as much
+            light.graph.node.append(onnx.helper.make_node("Identity", node.input[:1], node.output))
+        elif node.output[0] not in found:
+            light.graph.node.append(node)
     shapes: dict[str, Shape] = {}
     for _ in range(_FEW):
         inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph

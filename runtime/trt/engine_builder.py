@@ -14,10 +14,12 @@ from typing import Any
 from vosrt.errors import BundleError
 from vosrt.trt.engine_graph import InputSizes
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
+from vosrt.trt.value_types import value_types
 from vosrt.whole_file import write_whole_file
 
 _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
+_ONNX_FLOAT, _ONNX_HALF = 1, 10  # types, as ONNX numbers them
 _CUBLAS_LT = ("libcublasLt.so.12", "libcublasLt.so.11")  # that TensorRT 8 looks for
 
 Progress = Callable[[str, int, int], None]  # phase, step, steps
@@ -63,7 +65,7 @@ class EngineBuilder:
             reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
             raise _failed(f"{name}: TensorRT {trt.__version__} cannot read the graph", reasons or log.errors)
         if self.precision == "float16" and version_of(trt)[0] < 10:
-            _copy_precisions(trt, network)
+            _copy_precisions(trt, network, value_types(graph))
         config = self._config(builder, sizes)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
@@ -139,28 +141,38 @@ def layer_report(tensorrt: ModuleType, engine: Any) -> list[dict[str, Any]]:
     return [layer if isinstance(layer, dict) else {"Name": layer} for layer in layers]
 
 
-def _copy_precisions(trt: ModuleType, network: Any) -> None:
+def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) -> None:
     """Bind every layer to the types of the graph: TensorRT 8 takes them as hints only.
 
-    A layer that compares or counts has no real output; it computes in the type of its inputs. Plugins say
-    themselves which types they take.
+    A layer that compares or counts has no real output; it computes in the type of its inputs. Layers that the
+    parser adds keep the type of their input. Casts say themselves what they write, and plugins what they take.
+
+    Args:
+        trt: the package.
+        network: that the parser has read.
+        types: of `value_types`; the parser keeps the names of values.
     """
-    real = (trt.float32, trt.float16)
-    passive = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2)
+    real = {_ONNX_FLOAT: trt.float32, _ONNX_HALF: trt.float16}
+    passive = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2, trt.LayerType.IDENTITY)
+    known = {name: real.get(kind) for name, kind in types.items()}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
+        places = [layer.get_input(place) for place in range(layer.num_inputs)]
+        inputs = [known.get(tensor.name) for tensor in places if tensor is not None]
+        own = next((kind for kind in inputs if kind is not None), None)
+        written = [layer.get_output(place) for place in range(layer.num_outputs)]
+        for tensor in written:
+            known.setdefault(tensor.name, own if tensor.dtype in real.values() else None)
         if layer.type in passive:
             continue
-        outputs = [layer.get_output(output).dtype for output in range(layer.num_outputs)]
-        inputs = [layer.get_input(place) for place in range(layer.num_inputs)]
-        types = [dtype for dtype in outputs if dtype in real]
-        types = types or [tensor.dtype for tensor in inputs if tensor is not None and tensor.dtype in real]
-        if not types:
+        outputs = [known[tensor.name] for tensor in written]
+        chosen = [kind for kind in outputs if kind is not None] or [kind for kind in inputs if kind]
+        if not chosen:
             continue
-        layer.precision = trt.float32 if trt.float32 in types else trt.float16
-        for output, dtype in enumerate(outputs):
-            if dtype in real:
-                layer.set_output_type(output, dtype)
+        layer.precision = trt.float32 if trt.float32 in chosen else trt.float16
+        for place, kind in enumerate(outputs):
+            if kind is not None:
+                layer.set_output_type(place, kind)
 
 
 def _tactic_sources(trt: ModuleType, config: Any) -> int:

@@ -14,7 +14,15 @@ from vosrt.trt.constant_folding import fold_constants
 
 Shape = tuple[int, ...]
 PLUGINS = frozenset(  # other operators run as their bodies
-    {"DirectionalMatching", "GlobalMatching", "LocalMatching", "MemoryRead"}
+    {
+        "ChannelGate",
+        "DirectionalMatching",
+        "GlobalMatching",
+        "GroupNorm",
+        "GroupNormRelu",
+        "LocalMatching",
+        "MemoryRead",
+    }
 )
 
 

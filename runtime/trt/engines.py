@@ -98,9 +98,10 @@ class Engines:
     def key(self, role: str, graph: bytes, sizes: Sizes, size: NDArray[np.int64] | None) -> EngineKey:
         """All that the engine depends on."""
         network = "" if size is None else "." + "x".join(map(str, size.tolist()))
+        room = f".{self.manifest.objects}" if self._counts_objects(role) else ""
         shapes = {name: [one.least, one.usual, one.most] for name, one in sorted(sizes.items())}
         return EngineKey(
-            f"{self.manifest.name}.{role}.{self.builder.precision}{network}.{self.manifest.objects}",
+            f"{self.manifest.name}.{role}.{self.builder.precision}{network}{room}",
             {"graph": hashlib.sha256(graph).hexdigest(), "shapes": str(shapes), **self.facts()},
         )
 
@@ -119,6 +120,10 @@ class Engines:
     def _runtime(self) -> Any:
         load_plugins(self.plugins)
         return self.builder.tensorrt.Runtime(tensorrt_log(self.builder.tensorrt))
+
+    def _counts_objects(self, role: str) -> bool:
+        """Whether the room for objects makes a difference to a graph; to that of a frame alone it makes none."""
+        return self.manifest.graphs[role] != self.bundle.manifest.graphs[role]
 
     def _slot_dimensions(self) -> dict[str, int]:
         """Open dimensions that count reference frames, and how many there may be."""

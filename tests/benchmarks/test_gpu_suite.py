@@ -23,7 +23,7 @@ def test_every_part_gives_a_result(tmp_path):
         "--kernel-cases",
         "--cases 2 --largest 9",
         "--kernel-speed",
-        "--grid 8 12 --channels 5 --memory 5 7 --repeats 1",
+        "--grid 8 12 --channels 5 --memory 5 7 --maps 8 --repeats 1",
     ]
     assert main(command) == 0
     suite = json.loads((tmp_path / "cpu/suite.json").read_text())
@@ -37,8 +37,10 @@ def test_every_part_gives_a_result(tmp_path):
     accuracy, speed, steady, bench = (part["result"] for part in parts.values())
     assert accuracy["failed"] == []
     assert {row["kernel"] for row in speed["kernels"]} == {
+        "ChannelGate",
         "DirectionalMatching",
         "GlobalMatching",
+        "GroupNorm",
         "LocalMatching",
         "MemoryRead",
     }

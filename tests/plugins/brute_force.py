@@ -81,10 +81,37 @@ def brute_force_convolution(image: np.ndarray, weights: np.ndarray, bias: np.nda
     return convolved + bias[:, None, None]
 
 
+def brute_force_norm(maps: np.ndarray, gain: np.ndarray, shift: np.ndarray, groups: int) -> np.ndarray:
+    normed = np.zeros(maps.shape)
+    members = maps.shape[1] // groups
+    for row, group in np.ndindex(len(maps), groups):
+        own = slice(group * members, (group + 1) * members)
+        values = maps[row, own].astype(np.float64)
+        normed[row, own] = (values - values.mean()) / np.sqrt(values.var() + 1e-5)
+    return normed * gain.astype(np.float64)[:, None, None] + shift.astype(np.float64)[:, None, None]
+
+
+def brute_force_gates(
+    maps: np.ndarray, alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray
+) -> np.ndarray:
+    gated = maps.astype(np.float64)
+    for row in range(len(maps)):
+        strengths = [
+            a * np.sqrt((channel**2).sum() + 1e-5)
+            for a, channel in zip(alpha.astype(np.float64), gated[row], strict=True)
+        ]
+        usual = np.sqrt(np.square(strengths).mean() + 1e-5)
+        gated[row] *= (1 + np.tanh(strengths * gamma / usual + beta))[:, None, None]
+    return gated
+
+
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
+    "ChannelGate": brute_force_gates,
     "Convolution3x3": brute_force_convolution,
     "DirectionalMatching": brute_force_directions,
     "GlobalMatching": brute_force_global,
+    "GroupNorm": brute_force_norm,
+    "GroupNormRelu": lambda **inputs: np.maximum(brute_force_norm(**inputs), 0),
     "LocalMatching": brute_force_local,
     "MemoryRead": brute_force_read,
 }

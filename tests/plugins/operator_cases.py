@@ -128,7 +128,45 @@ def directions_case(
     return Case("DirectionalMatching", arrays)
 
 
+def norm_case(
+    rows: int, channels: int, groups: int, size: tuple[int, int], *, relu: bool = False, away: float = 0
+) -> Case:
+    """`away` lies between all values and 0."""
+    rng = np.random.default_rng(channels)
+    arrays = {
+        "maps": rng.standard_normal((rows, channels, *size), np.float32) + np.float32(away),
+        "gain": rng.standard_normal(channels, np.float32),
+        "shift": rng.standard_normal(channels, np.float32),
+    }
+    return Case("GroupNormRelu" if relu else "GroupNorm", arrays, {"groups": groups})
+
+
+def gate_case(rows: int, channels: int, size: tuple[int, int], *, scale: float = 1) -> Case:
+    rng = np.random.default_rng(channels)
+    arrays = {"maps": rng.standard_normal((rows, channels, *size), np.float32) * np.float32(scale)}
+    arrays |= {name: rng.standard_normal(channels, np.float32) for name in ("alpha", "gamma", "beta")}
+    return Case("ChannelGate", arrays)
+
+
 CASES = {
+    "gates of whole vectors": lambda: gate_case(2, 16, (8, 8)),
+    "gates of odd maps": lambda: gate_case(3, 7, (5, 11)),
+    "gates of one pixel": lambda: gate_case(1, 3, (1, 1)),
+    "gates of nothing": lambda: gate_case(2, 6, (9, 5), scale=0),
+    "gates of sums above the halves": lambda: gate_case(1, 5, (61, 47), scale=40),
+    "gates of no rows": lambda: gate_case(0, 4, (3, 3)),
+    "gates of more channels than threads": lambda: gate_case(1, 300, (3, 5)),
+    "norms of whole vectors": lambda: norm_case(2, 16, 4, (8, 8)),
+    "norms of odd maps": lambda: norm_case(3, 12, 4, (5, 11)),
+    "norms of one group": lambda: norm_case(1, 6, 1, (7, 5)),
+    "norms of each channel": lambda: norm_case(2, 5, 5, (7, 9)),
+    "norms of one pixel": lambda: norm_case(1, 8, 2, (1, 1)),
+    "norms of values far from 0": lambda: norm_case(1, 8, 2, (13, 17), away=50),
+    "norms of several parts": lambda: norm_case(1, 4, 1, (61, 83)),
+    "norms of no rows": lambda: norm_case(0, 4, 2, (3, 3)),
+    "rectified norms of whole vectors": lambda: norm_case(2, 16, 4, (8, 8), relu=True),
+    "rectified norms of odd maps": lambda: norm_case(2, 10, 5, (3, 13), relu=True),
+    "rectified norms of many parts": lambda: norm_case(1, 6, 2, (229, 311), relu=True),
     "directions of one slot": lambda: directions_case([[1]], (12, 9)),
     "directions of several rows and slots": lambda: directions_case([[1, 0, 1], [0, 1, 1]], (20, 15)),
     "directions of no valid slot in a row": lambda: directions_case([[0, 0], [0, 1], [0, 0]], (7, 8)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tests.plugins.operator_cases import CASES, Arrays, Case
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.native_libraries import native_library
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
+from vosrt.plugins.operator import FEATURES
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -42,14 +43,15 @@ def run_torch_float64(operator: Operator, arrays: Arrays, attributes: dict[str, 
     doubled = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
     result = run_torch(operator, doubled, attributes)
     assert result.dtype == np.float64
-    return result.astype(np.float32)
+    return result.astype(result_type(operator, str(arrays[operator.inputs[0].name].dtype)))
 
 
 def run_custom_ops_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
     """The CUDA kernels as custom operators of ONNX Runtime, thread by thread."""
     key = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items())
     library = str(emulated_custom_ops())
-    session = body_session(operator.name, key, str(arrays["query"].dtype), 17, "ORT_ENABLE_ALL", library)
+    feature_type = str(arrays[operator.inputs[0].name].dtype)
+    session = body_session(operator.name, key, feature_type, 17, "ORT_ENABLE_ALL", library)
     return session.run(None, arrays)[0]
 
 
@@ -132,7 +134,7 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
             value(port, feature_type if feature_type in port.dtypes else port.dtypes[0])
             for port in operator.inputs
         ],
-        [value(port, "float32") for port in operator.outputs],
+        [value(port, result_type(operator, feature_type)) for port in operator.outputs],
     )
     model = onnx.helper.make_model(
         graph,
@@ -144,11 +146,16 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
     return model
 
 
+def result_type(operator: Operator, feature_type: str) -> str:
+    """Matching gives float32 whatever it compares; what keeps maps keeps their type."""
+    return feature_type if operator.outputs[0].dtypes == FEATURES else "float32"
+
+
 def run_kernels_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
     """The CUDA kernels, thread by thread; see `cuda_emulation.h`."""
     inputs = [np.ascontiguousarray(arrays[port.name]) for port in operator.inputs]
-    shape = operator.compute(*map(torch.from_numpy, inputs), **attributes).shape
-    result = np.full(tuple(shape), np.nan, np.float32)
+    example = operator.compute(*map(torch.from_numpy, inputs), **attributes)
+    result = np.full_like(example.numpy(), np.nan)
     call_kernel(emulated_kernels(), operator, [*inputs, result], attributes)
     return result
 
@@ -159,8 +166,7 @@ def run_kernels_on_gpu(operator: Operator, arrays: Arrays, attributes: dict[str,
         pytest.skip("needs `make plugins`")
     library = KernelLibrary(KERNELS, lambda size: torch.full((size,), 0xFF, dtype=torch.uint8, device="cuda"))
     inputs = [torch.from_numpy(arrays[port.name]).cuda().contiguous() for port in operator.inputs]
-    shape = operator.compute(*inputs, **attributes).shape
-    result = torch.full(tuple(shape), torch.nan, device="cuda")
+    result = torch.full_like(operator.compute(*inputs, **attributes), torch.nan)
     call_kernel(library, operator, [*inputs, result], attributes)
     return result.cpu().numpy()
 
@@ -169,8 +175,11 @@ def call_kernel(
     library: KernelLibrary, operator: Operator, arrays: list[Any], attributes: dict[str, Any]
 ) -> None:
     call = {
+        "ChannelGate": library.channel_gate,
         "DirectionalMatching": library.directional_matching,
         "GlobalMatching": library.global_matching,
+        "GroupNorm": library.group_norm,
+        "GroupNormRelu": partial(library.group_norm, relu=True),
         "LocalMatching": library.local_matching,
         "MemoryRead": library.memory_read,
     }
@@ -193,9 +202,12 @@ ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
 WORDS = {  # that cases begin with
     "convolution": "Convolution3x3",
     "directions": "DirectionalMatching",
+    "gates": "ChannelGate",
     "global": "GlobalMatching",
     "local": "LocalMatching",
+    "norms": "GroupNorm",
     "read": "MemoryRead",
+    "rectified": "GroupNormRelu",
 }
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
@@ -204,7 +216,9 @@ if torch.cuda.is_available():
 @lru_cache
 def case_and_expectation(name: str, feature_type: str) -> tuple[Case, np.ndarray]:
     case = CASES[name]()
-    case.arrays = {k: v.astype(feature_type) if v.dtype.kind == "f" else v for k, v in case.arrays.items()}
+    for port in OPERATORS[case.operator].inputs:
+        if feature_type in port.dtypes:
+            case.arrays[port.name] = case.arrays[port.name].astype(feature_type)
     return case, REFERENCES[case.operator](**case.arrays, **case.attributes)
 
 
@@ -241,10 +255,20 @@ def check_directions(case: Case, matched: np.ndarray, expected: np.ndarray, impl
     np.testing.assert_allclose(matched, expected, atol=2e-6)
 
 
+def check_maps(case: Case, maps: np.ndarray, expected: np.ndarray, implementation: str) -> None:
+    """In float16 a result is the nearest number, or the one beside it."""
+    accuracy = 2e-6 if maps.dtype == np.float32 else 2**-10
+    away = np.abs(case.arrays["maps"].astype(np.float64)).max(initial=1)
+    np.testing.assert_allclose(maps, expected, rtol=accuracy, atol=4e-6 * away)
+
+
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
+    "ChannelGate": check_maps,
     "Convolution3x3": check_convolution,
     "DirectionalMatching": check_directions,
     "GlobalMatching": check_distances,
+    "GroupNorm": check_maps,
+    "GroupNormRelu": check_maps,
     "LocalMatching": check_distances,
     "MemoryRead": check_read,
 }
@@ -274,7 +298,7 @@ def combinations() -> Iterator[Any]:
 def test_implementation_agrees_with_brute_force(name: str, implementation: str, feature_type: str) -> None:
     case, expected = case_and_expectation(name, feature_type)
     result = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
-    assert result.dtype == np.float32
+    assert result.dtype == result_type(OPERATORS[case.operator], feature_type)
     CHECKS[case.operator](case, result, expected, implementation)
 
 

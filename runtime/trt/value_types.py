@@ -1,0 +1,61 @@
+"""Types of all values of a graph without function bodies.
+
+TensorRT 8 does not know them while a network is being defined: until an engine is built it calls every real
+value float32, except what a cast or a plugin writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INTEGERS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
+_FLAGS = frozenset(
+    {"And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"}
+)
+_OF_SECOND_INPUT = frozenset({"Where"})
+_FLOAT32_PLUGINS = frozenset({"DirectionalMatching", "GlobalMatching", "LocalMatching", "MemoryRead"})
+
+
+def value_types(model: bytes) -> dict[str, int]:
+    """ONNX's numbers of the types, by the names of the values.
+
+    Args:
+        model: of `engine_graph`.
+    """
+    import onnx
+    from onnx import TensorProto
+
+    graph = onnx.load_from_string(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
+    types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _INTEGERS:
+            own = TensorProto.INT64
+        elif node.op_type in _FLAGS:
+            own = TensorProto.BOOL
+        elif node.op_type in _FLOAT32_PLUGINS:
+            own = TensorProto.FLOAT
+        elif node.op_type in ("Cast", "Constant", "ConstantOfShape"):
+            own = _written_type(node)
+        else:
+            source = node.input[1 if node.op_type in _OF_SECOND_INPUT else 0]
+            own = types.get(source, TensorProto.UNDEFINED)
+        for name in node.output:
+            types[name] = own
+        if node.op_type == "TopK":
+            types[node.output[1]] = TensorProto.INT64
+    return types
+
+
+def _written_type(node: Any) -> int:
+    """Of a node that names the type itself."""
+    from onnx import TensorProto
+
+    for attribute in node.attribute:
+        if attribute.name == "to":
+            return int(attribute.i)
+        if attribute.name == "value":
+            return int(attribute.t.data_type)
+        if attribute.name.startswith("value_int"):
+            return int(TensorProto.INT64)
+    return int(TensorProto.FLOAT)
