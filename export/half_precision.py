@@ -26,8 +26,9 @@ ALWAYS = frozenset({"Conv", "ConvTranspose"})
 COMPARING = frozenset({"GlobalMatching", "LocalMatching"})
 # Maps in and maps out; parameters of channels stay float32.
 NORMING = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu"})
-BOUNDED = frozenset({"Sigmoid", "Tanh"})  # results are small and may be halves in a product with maps
-_MOVES = frozenset({"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})  # what keeps values as they are
+# Their results are small, and may be halves in a product with maps; what moves values about keeps them so.
+BOUNDED = frozenset({"Sigmoid", "Tanh"})
+_MOVES = frozenset({"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _LARGEST = float(np.finfo(np.float16).max)
 
 

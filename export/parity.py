@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.bundle import Bundle
+from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.device import Array, Take
 from vosrt.errors import ExportError
 from vosrt.executor import Executor
@@ -191,9 +192,12 @@ def measure_parity(
     reference = TorchExecutor(
         network, network_size=manifest.input.resize.network_size(*size), with_taps=with_taps
     )
-    graphs = OnnxRuntimeExecutor(bundle, precision=precision)
+    graphs = OnnxRuntimeExecutor(bundle, precision=precision, roles=manifest.graphs)
     given = _given_masks(manifest, masks, objects)
     compare_streams(manifest, reference, graphs, frames, given, report)
+    if ROLE in manifest.graphs:
+        finder = BundleFinder(manifest, _Comparing(reference, graphs, report))
+        finder.confidence(frames[0], _box_of(masks[0]))
     return report
 
 
@@ -222,6 +226,12 @@ def compare_streams(
         wanted = expected.step(frame, given.get(index)).labels
         share = float((wanted == found.step(frame, given.get(index)).labels).mean())
         report.free_equal_labels = min(report.free_equal_labels, share)
+
+
+def _box_of(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Around all objects."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _given_masks(manifest: Manifest, masks: NDArray[np.uint8], objects: int) -> dict[int, NDArray[np.uint8]]:

@@ -163,6 +163,15 @@ def _add_results(results: Any) -> None:
         help="of directional: share of a new frame in an object's appearance (0.1)",
     )
     results.add_argument(
+        "--adapt-steps",
+        type=_whole(1, 100),
+        metavar="N",
+        help="of lse: train each object's foreground head so many steps on its first frame (0)",
+    )
+    results.add_argument(
+        "--adapt-rate", type=_number(10), metavar="R", help="of lse: learning rate of those steps (2.5e-5)"
+    )
+    results.add_argument(
         "--precision",
         type=_precisions,
         default=("float32",),

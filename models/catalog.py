@@ -38,6 +38,8 @@ CONSTRUCTOR_OPTIONS = (
     "memory_capacity",
     "memory_every",
     "update_rate",
+    "adapt_steps",
+    "adapt_rate",
 )
 
 

@@ -13,18 +13,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vosrt.errors import InputError
+from vosrt.models.adapted_head import AdaptedHead
 from vosrt.models.cfbi_lite import ResidualBlock, conv_batch_norm
 from vosrt.models.embedding_fusion import fused
 from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
 from vosrt.models.resize import half_pixel_matrix, resize_maps
 from vosrt.models.resnet import ResNet
-from vosrt.models.search_box import cut_out, pasted, search_box
+from vosrt.models.search_box import (
+    box_around,
+    cut_out,
+    cut_out_each,
+    inside_boxes,
+    pasted,
+    search_box,
+    search_box_around,
+)
 from vosrt.models.stm_encoders import DEVIATION, MEAN
 
 SIDE = 321  # of what is cut out, in pixels
 STRIDE = 8
 CELLS = 41  # of the trunk's features along a side
 RATES = (6, 12, 18, 24)
+ADAPT_RATE = 2.5e-5  # of the paper, for all layers
+MOST_STEPS = 100
 _START = 0.15  # of the usual size of an embedding's weights
 
 
@@ -48,10 +60,23 @@ class LocationSensitiveNetwork(VosNetwork):
     Args:
         channels: of the trunk's features.
         embedding: channels of appearance, of lifted places and of their embedding.
+        adapt_steps: steps in which each object's foreground head is trained on its first frame; 0 for none.
+        adapt_rate: of those steps.
     """
 
-    def __init__(self, channels: int, embedding: int) -> None:
+    def __init__(
+        self, channels: int, embedding: int, *, adapt_steps: int = 0, adapt_rate: float = ADAPT_RATE
+    ) -> None:
         super().__init__()
+        if not 0 <= adapt_steps <= MOST_STEPS or not 0 < adapt_rate < 10:
+            raise InputError(
+                "adapt_steps and adapt_rate",
+                value=(adapt_steps, adapt_rate),
+                allowed=f"0 to {MOST_STEPS} steps, a rate above 0",
+            )
+        self.adapt_steps, self.adapt_rate = adapt_steps, adapt_rate
+        self.adapted = AdaptedHead(RATES)
+        self.head_size = len(RATES) * 9 * channels + 1
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(DEVIATION).reshape(1, 3, 1, 1), persistent=False)
         place = (STRIDE * torch.arange(CELLS).to(torch.float32) + STRIDE / 2) / SIDE
@@ -75,8 +100,8 @@ class LocationSensitiveNetwork(VosNetwork):
     def trunk_features(self, image: Tensor) -> Tensor:
         """Features `[n, channels, 41, 41]` of normed `[n, 3, 321, 321]`."""
 
-    def described(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the heads say of normed crops `[n, 3, 321, 321]`.
+    def described(self, crops: Tensor, head: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the heads say of normed crops `[n, 3, 321, 321]`; `head` takes the foreground's place.
 
         Returns:
             logits of the foreground `[n, 41, 41]`, embeddings and appearance, both `[n, D, 41, 41]`, and
@@ -86,7 +111,8 @@ class LocationSensitiveNetwork(VosNetwork):
         appearance = self.appearance(features)
         centres = self.places + self.offset(features)
         embedding = self.embedding(torch.cat([self.lift(centres), appearance], dim=1))
-        return self.foreground(features)[:, 0], embedding, appearance, centres
+        foreground = self.foreground(features)[:, 0] if head is None else self.adapted.logits(head, features)
+        return foreground, embedding, appearance, centres
 
     # Graph roles.
     def encode(self, frame: Tensor, *, taps: Taps | None = None) -> tuple[Tensor]:
@@ -118,33 +144,105 @@ class LocationSensitiveNetwork(VosNetwork):
         nowhere = torch.zeros(masks.shape[0], 4, device=labels.device)
         return search_box(masks, nowhere, torch.zeros_like(rows[1:]))
 
-    def segment(self, image: Tensor, box: Tensor, rows: Tensor, *, taps: Taps | None = None) -> tuple[Tensor]:
+    def adapt(
+        self, image: Tensor, labels: Tensor, rows: Tensor, box: Tensor, *, taps: Taps | None = None
+    ) -> tuple[Tensor]:
+        """Foreground heads trained on what the user gave; what lies beside an object in its box is unknown.
+
+        Args:
+            image: of `encode`.
+            labels: int32 `[H, W]`.
+            rows: int32 `[n + 1]`.
+            box: of `reference`, `[n, 4]`.
+            taps: collects nothing.
+
+        Returns:
+            `[n, 36 C + 1]`.
+        """
+        masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
+        own, _ = box_around(masks)
+        maps = torch.stack([masks.to(torch.float32), inside_boxes(own, masks.to(torch.float32))], dim=1)
+        truth, inside = (cut_out_each(maps, box, CELLS) > 0.5).to(torch.float32).unbind(1)
+        known = torch.maximum(truth, 1.0 - inside)
+        features = self.trunk_features(cut_out(image, box, SIDE)).float()
+        head = self.adapted.of(self.foreground.branches)
+        return (
+            self.adapted.trained(head, features, truth, known, steps=self.adapt_steps, rate=self.adapt_rate),
+        )
+
+    def segment(
+        self,
+        image: Tensor,
+        box: Tensor,
+        rows: Tensor,
+        head: Tensor | None = None,
+        *,
+        taps: Taps | None = None,
+    ) -> tuple[Tensor]:
         """Probabilities of all rows from the foreground of every object by itself.
 
         Args:
             image: of `encode`.
             box: search boxes, `[n, 4]`.
             rows: int32 `[n + 1]`; what is less than 0 is unused capacity.
+            head: of `adapt`, `[n, 36 C + 1]`; None for the network's own.
             taps: collects `foreground` and `embedding`.
 
         Returns:
             probabilities `[n + 1, H, W]`. A row is the likeliest where its object's own foreground is above
             one half and above that of the others.
         """
-        logits, embedding, _, _ = self.described(cut_out(image, box, SIDE))
+        objects = self.looked_for(image, box, taps, head)
+        objects = objects * (rows[1:] >= 0).to(objects.dtype).reshape(-1, 1, 1)
+        everything = torch.cat([1.0 - objects.amax(0, keepdim=True), objects])
+        return (everything / everything.sum(0, keepdim=True),)
+
+    def find(self, image: Tensor, boxes: Tensor, *, taps: Taps | None = None) -> tuple[Tensor]:
+        """How likely pixels belong to the object in a box (4.4), each object by itself.
+
+        Args:
+            image: of `encode`.
+            boxes: around the objects, `[n, 4]`: left, top, right, bottom in pixels, the last two exclusive.
+            taps: collects `foreground` and `embedding`.
+
+        Returns:
+            confidence `[n, H, W]`, 0 outside the box.
+        """
+        found = self.looked_for(image, search_box_around(boxes, image.shape), taps)
+        return (found * inside_boxes(boxes, image),)
+
+    def looked_for(
+        self, image: Tensor, box: Tensor, taps: Taps | None = None, head: Tensor | None = None
+    ) -> Tensor:
+        """Fused foreground of objects in search boxes.
+
+        Args:
+            image: of `encode`.
+            box: search boxes, `[n, 4]`.
+            taps: collects `foreground` and `embedding`.
+            head: of each object's own; None for the network's.
+
+        Returns:
+            `[n, H, W]`, 0 outside the box.
+        """
+        logits, embedding, _, _ = self.described(cut_out(image, box, SIDE), head)
         foreground = torch.sigmoid(logits.float())
         if taps is not None:
             taps |= {"foreground": foreground, "embedding": embedding}
         final = fused(foreground, embedding.float()).final
         matrix = half_pixel_matrix(CELLS, SIDE, final, factor=SIDE / CELLS)
-        objects = pasted(resize_maps(final, matrix, matrix), box, image)
-        objects = objects * (rows[1:] >= 0).to(objects.dtype).reshape(-1, 1, 1)
-        everything = torch.cat([1.0 - objects.amax(0, keepdim=True), objects])
-        return (everything / everything.sum(0, keepdim=True),)
+        return pasted(resize_maps(final, matrix, matrix), box, image)
 
     def memorize(
-        self, labels: Tensor, rows: Tensor, box: Tensor, missed: Tensor, *, taps: Taps | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        labels: Tensor,
+        rows: Tensor,
+        box: Tensor,
+        missed: Tensor,
+        head: Tensor | None = None,
+        *,
+        taps: Taps | None = None,
+    ) -> tuple[Tensor, ...]:
         """Where to look in the next frame.
 
         Args:
@@ -152,13 +250,15 @@ class LocationSensitiveNetwork(VosNetwork):
             rows: int32 `[n + 1]`.
             box: the search boxes of this frame, `[n, 4]`.
             missed: int32 `[n]`.
+            head: stays as it is.
             taps: collects nothing.
 
         Returns:
-            search boxes `[n, 4]` and frames without a find, int32 `[n]`.
+            search boxes `[n, 4]`, frames without a find, int32 `[n]`, and the heads if there are any.
         """
         masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
-        return search_box(masks, box, missed)
+        found = search_box(masks, box, missed)
+        return found if head is None else (*found, head + 0.0)
 
     # Self-description.
     def graphs(self) -> dict[str, GraphSpec]:
@@ -168,25 +268,46 @@ class LocationSensitiveNetwork(VosNetwork):
         labels = TensorSpec("int32", ("H", "W"), "step.labels")
         box = TensorSpec("float32", ("objects", 4), "state.search.box")
         missed = TensorSpec("int32", ("objects",), "state.search.missed")
+        boxes = TensorSpec("float32", ("objects", 4), "boxes")
         next_box, next_missed = TensorSpec("float32", ("objects", 4)), TensorSpec("int32", ("objects",))
+        head, next_head = self._head_specs()
+        adapt = {"image": image, "labels": labels, "rows": rows}
+        adapt["box"] = TensorSpec("float32", ("objects", 4), "reference.next_box")
+        trained = {"adapt": GraphSpec(adapt, next_head)} if head else {}
         return {
+            **trained,
             "encode": GraphSpec({"frame": frame}, {"image": image}),
             "reference": GraphSpec(
                 {"labels": labels, "rows": rows}, {"next_box": next_box, "next_missed": next_missed}
             ),
             "segment": GraphSpec(
-                {"image": image, "box": box, "rows": rows},
+                {"image": image, "box": box, "rows": rows, **head},
                 {"probabilities": TensorSpec("float32", ("objects+1", "H", "W"))},
             ),
             "memorize": GraphSpec(
-                {"labels": labels, "rows": rows, "box": box, "missed": missed},
-                {"next_box": next_box, "next_missed": next_missed},
+                {"labels": labels, "rows": rows, "box": box, "missed": missed, **head},
+                {"next_box": next_box, "next_missed": next_missed, **next_head},
             ),
+            "find": GraphSpec(
+                {"image": image, "boxes": boxes},
+                {"confidence": TensorSpec("float32", ("objects", "H", "W"))},
+            ),
+        }
+
+    def _head_specs(self) -> tuple[dict[str, TensorSpec], dict[str, TensorSpec]]:
+        """Of adapted heads as an input and as an output; nothing where there are none."""
+        if not self.adapt_steps:
+            return {}, {}
+        shape = ("objects", self.head_size)
+        return {"head": TensorSpec("float32", shape, "state.search.head")}, {
+            "next_head": TensorSpec("float32", shape)
         }
 
     def state(self) -> dict[str, Any]:
         shapes = {"box": ("float32", ["objects", 4], ["object", "corner"])}
         shapes["missed"] = ("int32", ["objects"], ["object"])
+        if self.adapt_steps:
+            shapes["head"] = ("float32", ["objects", self.head_size], ["object", "weight"])
         tensors = {
             name: {
                 "from": f"memorize.next_{name}",
@@ -194,7 +315,7 @@ class LocationSensitiveNetwork(VosNetwork):
                 "shape": shape,
                 "axes": axes,
                 "join": "row",
-                "initial": f"reference.next_{name}",
+                "initial": f"{'adapt' if name == 'head' else 'reference'}.next_{name}",
             }
             for name, (dtype, shape, axes) in shapes.items()
         }
@@ -207,7 +328,7 @@ class LocationSensitiveNetwork(VosNetwork):
         return NetworkInput("rgb")
 
     def options(self) -> dict[str, Any]:
-        return {}
+        return {"adapt_steps": self.adapt_steps, "adapt_rate": self.adapt_rate}
 
 
 class LocationSensitive(LocationSensitiveNetwork):
@@ -216,8 +337,8 @@ class LocationSensitive(LocationSensitiveNetwork):
     family = "location_sensitive"
     name = "lse-resnet101"
 
-    def __init__(self) -> None:
-        super().__init__(2048, 64)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(2048, 64, **options)
         self.trunk = ResNet(dilations=(4, 4, 4), stride=STRIDE)
 
     def trunk_features(self, image: Tensor) -> Tensor:
@@ -231,9 +352,9 @@ class LocationSensitiveLite(LocationSensitiveNetwork):
     name = "lse-lite"
     widths = (16, 32, 96)  # strides 2, 4, 8
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         half, fine, coarse = self.widths
-        super().__init__(coarse, 32)
+        super().__init__(coarse, 32, **options)
         self.stem = conv_batch_norm(3, half, stride=2)
         self.down4 = nn.Sequential(conv_batch_norm(half, fine, stride=2), ResidualBlock(fine))
         self.down8 = nn.Sequential(

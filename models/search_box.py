@@ -42,10 +42,20 @@ def search_box(masks: Tensor, before: Tensor, missed: Tensor) -> tuple[Tensor, T
         missed: int32 `[n]`.
     """
     boxes, is_found = box_around(masks)
-    found = _enlarged(boxes, ENLARGEMENT, masks.shape)
+    found = search_box_around(boxes, masks.shape)
     grown = _grown(before, masks.shape)
     chosen = torch.where(is_found.unsqueeze(1), found, grown)
     return chosen, torch.where(is_found, torch.zeros_like(missed), missed + 1)
+
+
+def search_box_around(boxes: Tensor, shape: torch.Size) -> Tensor:
+    """Where to look for objects that fill given boxes.
+
+    Args:
+        boxes: `[n, 4]`, of objects.
+        shape: `[..., H, W]`, of the frame.
+    """
+    return _enlarged(boxes, ENLARGEMENT, shape)
 
 
 def cut_out(image: Tensor, boxes: Tensor, side: int) -> Tensor:
@@ -59,13 +69,17 @@ def cut_out(image: Tensor, boxes: Tensor, side: int) -> Tensor:
     Returns:
         `[n, C, side, side]`.
     """
-    height, width = image.shape[2:]
-    step = (torch.arange(side, device=image.device).to(torch.float32) + 0.5) / side
+    return cut_out_each(image.expand(boxes.shape[0], -1, -1, -1), boxes, side)
+
+
+def cut_out_each(images: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """The same, each box from an image of its own, `[n, C, H, W]`."""
+    height, width = images.shape[2:]
+    step = (torch.arange(side, device=images.device).to(torch.float32) + 0.5) / side
     left, top, right, bottom = (edge.unsqueeze(1) for edge in _open(boxes).unbind(1))
     columns = (left + step * (right - left) - 0.5).maximum(left).minimum(right - 1.0)  # [n, side]
     rows = (top + step * (bottom - top) - 0.5).maximum(top).minimum(bottom - 1.0)
     places = _grid(columns, rows, width, height)
-    images = image.expand(boxes.shape[0], -1, -1, -1)
     return grid_sample(images, places, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -91,9 +105,25 @@ def pasted(maps: Tensor, boxes: Tensor, like: Tensor) -> Tensor:
     found = grid_sample(
         maps.unsqueeze(1), places, mode="bilinear", padding_mode="border", align_corners=False
     )
+    return found[:, 0] * inside_boxes(boxes, like)
+
+
+def inside_boxes(boxes: Tensor, like: Tensor) -> Tensor:
+    """1 in each box and 0 elsewhere.
+
+    Args:
+        boxes: `[n, 4]`.
+        like: `[..., H, W]`; only its shape and type are used.
+
+    Returns:
+        `[n, H, W]`.
+    """
+    height, width = like.shape[-2:]
+    x = torch.arange(width, device=like.device).to(torch.float32) + 0.5
+    y = torch.arange(height, device=like.device).to(torch.float32) + 0.5
+    left, top, right, bottom = (edge.unsqueeze(1) for edge in _open(boxes).unbind(1))
     is_column, is_row = (x > left) & (x < right), (y > top) & (y < bottom)
-    inside = is_row.unsqueeze(2) & is_column.unsqueeze(1)
-    return torch.where(inside, found[:, 0], torch.zeros_like(found[:, 0]))
+    return (is_row.unsqueeze(2) & is_column.unsqueeze(1)).to(like.dtype)
 
 
 def _open(boxes: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""GroupNorm, GroupNormRelu and ChannelGate: what lies between convolutions, read once more and written once."""
+"""GroupNorm, GroupNormRelu and ChannelGate: what lies between the convolutions of an ensembler."""
 
 from __future__ import annotations
 

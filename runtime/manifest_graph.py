@@ -9,7 +9,8 @@ from typing import Any
 
 from vosrt.strict_json import Node
 
-ROLES = ("encode", "match", "segment", "finish", "reference", "memorize", "adapt")
+ROLES = ("encode", "match", "segment", "finish", "reference", "memorize", "adapt", "find")
+ASIDE = ("find",)  # what no frame of a stream runs
 PRECISIONS = ("float32", "float16", "int8")
 DTYPES = ("float32", "float16", "int32", "int64", "uint8", "bool")
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"

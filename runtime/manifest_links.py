@@ -3,6 +3,7 @@
 Order of one frame: `encode`; with objects `match`, `segment` and `finish`; then what the frame ends with
 (`step.*`) is fixed; on a frame with a mask `reference` and `adapt`; last `memorize`. On the first frame with
 a mask nothing is segmented, so what comes from `match`, `segment` or `finish` needs another first value.
+`find` is no part of a stream: before the first frame it says where in given boxes the objects are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from vosrt.strict_json import nearest
 if TYPE_CHECKING:
     from vosrt.manifest import Manifest
 
-_GIVEN = ("frame", "size", "rows", "given", "part")
+_GIVEN = ("frame", "size", "rows", "given", "part", "boxes")
 _READS = {  # whose outputs each graph may take; all may take what the runtime gives, and state
     "encode": (),
     "match": ("encode",),
@@ -27,6 +28,7 @@ _READS = {  # whose outputs each graph may take; all may take what the runtime g
     "reference": ("encode", "step"),
     "adapt": ("encode", "reference", "step"),
     "memorize": ("encode", "match", "segment", "finish", "step"),
+    "find": ("encode",),
 }
 _FEEDS = {  # what may feed a state tensor of each rule
     "reference": ("encode", "reference", "adapt", "step"),
@@ -71,6 +73,7 @@ def sources_of(manifest: Manifest) -> dict[str, TensorType]:
         "rows": TensorType("int32", (rows,)),
         "given": TensorType("int32", (rows,)),
         "part": TensorType("int32", (manifest.objects or "part",)),  # the objects that are computed
+        "boxes": TensorType("float32", (objects, 4)),  # x0, y0, x1, y1 in pixels of the frame, for `find`
         "step.labels": TensorType("int32", (height, width)),
         "step.probabilities": TensorType("float32", (rows, "own_height", "own_width")),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from vosrt.errors import BundleError, InputError, MissingDependencyError
 from vosrt.executor import MOST_THREADS
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
+from vosrt.manifest_graph import ASIDE
 from vosrt.session_arrays import ONNX_TYPES, GpuArrays, HostArrays, SessionArrays
 
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
@@ -32,6 +33,7 @@ class OnnxRuntimeExecutor:
         bundle: an opened bundle.
         precision: which of the bundle's precisions to run.
         cuda: where graphs and arrays are on a GPU; None for the CPU.
+        roles: of the graphs that will run; None for those of a stream.
         threads: threads per graph; None means one per physical core that this process may use.
         profile: a folder for ONNX Runtime's profiles; None for no profile.
 
@@ -48,6 +50,7 @@ class OnnxRuntimeExecutor:
         *,
         precision: str = "float32",
         cuda: CudaDevice | None = None,
+        roles: Collection[str] | None = None,
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class OnnxRuntimeExecutor:
         self._sessions = {
             role: self._open_session(role, graph, bundle.graph_path(role, precision=precision))
             for role, graph in self._graphs.items()
+            if (role not in ASIDE if roles is None else role in roles)
         }
         self._shapes: dict[Signature, Shapes] = {}
 

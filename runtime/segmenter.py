@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vosrt.bundle import Bundle
+from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
-from vosrt.errors import BundleError, InputError
+from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder, grab_cut
@@ -53,7 +54,8 @@ class Segmenter:
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
             objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB.
         lost: when an object counts as lost.
-        finder: finds objects from boxes and clicks, such as a `PromptedSegmenter`; None for GrabCut.
+        finder: finds objects from boxes and clicks, such as a `BundleFinder` or a `PromptedSegmenter`; None
+            for the first bundle that can, else GrabCut.
         profile: a folder for the executor's profiles; None for no profile.
 
     Attributes:
@@ -96,7 +98,6 @@ class Segmenter:
     ) -> None:
         self._memory_limit = _checked_limit(memory_limit)
         self._lost = lost
-        self._find = finder or grab_cut
         paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
         if not paths:
             raise InputError(
@@ -105,8 +106,7 @@ class Segmenter:
         factors, long_edge = checked_scales(scales), checked_long_edge(long_edge)
         self.bundles = [Bundle.open(path) for path in paths]
         _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
-        for bundle in self.bundles:
-            _check_supported(bundle.manifest)
+        self._find = finder or self._own_finder(threads)
         self.precision = precision or self.bundles[0].precisions[0]
         self.placement = placement or place(device, executor, require)
         self._engines = self._open_engines(engines or EngineSettings())
@@ -124,6 +124,13 @@ class Segmenter:
         )
         check_fusible(self.variants)
         self._arrays: Device = self.placement.cuda or CpuDevice()
+
+    def _own_finder(self, threads: int | None) -> MaskFinder:
+        """The first bundle that finds objects in boxes, else GrabCut."""
+        for bundle in self.bundles:
+            if ROLE in bundle.manifest.graphs:
+                return BundleFinder.open(bundle.folder, threads=threads)
+        return grab_cut
 
     @property
     def bundle(self) -> Bundle:
@@ -196,14 +203,6 @@ class Segmenter:
         if snapshot is not None:
             stream.restore(snapshot if isinstance(snapshot, Snapshot) else Snapshot.read(snapshot))
         return stream
-
-
-def _check_supported(manifest: Manifest) -> None:
-    if "adapt" in manifest.graphs:
-        raise BundleError(
-            f"bundle {manifest.name}: graphs.adapt is not supported by this version's Stream",
-            cure="use a newer vosrt",
-        )
 
 
 def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: int | None) -> None:

@@ -103,6 +103,7 @@ class VariantRun:
             if probabilities or self.variant.reads("step.probabilities"):
                 self._assert_labels(labels, asserted, before)
             self._run("reference")
+            self._run("adapt")
             self.state = self.state.with_references(self.moment)
             self.values |= self.state.values(self.rows, self.arithmetic)
         if asserted is None or not self._reads_prediction("memorize"):
@@ -121,11 +122,12 @@ class VariantRun:
             if dimension in value.shape:
                 axis, device = value.shape.index(dimension), self.arithmetic.device
                 is_aligned = start * (array.nbytes // array.shape[0]) % device.alignment == 0
-                array = (
-                    device.part(array, start, stop)
-                    if axis == 0 and is_aligned
-                    else self.arithmetic.gather(array, axis, np.arange(start, stop))
-                )
+                if isinstance(array, np.ndarray):  # on the host, whatever the device
+                    array = array.take(np.arange(start, stop), axis)
+                elif axis == 0 and is_aligned:
+                    array = device.part(array, start, stop)
+                else:
+                    array = self.arithmetic.gather(array, axis, np.arange(start, stop))
             inputs[name] = array
         return inputs
 

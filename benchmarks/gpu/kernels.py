@@ -43,13 +43,15 @@ class Call:
         return torch.full(self.shape, torch.nan, device=first.device, dtype=dtype)
 
     def run(self, library: KernelLibrary, output: Tensor) -> None:
-        """Put the kernel into the library's stream."""
+        """Put the kernel into PyTorch's current stream."""
+        if output.is_cuda:
+            library.stream = torch.cuda.current_stream().cuda_stream
         kernel = getattr(library, _METHODS[self.operator])
         kernel(*self.inputs.values(), output, **self.attributes)
 
 
-def open_kernels(arguments: argparse.Namespace) -> KernelLibrary:
-    """The library on the arguments' device.
+def open_kernels(arguments: argparse.Namespace, *, is_poisoned: bool = True) -> KernelLibrary:
+    """The library on the arguments' device; its workspace may be full of what no kernel may rely on.
 
     Raises:
         MissingDependencyError: it has not been built.
@@ -58,13 +60,14 @@ def open_kernels(arguments: argparse.Namespace) -> KernelLibrary:
     if path is None:
         raise MissingDependencyError("libvosrt_kernels.so has not been built", cure=CURE)
     device = torch.device(arguments.device)
-    stream = torch.cuda.current_stream().cuda_stream if device.type == "cuda" else None
 
     def allocate(size: int) -> Tensor:
-        room = torch.full((size + 256,), 0xFF, dtype=torch.uint8, device=device)
+        room = torch.empty(size + 256, dtype=torch.uint8, device=device)
+        if is_poisoned:
+            room.fill_(0xFF)
         return room[-room.data_ptr() % 256 :]
 
-    return KernelLibrary(path, allocate, stream)
+    return KernelLibrary(path, allocate)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

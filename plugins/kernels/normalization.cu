@@ -2,7 +2,8 @@
 // second time mostly from the L2 cache, and write them once; sums are float32 whatever the maps are.
 //
 // GroupNorm: `summarise` gives count, mean and squared distance from it of every part of a group; parts are merged
-// pairwise (Chan, Golub and LeVeque), so no sum grows large. Every block of `normalise` merges the parts of its group.
+// pairwise (Chan, Golub and LeVeque), so no sum grows large. The first warp of every block of `normalise` merges the
+// parts of its group.
 // ChannelGate: `measure_channels` sums the squares of a channel in a block; every block of `open_gates` takes the mean
 // over the channels of its row, which is small, and opens the gate of its own channel.
 #include "device.h"
@@ -83,14 +84,19 @@ __device__ Moments moments_of(const Vector<T>& vector) {
     return Moments{static_cast<float>(length), mean, squares};
 }
 
-// Of all threads, in the first one.
-__device__ Moments merged_in_block(Moments own, Moments* of_warps) {
+__device__ Moments merged_in_warp(Moments own) {
     for (int step = kWarp / 2; step > 0; step /= 2) {
         const Moments other{
             __shfl_xor_sync(kFullMask, own.count, step), __shfl_xor_sync(kFullMask, own.mean, step),
             __shfl_xor_sync(kFullMask, own.squares, step)};
         own = merged(own, other);
     }
+    return own;
+}
+
+// Of all threads, in the first one.
+__device__ Moments merged_in_block(Moments own, Moments* of_warps) {
+    own = merged_in_warp(own);
     if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = own;
     __syncthreads();
     if (threadIdx.x == 0)
@@ -146,9 +152,17 @@ __global__ void __launch_bounds__(kThreads) summarise(Norm n) {
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) normalise(Norm n) {
+    VOSRT_SHARED(shared);
     const int group = blockIdx.x / n.part_count, part = blockIdx.x % n.part_count;
-    Moments all = n.parts[group * n.part_count];
-    for (int i = 1; i < n.part_count; ++i) all = merged(all, n.parts[group * n.part_count + i]);
+    Moments& all = *reinterpret_cast<Moments*>(shared);
+    if (threadIdx.x < kWarp) {
+        Moments own{0.0f, 0.0f, 0.0f};
+        for (int i = threadIdx.x; i < n.part_count; i += kWarp) own = merged(own, n.parts[group * n.part_count + i]);
+        own = merged_in_warp(own);
+        if (threadIdx.x == 0) all = own;
+    }
+    __syncthreads();
+    const float mean = all.mean;
     const float factor = 1.0f / sqrtf(all.squares / all.count + kEpsilon);
     const std::size_t start = static_cast<std::size_t>(group) * n.length();
     const Run<T> run(static_cast<const T*>(n.maps) + start, n.length());
@@ -174,7 +188,7 @@ __global__ void __launch_bounds__(kThreads) normalise(Norm n) {
                 shift = n.shift[channel];
             }
             const float value = to_float(is_whole ? values.x[i] : run.begin[place + i]);
-            const float normed = fmaxf((value - all.mean) * gain + shift, least);
+            const float normed = fmaxf((value - mean) * gain + shift, least);
             assign(is_whole ? values.x[i] : result[place + i], normed);
             pixel += 1;
         }
@@ -188,7 +202,7 @@ void launch(const Norm& norm, int rows, cudaStream_t stream) {
     auto* first = summarise<T>;
     auto* second = normalise<T>;
     VOSRT_LAUNCH(first, grid, dim3(kThreads), kWarps * sizeof(Moments), stream, norm);
-    VOSRT_LAUNCH(second, grid, dim3(kThreads), 0, stream, norm);
+    VOSRT_LAUNCH(second, grid, dim3(kThreads), sizeof(Moments), stream, norm);
 }
 
 struct Gate {

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from vosrt.commands import option_readers
+from vosrt.errors import InputError
 
 if TYPE_CHECKING:
     from vosrt.marked_objects import MaskFinder
@@ -39,21 +40,33 @@ def add_hardware_decode(group: Any) -> None:
 
 
 def add_finder(group: Any) -> None:
-    """Add `--finder` to a parser or a group of it."""
+    """Add `--finder` and `--finder-bundle` to a parser or a group of it."""
     group.add_argument(
         "--finder",
         nargs=2,
         metavar=("ENCODER", "DECODER"),
         help="ONNX files of Segment Anything or alike, in place of GrabCut, for boxes and clicks",
     )
+    group.add_argument(
+        "--finder-bundle",
+        metavar="BUNDLE",
+        help="a bundle of lse-lite or alike, in place of GrabCut, for boxes",
+    )
 
 
 def finder_of(arguments: argparse.Namespace) -> MaskFinder | None:
-    """What `--finder` names; None without it.
+    """What `--finder` or `--finder-bundle` names; None without them.
 
     Raises:
-        InputError: the files cannot be used.
+        BundleError: the bundle is damaged, or finds nothing in boxes.
+        InputError: the files cannot be used, or both are given.
     """
+    if arguments.finder_bundle is not None:
+        if arguments.finder is not None:
+            raise InputError("--finder and --finder-bundle exclude each other", cure="give one of them")
+        from vosrt.bundle_finder import BundleFinder
+
+        return BundleFinder.open(arguments.finder_bundle)
     if arguments.finder is None:
         return None
     from vosrt.prompted_segmenter import PromptedSegmenter

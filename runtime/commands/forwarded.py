@@ -41,6 +41,12 @@ def _train(arguments: Sequence[str]) -> int:
     return main(arguments)
 
 
+def _adapt(arguments: Sequence[str]) -> int:
+    from vosrt.models.training.adapt import main
+
+    return main(arguments)
+
+
 @dataclass(frozen=True)
 class Forwarded:
     """A command that is a program of another room.
@@ -59,6 +65,7 @@ class Forwarded:
 FORWARDED: Mapping[str, Forwarded] = {
     "export": Forwarded(_export, "turn a checkpoint into a bundle", "export,cpu"),
     "train": Forwarded(_train, "train a network on annotated sequences or generated scenes", "train"),
+    "adapt": Forwarded(_adapt, "train location-sensitive embeddings on the objects of one video", "train"),
     "bench": Forwarded(_bench, "measure speed beside PyTorch", "cpu"),
     "eval": Forwarded(_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips", "cpu"),
     "demo": Forwarded(_demo, "follow objects through a generated scene, say where to look", "cpu"),

@@ -210,9 +210,7 @@ class KernelLibrary:
         """Fill `result`, as the maps; inputs as `vosrt.plugins.group_norm` takes them."""
         rows, channels, height, width = maps.shape
         pointers = map(_pointer, (maps, gain, shift, result))
-        self._run(
-            GroupNormCall(*pointers, _type_of(maps), rows, channels, height * width, groups, int(relu))
-        )
+        self._run(GroupNormCall(*pointers, _type_of(maps), rows, channels, height * width, groups, int(relu)))
 
     def channel_gate(self, maps: Any, alpha: Any, gamma: Any, beta: Any, result: Any) -> None:
         """Fill `result`, as the maps; inputs as `vosrt.plugins.channel_gate` takes them."""

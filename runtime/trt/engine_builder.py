@@ -144,8 +144,8 @@ def layer_report(tensorrt: ModuleType, engine: Any) -> list[dict[str, Any]]:
 def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) -> None:
     """Bind every layer to the types of the graph: TensorRT 8 takes them as hints only.
 
-    A layer that compares or counts has no real output; it computes in the type of its inputs. Layers that the
-    parser adds keep the type of their input. Casts say themselves what they write, and plugins what they take.
+    A layer that compares or counts has no real output; it computes in the type of its inputs. Layers that
+    the parser adds keep the type of their input. Casts and plugins say themselves what they take and give.
 
     Args:
         trt: the package.

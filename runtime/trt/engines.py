@@ -122,7 +122,7 @@ class Engines:
         return self.builder.tensorrt.Runtime(tensorrt_log(self.builder.tensorrt))
 
     def _counts_objects(self, role: str) -> bool:
-        """Whether the room for objects makes a difference to a graph; to that of a frame alone it makes none."""
+        """Whether the room for objects makes a difference to a graph: to a frame's it makes none."""
         return self.manifest.graphs[role] != self.bundle.manifest.graphs[role]
 
     def _slot_dimensions(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ value float32, except what a cast or a plugin writes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 _INTEGERS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
@@ -29,22 +30,25 @@ def value_types(model: bytes) -> dict[str, int]:
     types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type in _INTEGERS:
-            own = TensorProto.INT64
-        elif node.op_type in _FLAGS:
-            own = TensorProto.BOOL
-        elif node.op_type in _FLOAT32_PLUGINS:
-            own = TensorProto.FLOAT
-        elif node.op_type in ("Cast", "Constant", "ConstantOfShape"):
-            own = _written_type(node)
-        else:
-            source = node.input[1 if node.op_type in _OF_SECOND_INPUT else 0]
-            own = types.get(source, TensorProto.UNDEFINED)
-        for name in node.output:
-            types[name] = own
+        types |= dict.fromkeys(node.output, _type_of(node, types))
         if node.op_type == "TopK":
-            types[node.output[1]] = TensorProto.INT64
+            types[node.output[1]] = int(TensorProto.INT64)
     return types
+
+
+def _type_of(node: Any, types: Mapping[str, int]) -> int:
+    from onnx import TensorProto
+
+    if node.op_type in _INTEGERS:
+        return int(TensorProto.INT64)
+    if node.op_type in _FLAGS:
+        return int(TensorProto.BOOL)
+    if node.op_type in _FLOAT32_PLUGINS:
+        return int(TensorProto.FLOAT)
+    if node.op_type in ("Cast", "Constant", "ConstantOfShape"):
+        return _written_type(node)
+    source = node.input[1 if node.op_type in _OF_SECOND_INPUT else 0]
+    return types.get(source, int(TensorProto.UNDEFINED))
 
 
 def _written_type(node: Any) -> int:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
+import torch
 
 from vosrt import Segmenter
 from vosrt.bundle import Bundle
+from vosrt.bundle_finder import BundleFinder
+from vosrt.click_prompt import Click
+from vosrt.commands.camera_options import add_finder, finder_of
+from vosrt.errors import BundleError, InputError
 from vosrt.export.bundle_writer import export_bundle
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
@@ -64,3 +71,79 @@ def test_an_empty_mask_is_looked_for_on(bundle):
         result = stream.step(image)
         assert result.labels.shape == (90, 131)
         assert set(np.unique(result.labels)) <= {0, 1}
+
+
+def box_of(mask):
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def test_a_box_is_enough_to_start(bundle, network):
+    images, masks = make_clip(2, 90, 131, 1)
+    box = box_of(masks[0])
+    finder = BundleFinder.open(bundle, threads=1)
+    confidence = finder.confidence(images[0], box)
+    (image,) = network.encode(torch.from_numpy(images[0])[None])
+    (expected,) = network.find(image, torch.tensor([box], dtype=torch.float32))
+    np.testing.assert_allclose(confidence, expected[0].detach().numpy(), atol=1e-4)
+    outside = np.ones((90, 131), bool)
+    outside[box[1] : box[3], box[0] : box[2]] = False
+    assert not confidence[outside].any()
+
+    stream = Segmenter(bundle, threads=1).stream()
+    first = stream.step(images[0], boxes={1: box})
+    assert np.array_equal(first.labels == 1, finder(images[0], box, ()))
+    assert stream.step(images[1]).labels.shape == (90, 131)
+
+
+def test_what_the_network_is_not_sure_of_is_the_likeliest_fifth(bundle, monkeypatch):
+    finder = BundleFinder.open(bundle, threads=1)
+    image, box = np.zeros((64, 80, 3), np.uint8), (20, 10, 60, 40)
+    unsure = np.zeros((64, 80), np.float32)
+    unsure[10:40, 20:60] = np.linspace(0.1, 0.5, 1200, dtype=np.float32).reshape(30, 40)
+    monkeypatch.setattr(finder, "confidence", lambda frame, box: unsure)
+    mask = finder(image, box, ())
+    assert mask.sum() == pytest.approx(240, abs=1)
+    assert mask[39, 59]
+    assert not mask[10, 20]
+    clicked = finder(image, box, [Click(25, 12), Click(55, 38, is_inside=False)])
+    assert clicked[12, 25]
+    assert not clicked[38, 55]
+    sure = np.where(unsure > 0.45, np.float32(0.7), unsure)
+    monkeypatch.setattr(finder, "confidence", lambda frame, box: sure)
+    assert np.array_equal(finder(image, box, ()), unsure > 0.45)
+
+
+def test_finders_are_chosen_on_the_command_line(bundle):
+    parser = argparse.ArgumentParser()
+    add_finder(parser)
+    assert isinstance(finder_of(parser.parse_args(["--finder-bundle", str(bundle)])), BundleFinder)
+    with pytest.raises(BundleError, match="does not find objects in boxes"):
+        finder_of(parser.parse_args(["--finder-bundle", "cfbi-lite-davis"]))
+    with pytest.raises(InputError, match="exclude each other"):
+        finder_of(parser.parse_args(["--finder", "a", "b", "--finder-bundle", str(bundle)]))
+    assert finder_of(parser.parse_args([])) is None
+
+
+def test_heads_are_adapted_to_the_first_frame_inside_the_graphs(tmp_path):
+    """A second object joins later and gets a head of its own; the first one's stays."""
+    network = build_network("lse-lite", adapt_steps=3, adapt_rate=0.01)
+    load_stand_in_weights(network)
+    export_bundle(network, STAND_IN, tmp_path / "adapting")
+    manifest = Bundle.open(tmp_path / "adapting").manifest
+    assert manifest.options["adapt_steps"] == 3
+    expected = labels_of(Stream.of_bundle(manifest, TorchExecutor(network)), (90, 131))
+    segmenter = Segmenter(tmp_path / "adapting", threads=1)
+    for ours, theirs in zip(labels_of(segmenter.stream(), (90, 131)), expected, strict=True):
+        assert (ours == theirs).mean() >= 0.98
+
+    images, masks = make_clip(4, 90, 131, 2)
+    stream, heads = segmenter.stream(), []
+    for index, image in enumerate(images):
+        given = {0: np.where(masks[0] == 1, masks[0], 0), 2: np.where(masks[2] == 2, masks[2], 0)}
+        stream.step(image, given.get(index))
+        snapshot = stream.save()
+        heads.append(snapshot.variants[0].tensors["search"]["head"])
+    assert [head.shape[0] for head in heads] == [1, 1, 2, 2]
+    np.testing.assert_array_equal(heads[3][0], heads[0][0])
+    assert np.abs(heads[2][1] - heads[2][0]).max() > 0

@@ -91,9 +91,7 @@ def brute_force_norm(maps: np.ndarray, gain: np.ndarray, shift: np.ndarray, grou
     return normed * gain.astype(np.float64)[:, None, None] + shift.astype(np.float64)[:, None, None]
 
 
-def brute_force_gates(
-    maps: np.ndarray, alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray
-) -> np.ndarray:
+def brute_force_gates(maps: np.ndarray, alpha: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
     gated = maps.astype(np.float64)
     for row in range(len(maps)):
         strengths = [

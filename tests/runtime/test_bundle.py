@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
+from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import BundleError, InputError, Segmenter
 from vosrt.bundle import Bundle
 from vosrt.bundle_summary import summary_lines
@@ -232,17 +232,6 @@ def test_unknown_device_is_refused_with_the_known_ones(bundle):
 def test_number_of_threads_out_of_range_is_refused(bundle, threads):
     with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: 1 to 256"):
         Segmenter(bundle, threads=threads)
-
-
-def test_role_that_streams_cannot_run_is_refused(tmp_path):
-    folder = write_running_mean_bundle(tmp_path / "mean")
-
-    def add_adapt(document):
-        graph = json.loads(json.dumps(document["graphs"]["reference"]))
-        document["graphs"]["adapt"] = graph
-
-    edit_manifest(folder, add_adapt)
-    assert "graphs.adapt is not supported" in load_error(folder).what
 
 
 # --- profiles ---

@@ -33,11 +33,13 @@ OPTIONAL = (
 ALLOWED = {  # in the commands of their names, and where engines are built
     ("trt/engine_graph.py", "onnx"),
     ("trt/constant_folding.py", "onnx"),
+    ("trt/value_types.py", "onnx"),
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),
     ("commands/forwarded.py", "vosrt.benchmarks.demo"),
     ("commands/forwarded.py", "vosrt.benchmarks.eval"),
     ("commands/forwarded.py", "vosrt.models.training.train"),
+    ("commands/forwarded.py", "vosrt.models.training.adapt"),
 }
 SLOWEST_IMPORT = 0.6  # seconds beyond the bare interpreter; about 0.1 are usual
 

@@ -551,7 +551,7 @@ def test_unknown_role_is_named_with_the_known_ones():
     )
     error = refused(document)
     assert error.what == "bundle.json: graphs.decode is not a known field"
-    assert error.allowed == "encode, match, segment, finish, reference, memorize, adapt"
+    assert error.allowed == "encode, match, segment, finish, reference, memorize, adapt, find"
 
 
 def test_graph_that_lacks_a_precision_is_named():

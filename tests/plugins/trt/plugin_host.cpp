@@ -67,37 +67,57 @@ Dims dims(std::vector<int> const& sizes) {
 
 struct Case {
     char const* name;
-    int32_t features;
+    char const* types;  // of inputs and output: 'T' features, 'f' float32, 'i' int32
     std::vector<PluginField> fields, wrong;
     std::vector<std::vector<int>> inputs;
     std::vector<int> output;
     bool has_workspace = true;
 };
 
-int32_t const windows[] = {6, 2, 4}, dilation[] = {2}, negative[] = {-1}, nothing[] = {0};
+int32_t const windows[] = {6, 2, 4}, dilation[] = {2}, negative[] = {-1}, nothing[] = {0},
+              groups[] = {32};
 
 std::vector<Case> const cases = {
-    {"GlobalMatching", 2, {}, {}, {{100, 30, 54}, {1620, 100}, {1620}, {4}}, {4, 30, 54}},
-    {"LocalMatching", 2,
+    {"GlobalMatching", "TTiif", {}, {}, {{100, 30, 54}, {1620, 100}, {1620}, {4}}, {4, 30, 54}},
+    {"LocalMatching", "TTiif",
      {{"windows", windows, PluginFieldType::kINT32, 3}, {"dilation", dilation, PluginFieldType::kINT32, 1}},
      {{"windows", negative, PluginFieldType::kINT32, 1}, {"dilation", nothing, PluginFieldType::kINT32, 1}},
      {{100, 30, 54}, {100, 30, 54}, {30, 54}, {4}}, {4, 3, 30, 54}},
-    {"MemoryRead", 3, {}, {}, {{128, 1620}, {2, 5, 128, 1620}, {2, 5, 512, 1620}, {2, 5}}, {2, 512, 1620}},
-    {"DirectionalMatching", 3, {}, {}, {{512, 1620}, {3, 512, 1590}, {4, 2, 3, 1590}, {4, 3}}, {4, 2, 1620}, false},
+    {"MemoryRead", "TTTif", {}, {}, {{128, 1620}, {2, 5, 128, 1620}, {2, 5, 512, 1620}, {2, 5}}, {2, 512, 1620}},
+    {"DirectionalMatching", "TTTif", {}, {}, {{512, 1620}, {3, 512, 1590}, {4, 2, 3, 1590}, {4, 3}}, {4, 2, 1620},
+     false},
+    {"GroupNorm", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
+     {{"groups", nothing, PluginFieldType::kINT32, 1}}, {{3, 64, 30, 54}, {64}, {64}}, {3, 64, 30, 54}},
+    {"GroupNormRelu", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
+     {{"groups", nothing, PluginFieldType::kINT32, 1}}, {{3, 64, 30, 54}, {64}, {64}}, {3, 64, 30, 54}},
+    {"ChannelGate", "TfffT", {}, {}, {{3, 80, 30, 54}, {80}, {80}, {80}}, {3, 80, 30, 54}},
 };
+
+DataType type_of(Case const& test, size_t position, DataType features) {
+    switch (test.types[position]) {
+        case 'i': return DataType::kINT32;
+        case 'f': return DataType::kFLOAT;
+    }
+    return features;
+}
+
+// What the second input must not have.
+DataType wrong_type(Case const& test, DataType features) {
+    return type_of(test, 1, features) == DataType::kHALF ? DataType::kFLOAT : DataType::kHALF;
+}
 
 std::vector<PluginTensorDesc> descriptions(Case const& test, DataType features) {
     std::vector<PluginTensorDesc> result;
     for (size_t i = 0; i < test.inputs.size(); ++i) {
         PluginTensorDesc one{};
         one.dims = dims(test.inputs[i]);
-        one.type = static_cast<int32_t>(i) < test.features ? features : DataType::kINT32;
+        one.type = type_of(test, i, features);
         one.format = TensorFormat::kLINEAR;
         result.push_back(one);
     }
     PluginTensorDesc output{};
     output.dims = dims(test.output);
-    output.type = DataType::kFLOAT;
+    output.type = type_of(test, test.inputs.size(), features);
     output.format = TensorFormat::kLINEAR;
     result.push_back(output);
     return result;
@@ -149,20 +169,22 @@ size_t try_plugin(Case const& test, Plugin* plugin, DataType features) {
     check(std::string(core->getPluginName()) == test.name, "plugin's name");
     Builder builder;
     auto const inputs = expressions(test, builder);
+    auto const count = static_cast<int32_t>(inputs.size());
     DimsExprs output{};
-    check(build->getOutputShapes(inputs.data(), 4, nullptr, 0, &output, 1, builder) == 0, "output shapes");
+    check(build->getOutputShapes(inputs.data(), count, nullptr, 0, &output, 1, builder) == 0, "output shapes");
     check_shape(test, output);
     DataType type = DataType::kINT32;
-    build->getOutputDataTypes(&type, 1, nullptr, 4);
-    check(type == DataType::kFLOAT, "output type");
+    build->getOutputDataTypes(&type, 1, &features, count);
+    check(type == type_of(test, test.inputs.size(), features), "output type");
     std::vector<DynamicPluginTensorDesc> described;
     for (auto const& one : descriptions(test, features)) described.push_back({one, one.dims, one.dims, one.dims});
-    for (int32_t i = 0; i < 5; ++i) check(build->supportsFormatCombination(i, described.data(), 4, 1), "types");
-    described[1].desc.type = features == DataType::kHALF ? DataType::kFLOAT : DataType::kHALF;
-    check(!build->supportsFormatCombination(1, described.data(), 4, 1), "mixed types are refused");
-    described[1].desc.type = features;
-    check(!build->supportsFormatCombination(0, described.data(), 3, 1), "three inputs are refused");
-    return build->getWorkspaceSize(described.data(), 4, described.data() + 4, 1);
+    for (int32_t i = 0; i <= count; ++i)
+        check(build->supportsFormatCombination(i, described.data(), count, 1), "types");
+    described[1].desc.type = wrong_type(test, features);
+    check(!build->supportsFormatCombination(1, described.data(), count, 1), "mixed types are refused");
+    described[1].desc.type = type_of(test, 1, features);
+    check(!build->supportsFormatCombination(0, described.data(), count - 1, 1), "an input less is refused");
+    return build->getWorkspaceSize(described.data(), count, described.data() + count, 1);
 }
 
 void try_case(Case const& test, Creator* creator) {
@@ -199,15 +221,18 @@ size_t try_plugin(Case const& test, Plugin* plugin, DataType features) {
     check(std::string(plugin->getPluginType()) == test.name, "plugin's name");
     Builder builder;
     auto const inputs = expressions(test, builder);
-    check_shape(test, plugin->getOutputDimensions(0, inputs.data(), 4, builder));
-    check(plugin->getOutputDataType(0, nullptr, 4) == DataType::kFLOAT, "output type");
+    auto const count = static_cast<int32_t>(inputs.size());
+    check_shape(test, plugin->getOutputDimensions(0, inputs.data(), count, builder));
+    DataType const type = plugin->getOutputDataType(0, &features, count);
+    check(type == type_of(test, test.inputs.size(), features), "output type");
     auto described = descriptions(test, features);
-    for (int32_t i = 0; i < 5; ++i) check(plugin->supportsFormatCombination(i, described.data(), 4, 1), "types");
-    described[1].type = features == DataType::kHALF ? DataType::kFLOAT : DataType::kHALF;
-    check(!plugin->supportsFormatCombination(1, described.data(), 4, 1), "mixed types are refused");
-    described[1].type = features;
-    check(!plugin->supportsFormatCombination(0, described.data(), 3, 1), "three inputs are refused");
-    return plugin->getWorkspaceSize(described.data(), 4, described.data() + 4, 1);
+    for (int32_t i = 0; i <= count; ++i)
+        check(plugin->supportsFormatCombination(i, described.data(), count, 1), "types");
+    described[1].type = wrong_type(test, features);
+    check(!plugin->supportsFormatCombination(1, described.data(), count, 1), "mixed types are refused");
+    described[1].type = type_of(test, 1, features);
+    check(!plugin->supportsFormatCombination(0, described.data(), count - 1, 1), "an input less is refused");
+    return plugin->getWorkspaceSize(described.data(), count, described.data() + count, 1);
 }
 
 void try_case(Case const& test, Creator* creator) {

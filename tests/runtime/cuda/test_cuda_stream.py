@@ -13,6 +13,7 @@ from tests.runtime.cuda.scene import BUNDLE, scene
 from vosrt import Segmenter
 from vosrt.cuda.cuda_array import LEGACY_STREAM, CudaArray
 from vosrt.errors import InputError
+from vosrt.memory_budget import estimate
 from vosrt.stream import Stream
 
 
@@ -49,6 +50,17 @@ def test_in_the_long_run_the_frame_goes_in_and_results_come_out(device, variants
             assert [copy for copy in copies if copy[0] == "in"] == [("in", image.nbytes)]
             assert sum(size for way, size in copies if way == "out") <= image.nbytes // 3 + 64
             assert (driver.calls["allocate"], driver.calls["pinned"]) == before[1:]
+
+
+def test_rows_in_parts_give_the_same_as_at_once(device, variants):
+    images, masks = scene(3)
+    graph = variants[0].manifest.graphs["segment"]
+    room = int(estimate(graph, 2, masks[0].size)) + 1000  # of the two objects and the rest
+    at_once, in_parts = Stream(variants[:1], device), Stream(variants[:1], device, memory_limit=room)
+    for index, image in enumerate(images):
+        mask = masks[0] if index == 0 else None
+        found, expected = (stream.step(image, mask=mask) for stream in (in_parts, at_once))
+        assert np.array_equal(found.labels, expected.labels)
 
 
 def test_memory_is_given_back(device, variants):

@@ -55,7 +55,7 @@ class TensorIOMode(enum.IntEnum):
 
 
 class LayerType(enum.IntEnum):
-    CONVOLUTION, CONSTANT, SHAPE = range(3)
+    CONVOLUTION, CONSTANT, SHAPE, IDENTITY, PLUGIN_V2 = range(5)
 
 
 class TacticSource(enum.IntEnum):
@@ -67,14 +67,22 @@ class ProfilingVerbosity(enum.IntEnum):
 
 
 class ILayer:
+    """While a network is defined every real value is float32, but what a cast writes."""
+
     def __init__(self, node: onnx.NodeProto, types: dict[str, int]) -> None:
-        self.type = LayerType.CONSTANT if node.op_type == "Constant" else LayerType.CONVOLUTION
+        kinds = {"Constant": LayerType.CONSTANT, "Shape": LayerType.SHAPE, "Cast": LayerType.IDENTITY}
+        plain = LayerType.PLUGIN_V2 if node.domain else LayerType.CONVOLUTION
+        self.type = kinds.get(node.op_type, plain)
         self.name = node.name
-        self.num_outputs = len(node.output)
-        self._dtypes = [TYPES.get(types.get(name, 0)) for name in node.output]
+        self.num_outputs, self.num_inputs = len(node.output), len(node.input)
+        self._outputs = [_tensor(name, types, is_told=node.op_type == "Cast") for name in node.output]
+        self._inputs = [_tensor(name, types, is_told=False) if name else None for name in node.input]
 
     def get_output(self, index: int) -> SimpleNamespace:
-        return SimpleNamespace(dtype=self._dtypes[index])
+        return self._outputs[index]
+
+    def get_input(self, index: int) -> SimpleNamespace | None:
+        return self._inputs[index]
 
 
 class Layer8(ILayer):
@@ -85,6 +93,11 @@ class Layer8(ILayer):
 
     def set_output_type(self, index: int, dtype: str) -> None:
         self._output_types[index] = dtype
+
+
+def _tensor(name: str, types: dict[str, int], *, is_told: bool) -> SimpleNamespace:
+    dtype = TYPES.get(types.get(name, 0))
+    return SimpleNamespace(name=name, dtype="float32" if dtype == "float16" and not is_told else dtype)
 
 
 class INetworkDefinition:

@@ -164,6 +164,15 @@ def test_only_the_number_of_reference_frames_is_open(tensorrt, tmp_path, scene):
     assert shapes["rows"] == [[4]] * 3
 
 
+def test_what_does_not_depend_on_the_room_for_objects_is_built_once(tensorrt, tmp_path, scene):
+    images, masks = scene
+    for objects in (2, 3):
+        engines, device = open_engines(tensorrt, tmp_path, objects=objects)
+        stream_of(engines, device).step(images[0], mask=masks[0])
+    roles = sorted(path.name.split(".")[1] for path in engines.cache.engines())
+    assert (roles.count("encode"), roles.count("reference")) == (1, 2)
+
+
 def test_a_graph_that_cannot_be_built_is_named(tensorrt, tmp_path, scene):
     images, masks = scene
     engines, device = open_engines(tensorrt, tmp_path)

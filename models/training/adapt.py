@@ -1,0 +1,245 @@
+"""`vosrt adapt`: weights of location-sensitive embeddings for the objects of one video.
+
+Ci, Wang and Wang, "Video Object Segmentation by Learning Location-Sensitive Embeddings", ECCV 2018, 4.4:
+what the network is sure of in the given boxes is foreground, what lies outside is background, and the
+network is trained on that. With `--two-scan` it then follows the objects through the whole video and is
+trained once more on what it is sure of in every fifth frame; only a file has a future to look at, so no
+stream can do this. The result is a checkpoint: export it, and stream the video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from vosrt.box_prompt import Box, checked_box
+from vosrt.bundle_finder import likely_part
+from vosrt.commands import option_readers
+from vosrt.errors import Error, InputError
+from vosrt.models import build_network, load_checkpoint
+from vosrt.models.location_sensitive import CELLS, SIDE, LocationSensitiveNetwork
+from vosrt.models.search_box import cut_out, search_box_around
+from vosrt.sources.open_source import open_source
+
+LOGGER = logging.getLogger(__name__)
+EPOCHS, RATE = 20, 2.5e-5  # of the paper
+SURE, SURELY_NOT = 0.8, 0.2  # in a later frame
+INTERVAL = 5  # frames from one example of the scan to the next
+_MOST_EXAMPLES = 600  # of the scan, for memory; with more of them every second one goes
+_UNKNOWN = 255
+
+
+@dataclass(frozen=True)
+class Example:
+    """An object as the network sees it.
+
+    Attributes:
+        crop: normed, `[1, 3, 321, 321]`.
+        truth: uint8 `[41, 41]`: 1 foreground, 0 background, 255 unknown.
+    """
+
+    crop: Tensor
+    truth: Tensor
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Adapt; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        _run(arguments)
+    except Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    print(f"weights in {arguments.output}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    output = Path(arguments.output)
+    if output.exists() and not arguments.overwrite:
+        raise InputError(f"{output} exists", cure="give --overwrite, or another name")
+    network = build_network(arguments.model)
+    if not isinstance(network, LocationSensitiveNetwork):
+        raise InputError("--model", value=arguments.model, allowed="lse-lite or lse")
+    load_checkpoint(network, arguments.checkpoint)
+    settings = {"epochs": arguments.epochs, "rate": arguments.learning_rate, "only_head": arguments.only_head}
+    first = first_frame(arguments.video)
+    boxes = [checked_box(box, size=first.shape[:2]) for box in arguments.box]
+    examples = [first_example(network, first, box) for box in boxes]
+    losses = adapt(network, examples, **settings)
+    LOGGER.info("first frame: loss %.4f, then %.4f", losses[0], losses[-1])
+    if arguments.two_scan:
+        with open_source(arguments.video) as source:
+            seen = list(scanned_examples(network, (frame.image for frame in source), boxes))
+        if seen:
+            losses = adapt(network, seen, **(settings | {"epochs": 1}))
+            LOGGER.info("%d examples of the whole video: mean loss %.4f", len(seen), np.mean(losses))
+    partial = output.with_name(f"{output.name}.partial")
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, partial, {"model": arguments.model, "adapted": "to the objects of one video"})
+    partial.replace(output)
+
+
+def first_frame(video: str) -> NDArray[np.uint8]:
+    """BGR uint8 `[H, W, 3]`.
+
+    Raises:
+        InputError: nothing is there, or it holds no frames.
+    """
+    with open_source(video) as source:
+        for frame in source:
+            return frame.image
+    raise InputError(f"{video} holds no frames")
+
+
+@torch.no_grad()
+def first_example(network: LocationSensitiveNetwork, frame: NDArray[np.uint8], box: Box) -> Example:
+    """What is known of an object in a box.
+
+    Args:
+        network: in evaluation mode.
+        frame: BGR uint8 `[H, W, 3]`.
+        box: x0, y0, x1, y1 in pixels, ends excluded.
+    """
+    image = _normed(network, frame)
+    boxes = torch.tensor([box], dtype=torch.float32)
+    (confidence,) = network.find(image, boxes)
+    x0, y0, x1, y1 = box
+    foreground = torch.from_numpy(likely_part(confidence[0].numpy(), box))
+    background = torch.ones_like(foreground)
+    background[y0:y1, x0:x1] = False
+    return _example(image, search_box_around(boxes, image.shape), foreground, background)
+
+
+@torch.no_grad()
+def scanned_examples(
+    network: LocationSensitiveNetwork, frames: Iterable[NDArray[np.uint8]], boxes: Sequence[Box]
+) -> Iterator[Example]:
+    """Follow the objects from their boxes, and give what the network is sure of in later frames."""
+    rows = torch.arange(len(boxes) + 1, dtype=torch.int32)
+    box = missed = torch.empty(0)
+    kept: list[Example] = []
+    interval = INTERVAL
+    for index, frame in enumerate(frames):
+        image = _normed(network, frame)
+        if index == 0:
+            labels = _first_labels(network, image, boxes)
+            box, missed = network.reference(labels, rows)
+            continue
+        final = network.looked_for(image, box)
+        (probabilities,) = network.segment(image, box, rows)
+        if index % interval == 0:
+            kept += [
+                _example(image, box[i : i + 1], final[i] >= SURE, final[i] <= SURELY_NOT)
+                for i in range(len(boxes))
+                if bool((final[i] >= SURE).any())
+            ]
+        if len(kept) > _MOST_EXAMPLES:
+            kept, interval = kept[::2], interval * 2
+        box, missed = network.memorize(rows[probabilities.argmax(0)], rows, box, missed)
+    yield from kept
+
+
+def adapt(
+    network: LocationSensitiveNetwork,
+    examples: Sequence[Example],
+    *,
+    epochs: int = EPOCHS,
+    rate: float = RATE,
+    only_head: bool = False,
+) -> list[float]:
+    """Train the foreground on examples, statistics of batch norms as they are.
+
+    Args:
+        network: in evaluation mode, changed in place.
+        examples: one at a time, in their order.
+        epochs: over all examples.
+        rate: of stochastic gradient descent with momentum 0.9.
+        only_head: leave all but the foreground's head alone.
+
+    Returns:
+        the loss before each step.
+    """
+    trained = network.foreground if only_head else network
+    optimizer = torch.optim.SGD(trained.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
+    losses = []
+    for example in itertools.chain.from_iterable(itertools.repeat(examples, epochs)):
+        optimizer.zero_grad(set_to_none=True)
+        logits = network.foreground(network.trunk_features(example.crop))[0, 0]
+        known = example.truth != _UNKNOWN
+        loss = F.binary_cross_entropy_with_logits(logits[known], example.truth[known].to(logits.dtype))
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def _normed(network: LocationSensitiveNetwork, frame: NDArray[np.uint8]) -> Tensor:
+    return network.encode(torch.from_numpy(np.ascontiguousarray(frame))[None])[0]
+
+
+def _first_labels(network: LocationSensitiveNetwork, image: Tensor, boxes: Sequence[Box]) -> Tensor:
+    """Labels of the first frame, int32 `[H, W]`; where masks overlap the surer object is seen."""
+    (confidence,) = network.find(image, torch.tensor(boxes, dtype=torch.float32))
+    likely = [likely_part(each.numpy(), box) for each, box in zip(confidence, boxes, strict=True)]
+    masked = confidence * torch.from_numpy(np.stack(likely)).to(confidence.dtype)
+    best, index = masked.max(0)
+    return torch.where(best > 0, index + 1, torch.zeros_like(index)).to(torch.int32)
+
+
+def _example(image: Tensor, box: Tensor, foreground: Tensor, background: Tensor) -> Example:
+    """Cut an object out; `foreground` and `background` are bool `[H, W]`."""
+    maps = torch.stack([foreground, background]).to(torch.float32)[None]
+    is_object, is_rest = cut_out(maps, box, CELLS)[0] > 0.5
+    truth = torch.full((CELLS, CELLS), _UNKNOWN, dtype=torch.uint8)
+    truth[is_rest] = 0
+    truth[is_object] = 1
+    return Example(cut_out(image, box, SIDE), truth)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vosrt adapt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add: Any = parser.add_argument
+    add("video", help="a file, or a folder of images")
+    add("--checkpoint", required=True, metavar="FILE", help="weights to start from")
+    add("--model", default="lse-lite", help="lse-lite or lse (lse-lite)")
+    add(
+        "--box",
+        type=option_readers.box,
+        action="append",
+        required=True,
+        metavar="x0,y0,x1,y1",
+        help="around an object in the first frame; once per object",
+    )
+    add(
+        "--two-scan", action="store_true", help="follow the objects through the video, and train on that, too"
+    )
+    add("--only-head", action="store_true", help="train the foreground's head alone")
+    add("--epochs", type=option_readers.positive, default=EPOCHS, help=f"on the first frame ({EPOCHS})")
+    add("--learning-rate", type=float, default=RATE, help=f"({RATE})")
+    add("-o", "--output", required=True, metavar="FILE", help="checkpoint to write, .safetensors")
+    add("--overwrite", action="store_true", help="replace an existing file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

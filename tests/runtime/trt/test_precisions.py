@@ -1,0 +1,59 @@
+"""Layers of TensorRT 8 compute in the types of the graph."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from tests.runtime.trt import stand_in
+from vosrt.trt.engine_builder import EngineBuilder
+from vosrt.trt.engine_graph import InputSizes
+from vosrt.trt.value_types import value_types
+
+GRAPH = """
+<ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]>
+half (float[1, 2, 8, 8] maps, float[2] gain, int32[3] rows) => (float[1, 1, 1, 1] mean, bool[3] flags)
+<float16[2, 2, 1, 1] weights = {1, 2, 3, 4}, int32[1] one = {1}, float16[1] half_one = {1}>
+{
+  maps_16 = Cast <to: int = 10> (maps)
+  convolved = Conv (maps_16, weights)
+  normed = vosrt.GroupNormRelu <groups: int = 1, plugin_version: string = "1"> (convolved, gain, gain)
+  moved = Add (normed, half_one)
+  wide = Cast <to: int = 1> (moved)
+  square = Mul (wide, wide)
+  mean = ReduceMean <axes: ints = [1, 2, 3]> (square)
+  flags = Equal (rows, one)
+}
+"""
+
+
+@pytest.fixture
+def graph() -> bytes:
+    return onnx.parser.parse_model(GRAPH).SerializeToString()
+
+
+def test_types_of_all_values_are_known(graph):
+    types = value_types(graph)
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    assert [types[name] for name in ("maps_16", "convolved", "normed", "moved")] == [half] * 4
+    assert [types[name] for name in ("maps", "wide", "square", "mean")] == [single] * 4
+    assert types["flags"] == onnx.TensorProto.BOOL
+
+
+def test_layers_are_bound_to_the_types_of_the_graph(graph):
+    tensorrt = stand_in.use("8.5.3")
+    sizes = {"maps": (1, 2, 8, 8), "gain": (2,), "rows": (3,)}
+    EngineBuilder(tensorrt, "float16").build(
+        "half", graph, {name: InputSizes.fixed(shape) for name, shape in sizes.items()}
+    )
+    (built,) = stand_in.Builder.built
+    nodes = [node.op_type for node in onnx.load_from_string(graph).graph.node]
+    chosen = dict(zip(nodes, built.network._layers, strict=True))  # the second cast stands for both
+    half, single = tensorrt.float16, tensorrt.float32
+    assert (chosen["Conv"].precision, chosen["Conv"]._output_types) == (half, {0: half})
+    assert (chosen["Add"].precision, chosen["Add"]._output_types) == (half, {0: half})
+    assert (chosen["Mul"].precision, chosen["ReduceMean"].precision) == (single, single)
+    for untouched in ("Cast", "GroupNormRelu", "Equal"):
+        assert chosen[untouched].precision is None
+        assert chosen[untouched]._output_types == {}
+    assert {"FP16", "OBEY_PRECISION_CONSTRAINTS"} <= built.config._flags
