@@ -21,9 +21,9 @@ def test_every_part_gives_a_result(tmp_path):
     command += ["--executors", "onnxruntime", "--deployed", "onnxruntime"]
     command += [
         "--kernel-cases",
-        "--cases 2 --largest 9",
+        "--cases 1 --largest 9",
         "--kernel-speed",
-        "--grid 8 12 --channels 5 --memory 5 7 --maps 8 --repeats 1",
+        "--grid 8 12 --channels 5 --memory 5 7 --directions 8 --maps 8 --repeats 1",
     ]
     assert main(command) == 0
     suite = json.loads((tmp_path / "cpu/suite.json").read_text())
@@ -62,7 +62,7 @@ def test_a_part_that_fails_is_a_result(tmp_path, capsys):
 def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
     good = kernel_accuracy.reference
     monkeypatch.setattr(kernel_accuracy, "reference", lambda call: good(call) * 1.001)
-    command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "2", "--largest", "9"]
+    command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "1", "--largest", "9"]
     assert kernel_accuracy.main(command) == 1
     assert json.loads(capsys.readouterr().out)["failed"]
 

@@ -13,6 +13,7 @@ from vosrt.models.catalog import MODELS
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.full  # half a minute
 def test_a_small_network_is_exported_and_run(capsys):
     assert support_table.main(["--models", "lse-lite", "--size", "64x96"]) == 0
     printed = capsys.readouterr().out.strip().splitlines()
