@@ -31,6 +31,7 @@ from vosrt.benchmarks.evaluation.summary import document
 from vosrt.benchmarks.evaluation.worst_frames import worst_frames, write_worst_frames
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
+from vosrt.commands.camera_options import add_finder
 from vosrt.errors import Error, InputError
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.whole_file import write_whole_file
@@ -82,7 +83,8 @@ def _records(arguments: argparse.Namespace, plan: EvaluationPlan) -> tuple[list[
         return score_folder(plan.dataset, arguments.results), arguments.results
     folder = ResultFolder(arguments.output, plan.settings)
     with folder.opened(overwrite=arguments.overwrite):
-        return segment_dataset(plan.dataset, plan.segmenter, folder), folder.masks
+        records = segment_dataset(plan.dataset, plan.segmenter, folder, boxes=plan.settings.boxes)
+        return records, folder.masks
 
 
 def _write_outputs(
@@ -131,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_data(parser)
     _add_outputs(parser.add_argument_group("outputs"))
-    add_bundle_settings(parser.add_argument_group("settings of bundles"))
+    settings = parser.add_argument_group("settings of bundles")
+    add_bundle_settings(settings)
+    add_finder(settings)
     return parser
 
 
@@ -148,6 +152,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dense", action="store_true", help="every frame of YouTube-VOS, not every fifth")
     group.add_argument(
         "--frames", type=option_readers.positive, metavar="N", help="only the first so many of each clip"
+    )
+    group.add_argument(
+        "--boxes", action="store_true", help="give the box around each object in place of its mask"
     )
     group.add_argument(
         "--attributes", type=Path, metavar="FILE", help="of the clips: DAVIS' db_info.yml, JSON or CSV"

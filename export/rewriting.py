@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -13,10 +12,10 @@ from onnxscript import optimizer
 from torch import Tensor
 
 from vosrt.errors import ExportError
+from vosrt.export.joined_nodes import join_nodes
 from vosrt.export.tracing import WEIGHT_PREFIX, TracedGraph
 from vosrt.plugins import DOMAIN, OPERATORS
 from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3
-from vosrt.plugins.normalization import GROUP_NORM, GROUP_NORM_RELU
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
@@ -64,8 +63,7 @@ def finish_graph(traced: TracedGraph, weights: Mapping[str, Tensor]) -> onnx.Mod
     remove_unused_constants(model.graph)
     clear_provenance(model)
     proto = ir.to_proto(model)
-    fold_batch_norms(proto.graph)
-    join_relus(proto.graph)
+    join_nodes(proto.graph)
     attach_function_bodies(proto)
     onnx.checker.check_model(proto)
     return proto
@@ -175,62 +173,6 @@ def lower_to_opset_17(model: ir.Model) -> None:
         node.version = OPSET
     model.opset_imports[""] = OPSET
     model.ir_version = IR_VERSION
-
-
-def fold_batch_norms(graph: onnx.GraphProto) -> None:
-    """Let a convolution that only a batch norm reads give the norm's result.
-
-    The optimizer does most; it leaves a convolution whose shape is read, too.
-    """
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    readers = Counter(name for node in graph.node if node.op_type != "Shape" for name in node.input)
-    readers.update(value.name for value in graph.output)
-    convolutions = {node.output[0]: node for node in graph.node if node.op_type == "Conv"}
-    renamed: dict[str, str] = {}
-    for node in [node for node in graph.node if node.op_type == "BatchNormalization"]:
-        own = convolutions.get(node.input[0])
-        if own is None or readers[own.output[0]] > 1:
-            continue
-        if any(name not in constants for name in (*own.input[1:], *node.input[1:])):
-            continue
-        weights, *bias = [onnx.numpy_helper.to_array(constants[name]) for name in own.input[1:]]
-        gain, shift, mean, variance = (
-            onnx.numpy_helper.to_array(constants[name]).astype(np.float64) for name in node.input[1:]
-        )
-        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
-        factor = gain / np.sqrt(variance + epsilon)
-        moved = shift + ((bias[0] if bias else 0.0) - mean) * factor
-        name = node.output[0]
-        for suffix, value in (("weights", weights * factor.reshape(-1, 1, 1, 1)), ("bias", moved)):
-            tensor = onnx.numpy_helper.from_array(value.astype(np.float32), f"{name}.{suffix}")
-            graph.initializer.append(tensor)
-        renamed[own.output[0]] = name
-        del own.input[1:]
-        own.input.extend([f"{name}.weights", f"{name}.bias"])
-        own.output[0] = name
-        graph.node.remove(node)
-    for node in graph.node:
-        for index, name in enumerate(node.input):
-            node.input[index] = renamed.get(name, name)
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-
-
-def join_relus(graph: onnx.GraphProto) -> None:
-    """Let a group norm that only a ReLU reads give the ReLU's result."""
-    readers = Counter(name for node in graph.node for name in node.input)
-    readers.update(value.name for value in graph.output)
-    norms = {node.output[0]: node for node in graph.node if node.op_type == GROUP_NORM.name}
-    joined = []
-    for node in graph.node:
-        norm = norms.get(node.input[0]) if node.op_type == "Relu" else None
-        if norm is not None and readers[norm.output[0]] == 1:
-            norm.op_type, norm.output[0] = GROUP_NORM_RELU.name, node.output[0]
-            joined.append(node)
-    for node in joined:
-        graph.node.remove(node)
 
 
 def attach_function_bodies(model: onnx.ModelProto) -> None:

@@ -21,11 +21,14 @@ from vosrt.label_map import write_label_map
 from vosrt.segmenter import Segmenter
 from vosrt.sources.image_folder import read_image
 from vosrt.stream import Stream
+from vosrt.user_input import objects_of
 
 Progress = Callable[[], object]  # called after every frame
 
 
-def run_clip(clip: Clip, segmenter: Segmenter, folder: Path, progress: Progress) -> ClipRecord:
+def run_clip(
+    clip: Clip, segmenter: Segmenter, folder: Path, progress: Progress, *, boxes: bool = False
+) -> ClipRecord:
     """Segment a clip frame by frame, and never look ahead.
 
     Args:
@@ -33,13 +36,18 @@ def run_clip(clip: Clip, segmenter: Segmenter, folder: Path, progress: Progress)
         segmenter: networks; the clip gets a stream of its own.
         folder: for the label maps, named like the frames; it is there and empty.
         progress: called after every frame.
+        boxes: give the boxes around the masks instead of them.
 
     Raises:
         Error: a file cannot be read or written, or the network refuses a frame; names clip and frame.
     """
     with _naming(f"clip {clip.name}"):
         scorer, palette = scorer_of(clip), _palette(clip)
-    prompts, saved, predictor = ClipPrompts(clip), set(clip.saved), _Predictor(segmenter.stream())
+    prompts, saved, predictor = (
+        ClipPrompts(clip),
+        set(clip.saved),
+        _Predictor(segmenter.stream(), boxes=boxes),
+    )
     for name, path in clip.frames.items():
         with _naming(f"clip {clip.name}, frame {name}"):
             labels = predictor.labels(read_image(path), prompts.at(name))
@@ -85,8 +93,9 @@ def score_results(clip: Clip, folder: Path, progress: Progress) -> ClipRecord:
 class _Predictor:
     """A stream with a clock, which runs while something is predicted: not before or on the first mask."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, boxes: bool) -> None:
         self._stream = stream
+        self._boxes = boxes
         self.seconds = 0.0
         self.frames = 0
 
@@ -94,11 +103,24 @@ class _Predictor:
         """The label map of the next frame, uint8 `[H, W]`."""
         predicts = bool(self._stream.ids)
         before = time.perf_counter()
-        labels = self._stream.step(image, mask).labels
+        if self._boxes and mask is not None:
+            labels = self._stream.step(image, boxes=boxes_of(mask)).labels
+        else:
+            labels = self._stream.step(image, mask).labels
         if predicts:
             self.seconds += time.perf_counter() - before
             self.frames += 1
         return labels
+
+
+def boxes_of(mask: Labels) -> dict[int, tuple[int, int, int, int]]:
+    """Around every object of a mask: x0, y0, x1, y1 in pixels, ends excluded."""
+    found = {}
+    for object_id in objects_of(mask):
+        own = mask == object_id
+        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        found[object_id] = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from vosrt.benchmarks.datasets.clip import Dataset
@@ -15,7 +16,9 @@ from vosrt.benchmarks.evaluation.scored_frames import check_length
 from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
 from vosrt.bundle import Bundle
 from vosrt.commands.bundle_settings import bundle_settings
+from vosrt.commands.camera_options import finder_of
 from vosrt.errors import InputError
+from vosrt.manifest import sha256_of_file
 from vosrt.segmenter import Segmenter
 from vosrt.shipped_bundles import DEFAULT
 
@@ -75,6 +78,10 @@ def _check_options(arguments: argparse.Namespace) -> None:
             raise InputError("--results", value=str(arguments.results), allowed="a folder")
     elif arguments.output is None:
         raise InputError("--output is missing", cure="give a folder for the results: --output out/eval")
+    if arguments.boxes and arguments.results is not None:
+        raise InputError("--boxes is for bundles", cure="leave it out")
+    if not arguments.boxes and (arguments.finder or arguments.finder_bundle):
+        raise InputError("a finder without --boxes", cure="add --boxes, or leave the finder out")
     if arguments.zip and arguments.output is None:
         raise InputError("--zip needs --output", cure="give a folder for the archive")
     if arguments.zip and arguments.frames is not None:
@@ -95,7 +102,8 @@ def _dataset(arguments: argparse.Namespace) -> Dataset:
 
 
 def _segmenter(arguments: argparse.Namespace) -> Segmenter:
-    segmenter = Segmenter(arguments.bundles or [DEFAULT], **bundle_settings(arguments))
+    finder = finder_of(arguments)
+    segmenter = Segmenter(arguments.bundles or [DEFAULT], finder=finder, **bundle_settings(arguments))
     print(f"note: {segmenter.placement}", file=sys.stderr)
     return segmenter
 
@@ -114,4 +122,16 @@ def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmen
         long_edge=arguments.long_edge,
         memory_every=arguments.memory_every,
         memory_capacity=arguments.memory_capacity,
+        boxes=arguments.boxes,
+        finder=_finder_name(arguments),
     )
+
+
+def _finder_name(arguments: argparse.Namespace) -> str | None:
+    """What a finder is, by content."""
+    if arguments.finder_bundle is not None:
+        bundle = BundleFacts.of(Bundle.open(arguments.finder_bundle))
+        return f"{bundle.name} {bundle.sha256}"
+    if arguments.finder is not None:
+        return " ".join(sha256_of_file(Path(file)) for file in arguments.finder)
+    return None

@@ -15,13 +15,16 @@ from vosrt.progress import show_progress
 from vosrt.segmenter import Segmenter
 
 
-def segment_dataset(dataset: Dataset, segmenter: Segmenter, folder: ResultFolder) -> list[ClipRecord]:
+def segment_dataset(
+    dataset: Dataset, segmenter: Segmenter, folder: ResultFolder, *, boxes: bool = False
+) -> list[ClipRecord]:
     """Run every clip that is not finished.
 
     Args:
         dataset: its clips.
         segmenter: what runs them.
         folder: opened; takes label maps and records.
+        boxes: give the boxes around the masks instead of them.
 
     Returns:
         A record per clip, in order.
@@ -34,7 +37,7 @@ def segment_dataset(dataset: Dataset, segmenter: Segmenter, folder: ResultFolder
     with _progress(left) as progress:
         for clip in left:
             with folder.clip_folder(clip) as masks:
-                record = run_clip(clip, segmenter, masks, progress)
+                record = run_clip(clip, segmenter, masks, progress, boxes=boxes)
             folder.finish(record)
             records[clip.name] = record
     return [record for record in records.values() if record is not None]

@@ -41,6 +41,8 @@ class Settings:
         bundles: averaged, with equal weights.
         results: folder of results that are scored instead of bundles.
         frames: of each clip, from its start; None for all.
+        boxes: whether objects are given by the boxes around their masks.
+        finder: what finds objects in them; None for a bundle's own or GrabCut.
     """
 
     dataset: str
@@ -55,6 +57,8 @@ class Settings:
     memory_capacity: int | None = None
     results: str | None = None
     frames: int | None = None
+    boxes: bool = False
+    finder: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For machines and for comparing; a bundle counts by its content, wherever it lies."""
@@ -71,4 +75,5 @@ class Settings:
             "memory_capacity": self.memory_capacity,
             "results": self.results,
             "frames": self.frames,
+            **({"boxes": True, "finder": self.finder} if self.boxes else {}),
         }

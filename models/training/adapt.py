@@ -30,7 +30,7 @@ from vosrt.bundle_finder import likely_part
 from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
 from vosrt.models import build_network, load_checkpoint
-from vosrt.models.location_sensitive import CELLS, SIDE, LocationSensitiveNetwork
+from vosrt.models.location_sensitive_network import CELLS, SIDE, LocationSensitiveNetwork
 from vosrt.models.search_box import cut_out, search_box_around
 from vosrt.sources.open_source import open_source
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vosrt.errors import InputError
 from vosrt.models.directional_network import DirectionalNetwork
-from vosrt.models.location_sensitive import LocationSensitiveNetwork
+from vosrt.models.location_sensitive_network import LocationSensitiveNetwork
 from vosrt.models.matching_network import MatchingNetwork
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.network import VosNetwork

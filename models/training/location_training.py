@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vosrt.models.location_sensitive import CELLS, SIDE, LocationSensitiveNetwork
+from vosrt.models.location_sensitive_network import CELLS, SIDE, LocationSensitiveNetwork
 from vosrt.models.search_box import cut_out, search_box
 from vosrt.models.training.losses import VOID
 from vosrt.models.training.sequential_training import SequentialTraining

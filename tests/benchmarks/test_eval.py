@@ -14,13 +14,15 @@ from PIL import Image
 
 from tests.benchmarks import dataset_trees as trees
 from tests.benchmarks.dataset_trees import image_and_labels
-from tests.benchmarks.evaluation_runs import document_of
+from tests.benchmarks.evaluation_runs import document_of, error_of
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
+from vosrt.benchmarks.evaluation.clip_run import boxes_of
 from vosrt.benchmarks.evaluation.run import score_folder
 from vosrt.benchmarks.evaluation.worst_frames import worst_frames
 from vosrt.label_map import davis_palette, read_label_map, read_palette
 from vosrt.shipped_bundles import DEFAULT, TERMS
+from vosrt.stream import Stream
 
 
 def test_a_folder_of_clips_is_run_and_scored(tmp_path, toy, clips, capsys):
@@ -49,6 +51,33 @@ def test_a_folder_of_clips_is_run_and_scored(tmp_path, toy, clips, capsys):
     assert "attribute" in out
     assert "without truth, not scored: prompts" in out
     assert "colour: stand-in weights; the scores mean nothing" in out
+
+
+def test_objects_may_be_given_by_the_boxes_around_them(tmp_path, toy, clips, capsys, monkeypatch):
+    given = []
+    step = Stream.step
+
+    def noted(stream, image, mask=None, **options):
+        given.append((mask, options.get("boxes")))
+        return step(stream, image, mask, **options)
+
+    monkeypatch.setattr(Stream, "step", noted)
+    document = document_of(tmp_path, toy, "--clips", clips, "--boxes")
+    assert document["settings"]["boxes"] is True
+    assert all(mask is None for mask, _ in given)
+    boxes = [boxes for _, boxes in given if boxes]
+    first = image_and_labels(0)[1]
+    assert boxes_of(first) in boxes
+    for key, (x0, y0, x1, y1) in boxes_of(first).items():
+        assert (first == key).sum() == (first[y0:y1, x0:x1] == key).sum()
+        assert (first[y0:y1, x0] == key).any()
+        assert (first[y1 - 1, x0:x1] == key).any()
+    assert "--boxes is for bundles" in error_of(
+        capsys, "--clips", clips, "--results", tmp_path, "--boxes", "--json", tmp_path / "x.json"
+    )
+    assert "a finder without --boxes" in error_of(
+        capsys, toy, "--clips", clips, "--finder-bundle", toy, "--output", tmp_path / "other"
+    )
 
 
 def test_the_bundle_that_comes_along_runs_where_none_is_named(tmp_path, clips, capsys):

@@ -27,7 +27,7 @@ def test_finished_clips_are_not_run_again(tmp_path, toy, clips, monkeypatch):
 
 
 def test_an_interrupted_run_says_that_it_goes_on(tmp_path, toy, clips, monkeypatch, capsys):
-    def interrupted(clip, *others):
+    def interrupted(clip, *others, **_):
         if clip.name == "union":
             raise KeyboardInterrupt
         return run_clip(clip, *others)

@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from vosrt.export.half_precision import to_half_precision
-from vosrt.export.rewriting import attach_function_bodies, fold_batch_norms, join_relus
+from vosrt.export.joined_nodes import fold_batch_norms, join_relus
+from vosrt.export.rewriting import attach_function_bodies
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

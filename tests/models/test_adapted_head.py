@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from vosrt.errors import InputError
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.models.adapted_head import AdaptedHead
-from vosrt.models.location_sensitive import RATES, AtrousPyramid
+from vosrt.models.location_sensitive_network import RATES, AtrousPyramid
 
 
 @pytest.fixture
