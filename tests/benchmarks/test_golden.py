@@ -24,7 +24,7 @@ def run(capsys, *files):
     "network",
     [
         "cfbi_matching",
-        "cfbi_mobilenetv2",
+        pytest.param("cfbi_mobilenetv2", marks=pytest.mark.full),
         "cfbip_r101",
         pytest.param("cfbi_r101", marks=pytest.mark.full),
     ],

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("lse-lite")  # one process exports
 
 @pytest.fixture(scope="module")
 def network():
-    network = build_network("lse-lite")
+    network = build_network("lse-lite", adapt_steps=3, adapt_rate=0.01)
     load_stand_in_weights(network)
     return network
 
@@ -125,25 +125,15 @@ def test_finders_are_chosen_on_the_command_line(bundle):
     assert finder_of(parser.parse_args([])) is None
 
 
-def test_heads_are_adapted_to_the_first_frame_inside_the_graphs(tmp_path):
+def test_heads_are_adapted_to_the_first_frame_inside_the_graphs(bundle):
     """A second object joins later and gets a head of its own; the first one's stays."""
-    network = build_network("lse-lite", adapt_steps=3, adapt_rate=0.01)
-    load_stand_in_weights(network)
-    export_bundle(network, STAND_IN, tmp_path / "adapting")
-    manifest = Bundle.open(tmp_path / "adapting").manifest
-    assert manifest.options["adapt_steps"] == 3
-    expected = labels_of(Stream.of_bundle(manifest, TorchExecutor(network)), (90, 131))
-    segmenter = Segmenter(tmp_path / "adapting", threads=1)
-    for ours, theirs in zip(labels_of(segmenter.stream(), (90, 131)), expected, strict=True):
-        assert (ours == theirs).mean() >= 0.98
-
+    assert Bundle.open(bundle).manifest.options["adapt_steps"] == 3
     images, masks = make_clip(4, 90, 131, 2)
-    stream, heads = segmenter.stream(), []
+    stream, heads = Segmenter(bundle, threads=1).stream(), []
     for index, image in enumerate(images):
         given = {0: np.where(masks[0] == 1, masks[0], 0), 2: np.where(masks[2] == 2, masks[2], 0)}
         stream.step(image, given.get(index))
-        snapshot = stream.save()
-        heads.append(snapshot.variants[0].tensors["search"]["head"])
+        heads.append(stream.save().variants[0].tensors["search"]["head"])
     assert [head.shape[0] for head in heads] == [1, 1, 2, 2]
     np.testing.assert_array_equal(heads[3][0], heads[0][0])
     assert np.abs(heads[2][1] - heads[2][0]).max() > 0

@@ -105,7 +105,7 @@ def test_rows_follow_each_objects_own_foreground(network, monkeypatch):
     logits[0, :, :20], logits[1, :, :30] = math.log(0.7 / 0.3), math.log(0.9 / 0.1)
     embedding = torch.zeros(3, 32, 41, 41)  # on the left every pixel is typical: final = (o + 1) / 2
     embedding[..., 30:] = 10.0
-    monkeypatch.setattr(network, "described", lambda crops: (logits, embedding, None, None))
+    monkeypatch.setattr(network, "described", lambda crops, head=None: (logits, embedding, None, None))
     box = torch.tensor([[0.0, 0.0, 82.0, 82.0]]).expand(3, 4)
     rows = torch.tensor([0, 4, 9, -1], dtype=torch.int32)
     (found,) = network.segment(torch.zeros(1, 3, 82, 82), box, rows)

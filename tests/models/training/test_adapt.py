@@ -61,7 +61,7 @@ def test_later_frames_are_examples_where_the_network_is_sure(network, scene, mon
     sure = torch.zeros(1, 96, 128)
     sure[:, 40:60, 40:60] = 0.9
     sure[:, 60:64, 40:60] = 0.5
-    monkeypatch.setattr(network, "looked_for", lambda image, box, taps=None: sure)
+    monkeypatch.setattr(network, "looked_for", lambda image, box, taps=None, head=None: sure)
     examples = list(scanned_examples(network, frames, [box]))
     assert len(examples) == 2  # frames 5 and 10
     assert {0, 1, 255} <= set(examples[0].truth.unique().tolist())
@@ -90,6 +90,6 @@ def test_examples_of_a_long_video_become_sparser(network, scene, monkeypatch):
     frames, box = scene
     monkeypatch.setattr(program, "_MOST_EXAMPLES", 3)
     sure = torch.full((1, 96, 128), 0.9)
-    monkeypatch.setattr(network, "looked_for", lambda image, box, taps=None: sure)
+    monkeypatch.setattr(network, "looked_for", lambda image, box, taps=None, head=None: sure)
     examples = list(scanned_examples(network, frames * 4, [box]))
     assert 1 <= len(examples) <= 3
