@@ -168,6 +168,7 @@ def test_half_precision_stores_convolutions_in_half_and_keeps_its_ports(lite_bun
     assert half.ByteSize() < 0.65 * single.ByteSize()
 
 
+@pytest.mark.full  # half a minute
 def test_exchanged_weights_equal_a_fresh_trace():
     network = build_network("cfbi", "mobilenetv2")
     traced = trace_role(network, "encode")
@@ -184,6 +185,7 @@ def test_exchanged_weights_equal_a_fresh_trace():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.full  # half a minute
 def test_taps_are_outputs_of_the_bundle(lite_network, tmp_path):
     export_bundle(lite_network, STAND_IN, tmp_path / "taps", ExportSettings(taps=True))
     outputs = Bundle.open(tmp_path / "taps").manifest.graphs["match"].outputs

@@ -105,7 +105,7 @@ def test_a_network_learns_a_clip(model):
         ("cfbi_plus", "resnet101"),
         ("stm", "refine50"),
         ("directional", "resnet101"),
-        ("lse", "resnet101"),
+        pytest.param("lse", "resnet101", marks=pytest.mark.full),
     ],
 )
 def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
