@@ -17,6 +17,7 @@ from vosrt.executor import Executor
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest
+from vosrt.mask_box import mask_box
 from vosrt.models import VosNetwork
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.stream import Stream
@@ -197,7 +198,7 @@ def measure_parity(
     compare_streams(manifest, reference, graphs, frames, given, report)
     if ROLE in manifest.graphs:
         finder = BundleFinder(manifest, _Comparing(reference, graphs, report))
-        finder.confidence(frames[0], _box_of(masks[0]))
+        finder.confidence(frames[0], mask_box(masks[0]))
     return report
 
 
@@ -226,12 +227,6 @@ def compare_streams(
         wanted = expected.step(frame, given.get(index)).labels
         share = float((wanted == found.step(frame, given.get(index)).labels).mean())
         report.free_equal_labels = min(report.free_equal_labels, share)
-
-
-def _box_of(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Around all objects."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _given_masks(manifest: Manifest, masks: NDArray[np.uint8], objects: int) -> dict[int, NDArray[np.uint8]]:

@@ -256,7 +256,7 @@ class LocationSensitiveNetwork(VosNetwork):
         """
         masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
         found = search_box(masks, box, missed)
-        return found if head is None else (*found, head + 0.0)
+        return found if head is None else (*found, head + 0.0)  # not the input itself
 
     # Self-description.
     def graphs(self) -> dict[str, GraphSpec]:

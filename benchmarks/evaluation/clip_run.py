@@ -18,6 +18,7 @@ from vosrt.benchmarks.evaluation.clip_record import ClipRecord
 from vosrt.benchmarks.evaluation.scored_frames import scorer_of
 from vosrt.errors import Error
 from vosrt.label_map import write_label_map
+from vosrt.mask_box import mask_box
 from vosrt.segmenter import Segmenter
 from vosrt.sources.image_folder import read_image
 from vosrt.stream import Stream
@@ -115,12 +116,7 @@ class _Predictor:
 
 def boxes_of(mask: Labels) -> dict[int, tuple[int, int, int, int]]:
     """Around every object of a mask: x0, y0, x1, y1 in pixels, ends excluded."""
-    found = {}
-    for object_id in objects_of(mask):
-        own = mask == object_id
-        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
-        found[object_id] = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return found
+    return {object_id: mask_box(mask == object_id) for object_id in objects_of(mask)}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
+from vosrt.mask_box import mask_box
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sinks.rle import encode_mask
 from vosrt.sources.source_frame import SourceFrame
@@ -103,11 +104,8 @@ def _object_record(result: Result, object_id: int) -> dict[str, Any]:
 
 def _bounding_box(mask: NDArray[np.bool_]) -> list[int]:
     """The box `[x, y, width, height]` around a mask; all zero around none."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return [0, 0, 0, 0]
-    top, left = int(rows[0]), int(columns[0])
-    return [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]
+    left, top, right, bottom = mask_box(mask)
+    return [left, top, right - left, bottom - top]
 
 
 def _rounded(score: float | None) -> float | None:

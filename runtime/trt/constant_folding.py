@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.trt.plugin_outputs import LIKE_INPUT, SHAPES
+
 if TYPE_CHECKING:
     import onnx
 
@@ -20,17 +22,6 @@ _LARGEST = 1 << 24  # elements of a result
 _FEW = 8  # rounds; each makes more shapes known
 
 Shape = tuple[int | None, ...]  # None where a size is open
-_OUTPUT_SHAPES = {  # of plugins, from the shapes of their inputs
-    "DirectionalMatching": lambda node, query, bank, weights, valid: (*weights[:2], query[1]),
-    "GlobalMatching": lambda node, query, bank, labels, rows: (rows[0], *query[1:]),
-    "LocalMatching": lambda node, query, previous, labels, rows: (
-        rows[0],
-        len(next(entry.ints for entry in node.attribute if entry.name == "windows")),
-        *query[1:],
-    ),
-    "MemoryRead": lambda node, query, keys, values, valid: (values[0], values[2], query[1]),
-}
-_LIKE_INPUT = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu"})  # plugins that keep a shape
 
 
 def fold_constants(model: onnx.ModelProto) -> None:
@@ -108,7 +99,7 @@ def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[s
             kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
             light.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
     for node in model.graph.node:
-        if node.op_type in _LIKE_INPUT:  # ONNX knows a node that does as much
+        if node.op_type in LIKE_INPUT:  # ONNX knows a node that does as much
             light.graph.node.append(onnx.helper.make_node("Identity", node.input[:1], node.output))
         elif node.output[0] not in found:
             light.graph.node.append(node)
@@ -136,7 +127,7 @@ def _add_plugin_shapes(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool
     added = False
     told = {value.name for value in model.graph.value_info}
     for node in model.graph.node:
-        rule, name = _OUTPUT_SHAPES.get(node.op_type), node.output[0]
+        rule, name = SHAPES.get(node.op_type), node.output[0]
         if rule is None or name in told or any(source not in shapes for source in node.input):
             continue
         shapes[name] = rule(node, *(shapes[source] for source in node.input))

@@ -11,19 +11,9 @@ from numpy.typing import NDArray
 
 from vosrt.errors import BundleError, MissingDependencyError
 from vosrt.trt.constant_folding import fold_constants
+from vosrt.trt.plugin_outputs import PLUGINS
 
 Shape = tuple[int, ...]
-PLUGINS = frozenset(  # other operators run as their bodies
-    {
-        "ChannelGate",
-        "DirectionalMatching",
-        "GlobalMatching",
-        "GroupNorm",
-        "GroupNormRelu",
-        "LocalMatching",
-        "MemoryRead",
-    }
-)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vosrt.trt.plugin_outputs import SHAPES
+
 _INTEGERS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
 _FLAGS = frozenset(
     {"And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"}
 )
 _OF_SECOND_INPUT = frozenset({"Where"})
-_FLOAT32_PLUGINS = frozenset({"DirectionalMatching", "GlobalMatching", "LocalMatching", "MemoryRead"})
 
 
 def value_types(model: bytes) -> dict[str, int]:
@@ -43,7 +44,7 @@ def _type_of(node: Any, types: Mapping[str, int]) -> int:
         return int(TensorProto.INT64)
     if node.op_type in _FLAGS:
         return int(TensorProto.BOOL)
-    if node.op_type in _FLOAT32_PLUGINS:
+    if node.op_type in SHAPES:
         return int(TensorProto.FLOAT)
     if node.op_type in ("Cast", "Constant", "ConstantOfShape"):
         return _written_type(node)

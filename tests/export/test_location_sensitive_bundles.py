@@ -17,6 +17,7 @@ from vosrt.errors import BundleError, InputError
 from vosrt.export.bundle_writer import export_bundle
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
+from vosrt.mask_box import mask_box
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.stream import Stream
 
@@ -73,14 +74,9 @@ def test_an_empty_mask_is_looked_for_on(bundle):
         assert set(np.unique(result.labels)) <= {0, 1}
 
 
-def box_of(mask):
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
 def test_a_box_is_enough_to_start(bundle, network):
     images, masks = make_clip(2, 90, 131, 1)
-    box = box_of(masks[0])
+    box = mask_box(masks[0])
     finder = BundleFinder.open(bundle, threads=1)
     confidence = finder.confidence(images[0], box)
     (image,) = network.encode(torch.from_numpy(images[0])[None])
