@@ -218,7 +218,7 @@ def make_manifest(
         "input": {"color": network_input.color, "resize": dict(network_input.resize)},
         "frame_size": None if settings.frame is None else list(settings.frame),
         "objects": settings.objects,
-        "options": network.options() | (network.recipe.to_json() if network.recipe else {}),
+        "options": (network.recipe.to_json() if network.recipe else {}) | network.options(),
         "graphs": graphs,
         "state": _state_with_sizes(network, settings),
         "parity": {},

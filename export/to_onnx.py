@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_results(results: Any) -> None:
     results.add_argument(
+        "--without", metavar="PART,PART", help="parts of the network to leave out, for ablations"
+    )
+    results.add_argument(
         "--global-atrous",
         type=_whole(1, 64),
         metavar="R",

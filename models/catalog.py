@@ -40,6 +40,7 @@ CONSTRUCTOR_OPTIONS = (
     "update_rate",
     "adapt_steps",
     "adapt_rate",
+    "without",
 )
 
 

@@ -14,6 +14,7 @@ from vosrt.models.matching_maps import MatchingOptions
 from vosrt.models.matching_network import MatchingNetwork, Scale
 from vosrt.models.normalization import BatchNorm2d, GroupNorm, InstanceGate
 from vosrt.models.resize import resize_linear
+from vosrt.models.resnet import TrunkFeatures
 
 EMBEDDING_CHANNELS = 32
 PREHEAD_CHANNELS = 24
@@ -46,8 +47,8 @@ class ResidualBlock(nn.Module):
         return self.relu(self.norm2(self.conv2(inner)) + maps)
 
 
-class LightTrunk(nn.Module):
-    """Residual U-Net: down to stride 16, up to a linear embedding at stride 4."""
+class LightPyramid(nn.Module):
+    """Residual U-Net down to stride 16 and up again to stride 8."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +64,24 @@ class LightTrunk(nn.Module):
         self.pool_gate = nn.Linear(coarse, coarse)
         self.lateral8 = nn.Conv2d(coarse, middle, 1)
         self.up8 = conv_batch_norm(middle, middle)
+
+    def pyramid(self, image: Tensor) -> TrunkFeatures:
+        """Features of normed `[B, 3, h, w]` at strides 4, 8 and 16."""
+        fine = self.down4(self.stem(image))
+        middle = self.down8(fine)
+        coarse = self.down16(middle)
+        gate = torch.sigmoid(self.pool_gate(self.pool(coarse).flatten(1)))
+        coarse = coarse * gate.unsqueeze(2).unsqueeze(3)
+        middle = self.up8(middle + resize_linear(self.lateral8(coarse), middle.shape[-2], middle.shape[-1]))
+        return TrunkFeatures(fine, middle, coarse)
+
+
+class LightTrunk(LightPyramid):
+    """The same, up to a linear embedding at stride 4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _, fine, middle, _ = TRUNK_WIDTHS
         self.lateral4 = nn.Conv2d(middle, fine, 1)
         self.up4 = conv_batch_norm(fine, fine)
         self.embedding = nn.Conv2d(fine, EMBEDDING_CHANNELS, 1)
@@ -71,12 +90,7 @@ class LightTrunk(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Embedding `[B, 32, h4, w4]` and stride-4 features `[B, 32, h4, w4]` of `[B, 3, h, w]`."""
-        fine = self.down4(self.stem(image))
-        middle = self.down8(fine)
-        coarse = self.down16(middle)
-        gate = torch.sigmoid(self.pool_gate(self.pool(coarse).flatten(1)))
-        coarse = coarse * gate.unsqueeze(2).unsqueeze(3)
-        middle = self.up8(middle + resize_linear(self.lateral8(coarse), middle.shape[-2], middle.shape[-1]))
+        fine, middle, _ = self.pyramid(image)
         fine = self.up4(fine + resize_linear(self.lateral4(middle), fine.shape[-2], fine.shape[-1]))
         return self.embedding(fine), fine
 

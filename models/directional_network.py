@@ -23,7 +23,7 @@ from vosrt.models.directional_appearance import (
 )
 from vosrt.models.guided_modulation import GuidedModulation
 from vosrt.models.least_aggregation import aggregated
-from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
+from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork, parts_left_out
 from vosrt.models.pooled_decoder import PooledDecoder
 from vosrt.models.resize import crop_reflected, reflect_maps, resize_frame_linear, resize_nearest
 from vosrt.models.resnet import TrunkFeatures
@@ -67,10 +67,15 @@ class DirectionalNetwork(VosNetwork):
         sizes: channels.
         scale: test-time scale.
         update_rate: share of a new frame in the running means of the appearance.
+        without: parts left out, with commas between, of `PARTS`: matching with the reference, the
+            appearance, the guidance of features by masks, guide and aggregation of the decoder.
     """
 
-    def __init__(self, sizes: DirectionalSizes, *, scale: float, update_rate: float) -> None:
+    PARTS = ("matching", "appearance", "guided", "pooled")
+
+    def __init__(self, sizes: DirectionalSizes, *, scale: float, update_rate: float, without: str) -> None:
         super().__init__()
+        self.without = parts_left_out(without, self.PARTS)
         self.sizes = sizes
         self.scale = scale
         self.update_rate = update_rate
@@ -86,7 +91,9 @@ class DirectionalNetwork(VosNetwork):
             nn.ReLU(),
         )
         self.coarse = nn.Conv2d(sizes.width, 2, 1)
-        self.decoder = PooledDecoder(sizes.trunk[:2], sizes.width, sizes.pooled)
+        self.decoder = PooledDecoder(
+            sizes.trunk[:2], sizes.width, sizes.pooled, plain="pooled" in self.without
+        )
         self.concentration = nn.Parameter(torch.full((2,), _KAPPA))
 
     @abstractmethod
@@ -209,7 +216,7 @@ class DirectionalNetwork(VosNetwork):
             probabilities `[n, 2, h, w]`.
         """
         maps = self.compared(matching, appearance, bank, weights, means)
-        guided = self.modulation(features, modulated, previous_mask, first_mask)
+        guided = self.guided(features, modulated, previous_mask, first_mask)
         if taps is not None:
             taps |= {"compared": maps, "guided": guided}
         scores, coarse = self.decoded(maps, guided, skip8, skip4, first_mask, previous_mask)
@@ -222,8 +229,20 @@ class DirectionalNetwork(VosNetwork):
         valid = (weights[:, 0, :, 0, 0] >= 0).to(torch.int32)  # [n, slots]
         fit = directional_matching(matching.flatten(1), bank.flatten(2), weights.flatten(3), valid)
         likeness = appearance_scores(appearance.flatten(1).float(), means, self.kappa)
-        both = torch.cat([fit, likeness], dim=1)
+        kept = (
+            torch.zeros_like(maps) if name in self.without else maps
+            for name, maps in (("matching", fit), ("appearance", likeness))
+        )
+        both = torch.cat([*kept], dim=1)
         return both.reshape(both.shape[0], 2 + _COMPONENTS, *matching.shape[1:])
+
+    def guided(
+        self, features: Tensor, modulated: Tensor, previous_mask: Tensor, first_mask: Tensor
+    ) -> Tensor:
+        """Features guided by masks, `[n, guided, h, w]`; arguments as in `segment`."""
+        if "guided" in self.without:
+            return features.expand(modulated.shape[0], -1, -1, -1)
+        return self.modulation(features, modulated, previous_mask, first_mask)
 
     def decoded(
         self,
@@ -383,7 +402,11 @@ class DirectionalNetwork(VosNetwork):
         return NetworkInput("rgb", rule)
 
     def options(self) -> dict[str, Any]:
-        return {"scale": self.scale, "update_rate": self.update_rate}
+        return {
+            "scale": self.scale,
+            "update_rate": self.update_rate,
+            "without": ",".join(sorted(self.without)),
+        }
 
 
 def _averaged(maps: Tensor, height: int, width: int) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from vosrt.models.cfbi_lite import ResidualBlock, conv_batch_norm
+from vosrt.models.cfbi_lite import TRUNK_WIDTHS, LightPyramid
 from vosrt.models.location_sensitive_network import STRIDE, LocationSensitiveNetwork
 from vosrt.models.resnet import ResNet
 
@@ -26,21 +26,14 @@ class LocationSensitive(LocationSensitiveNetwork):
 
 
 class LocationSensitiveLite(LocationSensitiveNetwork):
-    """In small, for a CPU."""
+    """In small, for a CPU, on the trunk of cfbi-lite up to stride 8."""
 
     family = "location_sensitive_lite"
     name = "lse-lite"
-    widths = (16, 32, 96)  # strides 2, 4, 8
 
     def __init__(self, **options: Any) -> None:
-        half, fine, coarse = self.widths
-        super().__init__(coarse, 32, **options)
-        self.stem = conv_batch_norm(3, half, stride=2)
-        self.down4 = nn.Sequential(conv_batch_norm(half, fine, stride=2), ResidualBlock(fine))
-        self.down8 = nn.Sequential(
-            conv_batch_norm(fine, coarse, stride=2),
-            *(ResidualBlock(coarse, dilation=d) for d in (1, 2, 4, 8)),
-        )
+        super().__init__(TRUNK_WIDTHS[2], 32, **options)
+        self.trunk = LightPyramid()
 
     def trunk_features(self, image: Tensor) -> Tensor:
-        return self.down8(self.down4(self.stem(image)))
+        return self.trunk.pyramid(image).middle

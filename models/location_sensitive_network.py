@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vosrt.errors import InputError
 from vosrt.models.adapted_head import AdaptedHead
 from vosrt.models.embedding_fusion import fused
-from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
+from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork, parts_left_out
 from vosrt.models.resize import half_pixel_matrix, resize_maps
 from vosrt.models.search_box import (
     box_around,
@@ -26,6 +26,7 @@ from vosrt.models.search_box import (
     pasted,
     search_box,
     search_box_around,
+    whole_frames,
 )
 from vosrt.models.stm_encoders import DEVIATION, MEAN
 
@@ -60,12 +61,23 @@ class LocationSensitiveNetwork(VosNetwork):
         embedding: channels of appearance, of lifted places and of their embedding.
         adapt_steps: steps in which each object's foreground head is trained on its first frame; 0 for none.
         adapt_rate: of those steps.
+        without: parts left out, with commas between, of `PARTS`: the search box (the whole frame is looked
+            at), the fusion with embeddings, or the embeddings with their losses, and so the fusion.
     """
 
+    PARTS = ("zoom", "fusion", "embeddings")
+
     def __init__(
-        self, channels: int, embedding: int, *, adapt_steps: int = 0, adapt_rate: float = ADAPT_RATE
+        self,
+        channels: int,
+        embedding: int,
+        *,
+        adapt_steps: int = 0,
+        adapt_rate: float = ADAPT_RATE,
+        without: str = "",
     ) -> None:
         super().__init__()
+        self.without = parts_left_out(without, self.PARTS)
         if not 0 <= adapt_steps <= MOST_STEPS or not 0 < adapt_rate < 10:
             raise InputError(
                 "adapt_steps and adapt_rate",
@@ -140,7 +152,12 @@ class LocationSensitiveNetwork(VosNetwork):
         """
         masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
         nowhere = torch.zeros(masks.shape[0], 4, device=labels.device)
-        return search_box(masks, nowhere, torch.zeros_like(rows[1:]))
+        return self.search_boxes(masks, nowhere, torch.zeros_like(rows[1:]))
+
+    def search_boxes(self, masks: Tensor, before: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
+        """Where to look next; arguments and results as in `search_box`."""
+        boxes, missed = search_box(masks, before, missed)
+        return (whole_frames(boxes, masks.shape) if "zoom" in self.without else boxes), missed
 
     def adapt(
         self, image: Tensor, labels: Tensor, rows: Tensor, box: Tensor, *, taps: Taps | None = None
@@ -206,7 +223,12 @@ class LocationSensitiveNetwork(VosNetwork):
         Returns:
             confidence `[n, H, W]`, 0 outside the box.
         """
-        found = self.looked_for(image, search_box_around(boxes, image.shape), taps)
+        around = (
+            whole_frames(boxes, image.shape)
+            if "zoom" in self.without
+            else search_box_around(boxes, image.shape)
+        )
+        found = self.looked_for(image, around, taps)
         return (found * inside_boxes(boxes, image),)
 
     def looked_for(
@@ -227,7 +249,8 @@ class LocationSensitiveNetwork(VosNetwork):
         foreground = torch.sigmoid(logits.float())
         if taps is not None:
             taps |= {"foreground": foreground, "embedding": embedding}
-        final = fused(foreground, embedding.float()).final
+        is_fused = not {"fusion", "embeddings"} & self.without
+        final = fused(foreground, embedding.float()).final if is_fused else foreground
         matrix = half_pixel_matrix(CELLS, SIDE, final, factor=SIDE / CELLS)
         return pasted(resize_maps(final, matrix, matrix), box, image)
 
@@ -255,7 +278,7 @@ class LocationSensitiveNetwork(VosNetwork):
             search boxes `[n, 4]`, frames without a find, int32 `[n]`, and the heads if there are any.
         """
         masks = labels.unsqueeze(0) == rows[1:].reshape(-1, 1, 1)
-        found = search_box(masks, box, missed)
+        found = self.search_boxes(masks, box, missed)
         return found if head is None else (*found, head + 0.0)  # not the input itself
 
     # Self-description.
@@ -326,4 +349,8 @@ class LocationSensitiveNetwork(VosNetwork):
         return NetworkInput("rgb")
 
     def options(self) -> dict[str, Any]:
-        return {"adapt_steps": self.adapt_steps, "adapt_rate": self.adapt_rate}
+        return {
+            "adapt_steps": self.adapt_steps,
+            "adapt_rate": self.adapt_rate,
+            "without": ",".join(sorted(self.without)),
+        }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
+
+from vosrt.errors import InputError
 
 Dimension = int | str  # a number, a name ("H") or a multiple of a name plus a number ("16*h+1")
 Taps = dict[str, Tensor]  # named intermediate results, filled on request
@@ -99,3 +101,15 @@ class VosNetwork(nn.Module, ABC):
     def run_role(self, role: str, inputs: tuple[Tensor, ...], taps: Taps | None = None) -> tuple[Tensor, ...]:
         """Call one role by its name."""
         return getattr(self, role)(*inputs, taps=taps)
+
+
+def parts_left_out(names: str, known: Collection[str]) -> frozenset[str]:
+    """Parts of a network that are left out, from their names with commas between.
+
+    Raises:
+        InputError: there is no such part.
+    """
+    parts = frozenset(name for name in names.split(",") if name)
+    if not parts <= {*known}:
+        raise InputError("--without", value=names, allowed=", ".join(known))
+    return parts

@@ -61,10 +61,12 @@ class PooledDecoder(nn.Module):
         channels: of the frame's features at strides 4 and 8.
         width: channels inside.
         pooled: channels of each of the guide's pooled maps.
+        plain: leave guide and aggregation out: skip branches are joined, and that is all.
     """
 
-    def __init__(self, channels: tuple[int, int], width: int, pooled: int) -> None:
+    def __init__(self, channels: tuple[int, int], width: int, pooled: int, *, plain: bool = False) -> None:
         super().__init__()
+        self.plain = plain
         self.guide = GlobalGuide(width, pooled)
         self.flows = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
         self.skip8 = nn.Conv2d(channels[1], width, 1)
@@ -87,13 +89,19 @@ class PooledDecoder(nn.Module):
             skip4: of `skips`.
             masks: of the object on its first and on the previous frame, `[n, 2, h, w]`.
         """
-        guide = self.guide(merged)
-        maps = self.aggregations[0](merged + self._flow(0, guide, 1))
+        guide = merged if self.plain else self.guide(merged)
+        maps = self._aggregated(0, merged, guide, 1)
         for level, (skip, join) in enumerate(((skip8, self.join8), (skip4, self.join4)), start=1):
             larger, seen = enlarged(maps, 2), enlarged(masks, 2**level)
             joined = F.relu(join(torch.cat([skip.expand(maps.shape[0], -1, -1, -1), larger, seen], dim=1)))
-            maps = self.aggregations[level](joined + self._flow(level, guide, 2**level))
+            maps = self._aggregated(level, joined, guide, 2**level)
         return self.scores(maps)
+
+    def _aggregated(self, level: int, maps: Tensor, guide: Tensor, factor: int) -> Tensor:
+        if self.plain:
+            return maps
+        aggregation: Callable[[Tensor], Tensor] = self.aggregations[level]
+        return aggregation(maps + self._flow(level, guide, factor))
 
     def _flow(self, level: int, guide: Tensor, factor: int) -> Tensor:
         convolution: Callable[[Tensor], Tensor] = self.flows[level]

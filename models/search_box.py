@@ -58,6 +58,17 @@ def search_box_around(boxes: Tensor, shape: torch.Size) -> Tensor:
     return _enlarged(boxes, ENLARGEMENT, shape)
 
 
+def whole_frames(boxes: Tensor, shape: torch.Size) -> Tensor:
+    """Boxes of whole frames, in the place of given ones.
+
+    Args:
+        boxes: `[n, 4]`; only their number is used.
+        shape: `[..., H, W]`, of the frame.
+    """
+    one = torch.ones_like(boxes[:, :1])
+    return torch.cat([one * 0.0, one * 0.0, one * shape[-1], one * shape[-2]], dim=1)
+
+
 def cut_out(image: Tensor, boxes: Tensor, side: int) -> Tensor:
     """What lies in the boxes, stretched to squares: bilinear, half-pixel centres, edges of a box repeated.
 

@@ -67,7 +67,7 @@ class DirectionalTraining(SequentialTraining[DirectionalNetwork]):
         for time in range(2, len(truth)):
             matching, appearance, features, skip8, skip4 = maps[time]
             with self.autocast(device):
-                guided = network.modulation(features, modulated, previous, first_mask)
+                guided = network.guided(features, modulated, previous, first_mask)
             compared = network.compared(
                 matching, appearance, maps[0][0].unsqueeze(0), weights.unsqueeze(2), means
             )

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vosrt.models.location_sensitive_network import CELLS, SIDE, LocationSensitiveNetwork
-from vosrt.models.search_box import cut_out, search_box
+from vosrt.models.search_box import cut_out
 from vosrt.models.training.losses import VOID
 from vosrt.models.training.sequential_training import SequentialTraining
 from vosrt.models.training.training_clip import TrainingClip
@@ -47,8 +47,11 @@ class LocationTraining(SequentialTraining[LocationSensitiveNetwork]):
         truth = torch.cat(truths)  # [n, 41, 41]
         with self.autocast(device):
             logits, embedding, appearance, centres = self.network.described(torch.cat(crops))
+        foreground = _balanced(logits.float(), truth)
+        if "embeddings" in self.network.without:
+            return foreground
         return (
-            _balanced(logits.float(), truth)
+            foreground
             + APPEARANCE * pair_loss(appearance.float(), truth)
             + LOCATION * centre_loss(centres.float(), truth, self.network.places)
             + EMBEDDING * pair_loss(embedding.float(), truth)
@@ -61,8 +64,11 @@ class LocationTraining(SequentialTraining[LocationSensitiveNetwork]):
             return None
         rows = torch.tensor(ids, device=before.device).reshape(-1, 1, 1)
         nothing = torch.zeros(len(ids), 4, device=before.device)
-        boxes, _ = search_box(before == rows, nothing, torch.zeros(len(ids), device=before.device).int())
-        boxes = _moved(boxes, labels.shape)
+        boxes, _ = self.network.search_boxes(
+            before == rows, nothing, torch.zeros(len(ids), device=before.device).int()
+        )
+        if "zoom" not in self.network.without:
+            boxes = _moved(boxes, labels.shape)
         masks = (labels == rows).float()
         truth = [
             cut_out(mask[None, None], box[None], CELLS)[0, 0] for mask, box in zip(masks, boxes, strict=True)

@@ -51,6 +51,9 @@ class TrainingSettings:
     Attributes:
         model: name of the network.
         backbone: its trunk; None for the model's first.
+        without: parts of it that are left out, with commas between, for ablations.
+        start_from: a checkpoint whose tensors of the same names and shapes are the start, or the name of
+            weights that come with vosrt; empty for random weights.
         steps: of the optimiser.
         batch: clips per step, over all processes.
         optimizer: `adamw` or `sgd` (momentum 0.9).
@@ -74,6 +77,8 @@ class TrainingSettings:
 
     model: str = "cfbi-lite"
     backbone: str | None = None
+    without: str = ""
+    start_from: str = ""
     steps: int = 20000
     batch: int = 8
     optimizer: str = "adamw"

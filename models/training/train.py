@@ -20,6 +20,7 @@ from vosrt.models.training.real_scenes import RealScenes
 from vosrt.models.training.run_folder import RunFolder
 from vosrt.models.training.sequence_folders import Sequence, check_sequences, find_sequences
 from vosrt.models.training.settings import TrainingSettings
+from vosrt.models.training.start_weights import starting_network
 from vosrt.models.training.still_scenes import StillScenes
 from vosrt.models.training.synthetic_scenes import Photographs, SyntheticScenes
 from vosrt.models.training.trainer import Rhythm, Trainer
@@ -98,6 +99,7 @@ def read_task(arguments: argparse.Namespace) -> Task:
         )
     if settings.synthetic < 1 and not arguments.data:
         raise InputError("no --data", cure="give folders of annotated sequences, or --synthetic 1")
+    starting_network(settings)  # so that a mistake is named before anything is written
     sequences = [sequence for folder in arguments.data for sequence in find_sequences(folder)]
     held_names = set(arguments.hold_out)
     unknown = sorted(held_names - {sequence.name for sequence in sequences})
@@ -132,7 +134,18 @@ def _read_settings(arguments: argparse.Namespace) -> TrainingSettings:
             known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.json")))
             raise InputError("--recipe", value=arguments.recipe, allowed=f"{known}, or a settings.json")
         settings = TrainingSettings.from_json(path.read_text())
-    names = ("model", "backbone", "steps", "batch", "seed", "synthetic", "learning_rate", "optimizer")
+    names = (
+        "model",
+        "backbone",
+        "start_from",
+        "without",
+        "steps",
+        "batch",
+        "seed",
+        "synthetic",
+        "learning_rate",
+        "optimizer",
+    )
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     return replace(settings, **given)
 
@@ -145,6 +158,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--recipe", metavar="NAME", help="settings that come with vosrt, or a settings.json of another run")
     add("--model", help="network to train (cfbi-lite)")
     add("--backbone", help="its trunk")
+    add("--without", metavar="PART,PART", help="parts of it to leave out, for ablations")
+    add(
+        "--start-from",
+        metavar="FILE",
+        help="checkpoint whose fitting tensors are the start, or shipped weights",
+    )
     add("--steps", type=int, help="steps of the optimiser")
     add("--batch", type=int, help="clips per step, over all processes")
     add("--learning-rate", type=float)

@@ -14,8 +14,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from vosrt.errors import Error
-from vosrt.models.catalog import build_network
-from vosrt.models.network import VosNetwork
 from vosrt.models.training.averaged_weights import AveragedWeights
 from vosrt.models.training.families import training_of
 from vosrt.models.training.footage import Footage
@@ -23,6 +21,7 @@ from vosrt.models.training.process_group import Rank
 from vosrt.models.training.run_folder import STEPS, VALIDATION, RunFolder
 from vosrt.models.training.schedule import ema_decay, hardest_share, learning_rate
 from vosrt.models.training.settings import TrainingSettings
+from vosrt.models.training.start_weights import starting_network
 from vosrt.models.training.training_clip import ShareOfBatches, TrainingClip, TrainingClips
 from vosrt.models.training.validation import validate
 
@@ -81,7 +80,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.clips, self.held_out = settings, clips, held_out
         self.folder, self.rank, self.rhythm, self.notes = folder, rank, rhythm, notes
-        self.network = _new_network(settings).to(device)
+        self.network = starting_network(settings).to(device)
         self.averaged = AveragedWeights(self.network)
         self.family = training_of(self.network, settings)
         self.optimizer = _new_optimizer(self.network, settings)
@@ -194,7 +193,7 @@ class Trainer:
         self.folder.save_weights(self.averaged.values, self.notes)
         if not len(self.held_out):
             return
-        network = _new_network(self.settings).to(next(self.network.parameters()).device)
+        network = starting_network(self.settings).to(next(self.network.parameters()).device)
         network.load_state_dict(self.averaged.values)
         results = validate(network.eval(), self.held_out)
         mean = sum(result.region_similarity for result in results) / len(results)
@@ -232,10 +231,6 @@ class Trainer:
         self.step = int(stored["step"])
         self._broken = int(stored["broken"])
         self._unlogged = [(float(loss), float(norm)) for loss, norm in stored.get("unlogged", [])]
-
-
-def _new_network(settings: TrainingSettings) -> VosNetwork:
-    return build_network(settings.model, settings.backbone)
 
 
 def _new_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -116,6 +116,40 @@ def test_objects_are_scored_one_by_one_as_together(network):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("part", ["matching", "appearance", "guided", "pooled"])
+def test_what_is_left_out_has_no_effect(part):
+    network = build_network("directional-lite", without=part)
+    load_stand_in_weights(network)
+    seen = network.encode(
+        torch.randint(0, 256, (1, 40, 52, 3), dtype=torch.uint8), torch.empty(40, 52), torch.empty(3, 4)
+    )
+    given = {
+        "bank": F.normalize(torch.randn(1, 64, 3, 4), dim=1),
+        "weights": torch.rand(1, 2, 1, 3, 4),
+        "modulated": torch.randn(1, 64, 3, 4),
+        "first_mask": torch.rand(1, 2, 3, 4),
+        "means": torch.randn(1, 4, 64),
+        "previous_mask": torch.rand(1, 2, 3, 4),
+    }
+
+    def coarse(**changed):
+        return network.segment(*seen, *(given | changed).values())[1]
+
+    before = coarse()
+    reaches = {
+        "matching": coarse(bank=-given["bank"]),
+        "appearance": coarse(means=-given["means"]),
+        "guided": coarse(modulated=-given["modulated"]),
+    }
+    assert [name for name, found in reaches.items() if torch.equal(found, before)] == (
+        [part] if part in reaches else []
+    )
+    scores = network.segment(*seen, *given.values())[0]
+    with_zeros(network.decoder.guide.output, *(each.output for each in network.decoder.aggregations))
+    assert torch.equal(network.segment(*seen, *given.values())[0], scores) == (part == "pooled")
+
+
+@torch.no_grad()
 def test_what_was_not_given_has_no_reference(network):
     appearance, features = torch.randn(64, 3, 4), torch.rand(1, 64, 3, 4)
     labels = torch.ones(40, 52, dtype=torch.int32)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from vosrt.errors import InputError
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.models.search_box import box_around, cut_out, pasted, search_box
 
@@ -113,6 +114,42 @@ def test_rows_follow_each_objects_own_foreground(network, monkeypatch):
     assert (found[3] == 0).all()  # unused capacity
     assert (found.argmax(0)[:, :56] == 2).all()
     assert found.argmax(0)[0, 81] == 0
+
+
+def without(parts: str) -> torch.nn.Module:
+    network = build_network("lse-lite", without=parts)
+    load_stand_in_weights(network)
+    return network
+
+
+class TestLeftOut:
+    def test_without_zoom_the_whole_frame_is_looked_at(self, monkeypatch):
+        network = without("zoom")
+        labels = mask_of(40, 50, 60, 70)[0].to(torch.int32)
+        rows = torch.tensor([0, 1], dtype=torch.int32)
+        boxes, missed = network.reference(labels, rows)
+        assert boxes.tolist() == [[0, 0, WIDTH, HEIGHT]]
+        boxes, missed = network.memorize(torch.zeros_like(labels), rows, boxes, missed)
+        assert (boxes.tolist(), missed.tolist()) == ([[0, 0, WIDTH, HEIGHT]], [1])
+        seen = []
+        monkeypatch.setattr(network, "looked_for", lambda image, box, taps: seen.append(box) or image[0, :1])
+        network.find(torch.zeros(1, 3, HEIGHT, WIDTH), torch.tensor([[40.0, 50.0, 60.0, 70.0]]))
+        assert seen[0].tolist() == [[0, 0, WIDTH, HEIGHT]]
+
+    @torch.no_grad()
+    @pytest.mark.parametrize("part", ["fusion", "embeddings"])
+    def test_without_fusion_the_foreground_head_decides(self, network, part):
+        image, box = torch.randn(1, 3, 321, 321), torch.tensor([[0.0, 0.0, 321.0, 321.0]])
+        taps = {}
+        (whole,) = network.looked_for(image, box, taps)
+        (alone,) = without(part).looked_for(image, box)
+        expected = F.interpolate(taps["foreground"][None], (321, 321), mode="bilinear")[0, 0]
+        torch.testing.assert_close(alone, expected, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(whole, alone, atol=0.1)
+
+    def test_other_parts_are_refused(self):
+        with pytest.raises(InputError, match="--without"):
+            without("zoom,matching")
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from tests.models.training.annotated_folders import write_sequences  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
@@ -39,8 +41,6 @@ def curve(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def tensors(folder: Path, file: str = "weights.safetensors") -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return load_file(folder / file)
 
 
@@ -153,14 +153,32 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, mod
         (["--recipe", "magic"], "--recipe"),
         (["--data", "nowhere"], "no annotated sequences"),
         (["--steps", "0"], "steps"),
+        (["--model", "lse-lite", "--without", "zoom,wheels"], "allowed: zoom, fusion, embeddings"),
+        (["--without", "zoom"], "cfbi-lite has no option --without"),
+        (["--start-from", "nowhere"], "no checkpoint at nowhere"),
+        (["--model", "stm-lite", "--start-from", "DATA/strange.safetensors"], "fits stm-lite"),
     ],
 )
 def test_mistakes_are_named_before_training(tmp_path, capsys, recipe, options, message):
     data = write_sequences(tmp_path / "data")
-    options = [str(data) if option == "DATA" else option for option in options]
+    save_file({"strange": torch.ones(2)}, data / "strange.safetensors")
+    options = [option.replace("DATA", str(data)) for option in options]
     assert main([*recipe, *options, "--output", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_from_what_fits_of_other_weights(tmp_path, recipe):
+    shipped = Path(__file__).parents[3] / "models" / "weights" / "cfbi-lite-davis.safetensors"
+    run = tmp_path / "run"
+    options = ["--model", "lse-lite", "--start-from", "cfbi-lite-davis", "--steps", "1"]
+    assert main([*recipe, *options, "--learning-rate", "1e-9", "--output", str(run)]) == 0
+    given, found = load_file(shipped), tensors(run)
+    shared = [name for name in found if name in given]
+    assert len(shared) == 79
+    for name in ("trunk.stem.0.weight", "trunk.up8.0.weight"):
+        torch.testing.assert_close(found[name], given[name].float(), rtol=1e-3, atol=1e-6)
+    assert json.loads((run / "settings.json").read_text())["start_from"] == "cfbi-lite-davis"
 
 
 def test_a_folder_with_another_run_is_not_touched(tmp_path, capsys, recipe):
