@@ -137,12 +137,14 @@ setup(
             "websockets>=13",  # its live channel
             "prometheus-client>=0.20",  # figures for monitoring
         ],
+        "plots": ["matplotlib>=3.8"],  # pictures of a benchmark's figures
         "batch": ["fsspec>=2024.2", "ray>=2.9"],
         "dev": [
             "pytest>=8",
             "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python
             "ruff>=0.11",
             "mypy>=1.10",
+            "matplotlib>=3.8",  # as in plots
             "pycocotools>=2.0.7",  # what reads COCO's run-length encoding
             "filelock>=3.12",  # as in tensorrt
             "httpx>=0.27",  # asks the server

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -16,26 +17,44 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vosrt.benchmarks.bench_compare import TOLERANCE, compare_files, table
 from vosrt.benchmarks.bench_plan import BenchPlan
+from vosrt.benchmarks.bench_plots import write_plots
+from vosrt.benchmarks.bench_profiles import PROFILES, apply_profile
+from vosrt.benchmarks.bench_report import report
 from vosrt.benchmarks.bench_run import BenchRun
 from vosrt.benchmarks.candidate import EXECUTORS, ONNXRUNTIME
 from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.measurement import Measurement, baselines
 from vosrt.benchmarks.measurement_table import print_table, stage_lines
-from vosrt.benchmarks.option_values import frame_size, names_of, whole_number, whole_numbers
+from vosrt.benchmarks.option_values import (
+    frame_size,
+    names_of,
+    share_of_percent,
+    whole_number,
+    whole_numbers,
+)
 from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
+from vosrt.optional_import import import_for
 from vosrt.resize_rule import LARGEST_SIDE
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.variant import SMALLEST_LONG_EDGE
+from vosrt.whole_file import write_whole_file
 
 _PROGRESS_INTERVAL = 2.0  # seconds between lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    arguments.reasons = ()
+    if arguments.profile is not None:
+        reasons = apply_profile(parser, arguments.profile)
+        arguments = parser.parse_args(argv)
+        arguments.reasons = reasons
     # A request to end unwinds like Ctrl-C, so that no measured process is left.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -56,19 +75,46 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Error: with what is wrong and how to mend it.
     """
+    if arguments.compare is not None:
+        return _compare(arguments)
     arguments.bundles = arguments.bundles or [DEFAULT]
-    if arguments.json is not None:
-        _check_file(arguments.json)
+    for option in ("json", "markdown"):
+        if getattr(arguments, option) is not None:
+            _check_file(f"--{option}", getattr(arguments, option))
+    if arguments.plots is not None:
+        import_for("drawing plots of a benchmark", "matplotlib")
     plan = BenchPlan.of(arguments)
     print_terms(arguments.bundles)
     facts = environment(plan.threads)
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
-    measurements = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress()).run()
+    run = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress(), arguments.end_to_end)
+    measurements = run.run()
     print_table(measurements)
-    print("\n".join([*stage_lines(measurements), *plan.remarks()]))
-    if arguments.json is not None:
-        _write(arguments.json, document(plan, measurements, facts))
+    remarks = [*plan.remarks(measurements), *arguments.reasons]
+    print("\n".join([*stage_lines(measurements), *remarks]))
+    _write_outputs(arguments, document(plan, measurements, facts), remarks)
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Judge a change; returns 1 when something got slower or larger."""
+    if arguments.bundles:
+        raise InputError(
+            "--compare measures nothing", value=", ".join(arguments.bundles), cure="give no bundle"
+        )
+    comparisons, remarks = compare_files(*arguments.compare, tolerance=arguments.tolerance)
+    print("\n".join([table(comparisons), *remarks]))
+    return 1 if any(one.is_slower or one.is_larger for one in comparisons) else 0
+
+
+def _write_outputs(arguments: argparse.Namespace, found: dict[str, Any], remarks: Sequence[str]) -> None:
+    if arguments.json is not None:
+        _write("--json", arguments.json, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    plots = [] if arguments.plots is None else write_plots(arguments.plots, found["runs"])
+    if arguments.markdown is not None:
+        folder = os.path.relpath(arguments.plots, arguments.markdown.parent) if plots else ""
+        shown = [str(Path(folder) / name) for name in plots]
+        _write("--markdown", arguments.markdown, report(found, remarks, shown))
 
 
 def document(plan: BenchPlan, measurements: Sequence[Measurement], facts: dict[str, Any]) -> dict[str, Any]:
@@ -93,16 +139,16 @@ class _Progress:
             print(text, file=sys.stderr, flush=True)
 
 
-def _check_file(file: Path) -> None:
+def _check_file(option: str, file: Path) -> None:
     if file.is_dir() or not file.parent.is_dir():
-        raise InputError("--json", value=str(file), allowed="a file in a folder that exists")
+        raise InputError(option, value=str(file), allowed="a file in a folder that exists")
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def _write(option: str, file: Path, content: str) -> None:
     try:
-        file.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole_file(file, content.encode())
     except OSError as error:
-        raise InputError(f"--json {file} cannot be written ({error.strerror})") from error
+        raise InputError(f"{option} {file} cannot be written ({error.strerror})") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,10 +158,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "bundles", nargs="*", metavar="BUNDLE", help=f"folders that `vosrt export` wrote ({DEFAULT})"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure to this file")
+    parser.add_argument(
+        "--profile",
+        choices=tuple(PROFILES),
+        help="settings that make sense on a kind of machine; options that are given go before",
+    )
     _add_frames(parser.add_argument_group("frames (generated ones unless --source is given)"))
     _add_candidates(parser.add_argument_group("candidates"))
+    _add_outputs(parser.add_argument_group("outputs"))
+    comparison = parser.add_argument_group("comparing two runs")
+    comparison.add_argument(
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("OLD.json", "NEW.json"),
+        help="measure nothing, and end with status 1 when NEW is slower or takes more memory",
+    )
+    comparison.add_argument(
+        "--tolerance",
+        type=share_of_percent,
+        default=TOLERANCE,
+        metavar="PERCENT",
+        help=f"by which a median may be larger ({100 * TOLERANCE:g})",
+    )
     return parser
+
+
+def _add_outputs(group: Any) -> None:
+    group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines and --compare")
+    group.add_argument("--markdown", type=Path, metavar="FILE", help="the same for people")
+    group.add_argument("--plots", type=Path, metavar="DIR", help="pictures (needs the extra plots)")
 
 
 def _add_frames(clip: Any) -> None:
@@ -130,6 +202,19 @@ def _add_frames(clip: Any) -> None:
     )
     clip.add_argument(
         "--warm-up", type=whole_number(0, 1000), default=2, metavar="N", help="frames before them (2)"
+    )
+    clip.add_argument(
+        "--until",
+        type=share_of_percent,
+        metavar="PERCENT",
+        help="end early, as soon as every median is known so well (95 %% confidence)",
+    )
+    clip.add_argument(
+        "--end-to-end",
+        type=whole_number(0, 100_000),
+        default=0,
+        metavar="N",
+        help="also run over a video of so many frames with decoding and encoding, and as a camera (0)",
     )
     clip.add_argument(
         "--rounds",

@@ -10,7 +10,9 @@ from pathlib import Path
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
 from vosrt.benchmarks.bench_run import Turns
 from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, Candidate, Scene
+from vosrt.benchmarks.confidence import LEAST_ROUNDS
 from vosrt.benchmarks.environment import default_threads
+from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
@@ -42,7 +44,11 @@ class BenchPlan:
             require_packages("the PyTorch baseline")
         bundles = {name: Bundle.open(name) for name in dict.fromkeys(arguments.bundles)}
         manifests = {name: bundle.manifest for name, bundle in bundles.items()}
-        turns = Turns(arguments.warm_up, arguments.frames, arguments.rounds)
+        turns = Turns(arguments.warm_up, arguments.frames, arguments.rounds, arguments.until)
+        if turns.until is not None and len(turns.round_frames()) < LEAST_ROUNDS:
+            raise InputError(
+                "--until needs rounds", value=len(turns.round_frames()), allowed=f"at least {LEAST_ROUNDS}"
+            )
         clips = _clips(arguments, list(manifests.values()), turns.length)
         size = next(iter(clips.values())).mask.shape
         threads = arguments.threads or default_threads()
@@ -87,8 +93,25 @@ class BenchPlan:
             "start to end."
         )
 
-    def remarks(self) -> list[str]:
+    def remarks(self, measurements: Sequence[Measurement]) -> list[str]:
         """What to know when reading the figures."""
+        return [*self._certainty(measurements), *self._weights()]
+
+    def _certainty(self, measurements: Sequence[Measurement]) -> list[str]:
+        until = self.turns.until
+        if until is None:
+            return []
+        vague = [one for one in measurements if not one.uncertainty <= until]
+        if not vague:
+            frames = len(measurements[0].frames)
+            return [f"Every median is known to {until:.1%} after {frames} frames."]
+        return [
+            f"{one.candidate.name}: the median is known to {one.uncertainty:.1%} only after all "
+            f"{len(one.frames)} frames, not to {until:.1%}; run more --frames, or find out what disturbs it"
+            for one in vague
+        ]
+
+    def _weights(self) -> list[str]:
         if len(self.candidates) == len(self.clips) or not self.stand_ins:
             return []
         return [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,11 @@ from vosrt.benchmarks.bench_clip import BenchClip
 from vosrt.benchmarks.candidate import Candidate, Scene
 from vosrt.benchmarks.candidate_process import CandidateProcess
 from vosrt.benchmarks.candidate_server import Step
+from vosrt.benchmarks.confidence import LEAST_ROUNDS
+from vosrt.benchmarks.end_to_end import write_video
+from vosrt.benchmarks.energy import Meter, open_meter
 from vosrt.benchmarks.measurement import Measurement
+from vosrt.benchmarks.yardstick import Yardstick
 
 MOST_FED_FRAMES = 4
 LONGEST_TURN = 50  # frames: the baseline's labels of a turn are kept until the others have had theirs
@@ -24,31 +30,51 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Turns:
-    """Which frames are timed when: frame 0 takes the mask, the warm-up follows, then the rounds."""
+    """Which frames are timed when: frame 0 takes the mask, the warm-up follows, then the rounds.
+
+    The first frame of a round is not timed: it finds the caches full of what another candidate left there.
+
+    Attributes:
+        warm_up: frames that are predicted, but not timed.
+        frames: timed ones.
+        rounds: in which candidates take turns.
+        until: end as soon as every candidate's median is known to this share; None for all rounds.
+    """
 
     warm_up: int
     frames: int
     rounds: int
+    until: float | None = None
 
     @property
     def length(self) -> int:
         """Frames of the whole clip."""
-        return 1 + self.warm_up + self.frames
+        return 1 + self.warm_up + self.frames + self._count
+
+    @property
+    def _count(self) -> int:
+        """Rounds; more than asked for where turns would be too long."""
+        return max(min(self.rounds, self.frames), math.ceil(self.frames / LONGEST_TURN))
 
     def warm_up_frames(self) -> range:
         """Predicted, but not timed."""
         return range(1, 1 + self.warm_up)
 
     def round_frames(self) -> list[list[int]]:
-        """The timed frames of every round; more rounds than asked for where turns would be too long."""
-        timed = np.arange(1 + self.warm_up, self.length)
-        count = max(min(self.rounds, self.frames), math.ceil(self.frames / LONGEST_TURN))
-        return [part.tolist() for part in np.array_split(timed, count)]
+        """The frames of every round; all but its first are timed."""
+        sizes = [1 + len(part) for part in np.array_split(np.arange(self.frames), self._count)]
+        starts = 1 + self.warm_up + np.cumsum([0, *sizes[:-1]])
+        return [list(range(start, start + size)) for start, size in zip(starts.tolist(), sizes, strict=True)]
 
     def fed_frames(self) -> list[int]:
-        """Frames predicted once more from the baseline's labels of the frame before, evenly spread."""
-        count = min(MOST_FED_FRAMES, self.frames)
-        return np.unique(np.linspace(1 + self.warm_up, self.length - 1, count).astype(int)).tolist()
+        """Frames predicted once more from the baseline's labels of the frame before, evenly spread.
+
+        They lie in the rounds that are run in any case.
+        """
+        parts = self.round_frames()
+        sure = sum(map(len, parts if self.until is None else parts[:LEAST_ROUNDS]))
+        count = min(MOST_FED_FRAMES, sure)
+        return np.unique(np.linspace(1 + self.warm_up, self.warm_up + sure, count).astype(int)).tolist()
 
 
 @dataclass
@@ -60,16 +86,20 @@ class BenchRun:
         clips: what the candidates of a scene see.
         turns: order of the frames.
         progress: told what happens, in words.
+        end_to_end: frames of a video that each candidate runs over in the end; 0 for none.
     """
 
     candidates: Sequence[Candidate]
     clips: Mapping[Scene, BenchClip]
     turns: Turns
     progress: Progress
+    end_to_end: int = 0
     _measurements: dict[Candidate, Measurement] = field(default_factory=dict, init=False)
     _labels: dict[tuple[Scene, int], NDArray[np.uint8]] = field(default_factory=dict, init=False)
     _fed_from: frozenset[int] = field(default=frozenset(), init=False)  # frames before those fed later
     _kept: frozenset[int] = field(default=frozenset(), init=False)  # frames whose labels are kept for now
+    _yardstick: Yardstick = field(default_factory=Yardstick, init=False)
+    _meter: Meter | None = field(default=None, init=False)
 
     def run(self) -> list[Measurement]:
         """Measure all candidates.
@@ -77,6 +107,7 @@ class BenchRun:
         Raises:
             Error: a candidate cannot run; then no process is left.
         """
+        self._meter = open_meter(self.candidates[0].device)
         self._kept = self._fed_from = frozenset(frame - 1 for frame in self.turns.fed_frames())
         with ExitStack() as stack:
             processes = [self._start(candidate, stack) for candidate in self.candidates]
@@ -86,10 +117,14 @@ class BenchRun:
                 self._kept = frozenset(part) | self._fed_from
                 for process in processes:
                     self._time(process, part, f"round {number} of {len(parts)}: {process.candidate.name}")
+                if self._is_sure():
+                    break
             for process in processes:
                 self._measurements[process.candidate].memory = process.call("memory")
             if len(processes) > len(self.clips):  # some scene has more than one candidate
                 self._feed(processes)
+            if self.end_to_end:
+                self._run_end_to_end(processes)
         return [self._measurements[candidate] for candidate in self.candidates]
 
     def _start(self, candidate: Candidate, stack: ExitStack) -> CandidateProcess:
@@ -111,12 +146,38 @@ class BenchRun:
     def _time(self, process: CandidateProcess, frames: Sequence[int], title: str) -> None:
         """Time some frames of a candidate and compare their labels with the baseline's."""
         measurement = self._measurements[process.candidate]
+        measurement.rounds.append([])
+        before, joules = self._yardstick.milliseconds(), self._joules()
         for index in frames:
-            self.progress(f"{title}, frame {index - self.turns.warm_up} of {self.turns.frames}")
+            self.progress(f"{title}, frame {index} of {self.turns.length - 1}")
             step = self._step(process, index)
-            measurement.add(step)
+            if index != frames[0]:
+                measurement.add(step)
             if not measurement.is_baseline:
                 measurement.free.append(_agreement(step, self._labels[process.candidate.scene, index]))
+        if self._meter is not None:
+            measurement.joules.append(self._joules() - joules)
+        measurement.yardstick.append((before + self._yardstick.milliseconds()) / 2)
+
+    def _joules(self) -> float:
+        return 0.0 if self._meter is None else self._meter.joules()
+
+    def _is_sure(self) -> bool:
+        """Whether every median is known well enough; NaN is not."""
+        until = self.turns.until
+        return until is not None and all(one.uncertainty <= until for one in self._measurements.values())
+
+    def _run_end_to_end(self, processes: Sequence[CandidateProcess]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            videos: dict[Scene, Path] = {}
+            for process in processes:
+                self.progress(f"end to end: {process.candidate.name}")
+                scene = process.candidate.scene
+                if scene not in videos:
+                    videos[scene] = Path(folder) / f"{len(videos)}.mp4"
+                    write_video(videos[scene], self.clips[scene], self.end_to_end)
+                found = process.call("end_to_end", videos[scene], self.clips[scene].mask)
+                self._measurements[process.candidate].end_to_end = found
 
     def _step(self, process: CandidateProcess, index: int) -> Step:
         step: Step = process.call("step", self.clips[process.candidate.scene].frame(index), None)

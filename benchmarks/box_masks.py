@@ -20,6 +20,7 @@ from statistics import mean, median
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.benchmarks.bench_report import markdown
 from vosrt.benchmarks.clip_score import Labels
 from vosrt.benchmarks.datasets.clip import Clip, Scoring
 from vosrt.benchmarks.datasets.open_dataset import open_dataset
@@ -104,19 +105,14 @@ def table(found: Mapping[str, Found]) -> str:
     for name, one in found.items():
         j, f = one.means()
         rows.append([name, *(f"{value:.1f}" for value in ((j + f) / 2, j, f, 1000 * median(one.seconds)))])
-    return _markdown([HEADINGS, *rows])
+    return markdown([HEADINGS, *rows])
 
 
 def clip_table(found: Mapping[str, Found]) -> str:
     """J&F by clip and finder, in Markdown."""
     clips = dict.fromkeys(clip for clip, _ in next(iter(found.values())).j)
     rows = [[clip, *(f"{mean(one.means(clip)):.1f}" for one in found.values())] for clip in clips]
-    return _markdown([["clip", *found], *rows])
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    heading, *others = rows
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *others))
+    return markdown([["clip", *found], *rows])
 
 
 def _run(clip: Clip, finders: Mapping[str, MaskFinder], found: Mapping[str, Found], every: int) -> None:

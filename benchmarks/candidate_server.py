@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,7 @@ from vosrt.benchmarks.process_memory import peak_memory, resident_memory
 from vosrt.errors import Error
 
 if TYPE_CHECKING:
+    from vosrt.benchmarks.end_to_end import EndToEnd
     from vosrt.stream import Stream
 
 
@@ -36,6 +39,7 @@ class Step:
     milliseconds: float
     stages: Mapping[str, float]
     labels: NDArray[np.uint8]  # [H, W]
+    cpu_milliseconds: float = math.nan  # of all threads of the process
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,18 @@ class CandidateServer:
 
     def step(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Step:
         """Segment the next frame."""
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         result = self._stream.step(frame, mask)
         milliseconds = (time.perf_counter() - started) * 1e3
+        cpu = (time.process_time() - cpu) * 1e3
         stages = {role: value for role, value in result.timings.items() if role != "total"}
-        return Step(milliseconds, stages, result.labels)
+        return Step(milliseconds, stages, result.labels, cpu)
+
+    def end_to_end(self, video: Path, mask: NDArray[np.uint8]) -> EndToEnd:
+        """Run over a video, with decoding and encoding, and over the same as a camera."""
+        from vosrt.benchmarks.end_to_end import measure
+
+        return measure(self._stream, video, mask)
 
     def reset(self) -> None:
         """Forget all frames and objects."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vosrt.benchmarks.candidate import Candidate, Scene
 from vosrt.benchmarks.candidate_server import Memory, Startup, Step
+from vosrt.benchmarks.confidence import Interval, median_interval
+
+if TYPE_CHECKING:
+    from vosrt.benchmarks.end_to_end import EndToEnd
 
 MB_PER_MIB = 1.048576
 _UNKNOWN = Memory(math.nan, math.nan)
@@ -22,7 +26,11 @@ class Measurement:
 
     Attributes:
         first_mask_ms: the step that took the mask, encode and reference.
-        frames: wall time of every timed step, in milliseconds.
+        rounds: wall time of every timed step, in milliseconds, round by round.
+        cpu: processor time of every timed step, in milliseconds.
+        yardstick: wall time of the same fixed work beside every round, in milliseconds.
+        joules: energy of every round; empty where nothing tells.
+        outside: wall time of every timed step that no graph took, in milliseconds.
         stages: graph role to milliseconds, one value per frame on which it ran.
         free: share of labels equal to the baseline's, per timed frame, both running freely.
         fed: the same for single steps: both start anew from the frame before and the baseline's labels there.
@@ -32,18 +40,45 @@ class Measurement:
     candidate: Candidate
     startup: Startup
     first_mask_ms: float = math.nan
-    frames: list[float] = field(default_factory=list)
+    rounds: list[list[float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    yardstick: list[float] = field(default_factory=list)
+    joules: list[float] = field(default_factory=list)
+    outside: list[float] = field(default_factory=list)
     stages: dict[str, list[float]] = field(default_factory=dict)
     free: list[float] = field(default_factory=list)
     fed: list[float] = field(default_factory=list)
     memory: Memory = _UNKNOWN
     is_baseline: bool = False
+    end_to_end: EndToEnd | None = None
 
     def add(self, step: Step) -> None:
-        """Take a timed frame into account."""
-        self.frames.append(step.milliseconds)
+        """Take a timed frame of the last round into account."""
+        self.rounds[-1].append(step.milliseconds)
+        self.cpu.append(step.cpu_milliseconds)
+        self.outside.append(step.milliseconds - sum(step.stages.values()))
         for role, milliseconds in step.stages.items():
             self.stages.setdefault(role, []).append(milliseconds)
+
+    @property
+    def frames(self) -> list[float]:
+        """Wall time of every timed step, in milliseconds."""
+        return [milliseconds for part in self.rounds for milliseconds in part]
+
+    @property
+    def interval(self) -> Interval:
+        """Where the median of a frame's wall time lies, in milliseconds."""
+        return median_interval(self.rounds)
+
+    @property
+    def uncertainty(self) -> float:
+        """Half of that interval as a share of the median; NaN where too few rounds were run."""
+        return self.interval.half_width(self.latency["p50"])
+
+    @property
+    def joules_per_frame(self) -> float:
+        """Mean; NaN where nothing tells."""
+        return sum(self.joules) / len(self.frames) if self.joules else math.nan
 
     @property
     def latency(self) -> dict[str, float]:
@@ -79,6 +114,12 @@ class Measurement:
             "threads": candidate.threads,
             "fps": rounded(self.frames_per_second),
             "latency_ms": {name: rounded(value) for name, value in self.latency.items()},
+            "p50_interval_ms": [rounded(self.interval.low), rounded(self.interval.high)],
+            "rounds_ms": [[rounded(value) for value in part] for part in self.rounds],
+            "yardstick_ms": [rounded(value) for value in self.yardstick],
+            "cpu_ms_per_frame": rounded(float(np.mean(self.cpu))),
+            "outside_graphs_ms": rounded(float(np.median(self.outside))),
+            "joules_per_frame": rounded(self.joules_per_frame),
             "stages": {role: rounded(float(np.median(times))) for role, times in self.stages.items()},
             "peak_rss_mb": rounded(self.peak_mb),
             "peak_rss_above_opening_mb": rounded(self.peak_above_opening_mb),
@@ -92,6 +133,7 @@ class Measurement:
             "baseline": None if alone else baseline.candidate.name,
             "ratio_to_baseline": None if alone else self.ratios(baseline),
             "equal_labels": None if alone else self.equal_labels(),
+            "end_to_end": None if self.end_to_end is None else _of_end_to_end(self.end_to_end),
         }
 
     def ratios(self, baseline: Measurement) -> dict[str, float | None]:
@@ -116,7 +158,7 @@ class Measurement:
 def latency_of(milliseconds: Sequence[float]) -> dict[str, float]:
     """Percentiles (linear between the nearest ranks), mean and extremes."""
     times = np.asarray(milliseconds, np.float64)
-    found = {f"p{percent}": float(np.percentile(times, percent)) for percent in (50, 95, 99)}
+    found = {f"p{percent}": float(np.percentile(times, percent)) for percent in (50, 90, 95, 99)}
     return found | {"mean": float(times.mean()), "min": float(times.min()), "max": float(times.max())}
 
 
@@ -128,6 +170,16 @@ def rounded(value: float) -> float | None:
 def baselines(measurements: Sequence[Measurement]) -> Mapping[Scene, Measurement]:
     """The baseline of every scene."""
     return {one.candidate.scene: one for one in measurements if one.is_baseline}
+
+
+def _of_end_to_end(measured: EndToEnd) -> dict[str, Any]:
+    ages = {name: rounded(value) for name, value in latency_of(measured.age_ms or (math.nan,)).items()}
+    return {
+        "fps": rounded(measured.frames_per_second),
+        "cpu_ms_per_frame": rounded(1e3 * measured.cpu_seconds),
+        "age_ms": ages,
+        "camera_frames_taken": rounded(measured.taken),
+    }
 
 
 def _share(shares: Sequence[float], combine: Any) -> float | None:

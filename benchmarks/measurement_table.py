@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +14,8 @@ HEADINGS = (
     "objects",
     "executor",
     "p50 ms",
-    "p95 ms",
+    "+-",
+    "p90 ms",
     "p99 ms",
     "fps",
     "speed",
@@ -54,8 +56,29 @@ def stage_lines(measurements: Sequence[Measurement]) -> list[str]:
             f"first mask {one.first_mask_ms:.0f} ms",
             f"{one.peak_above_opening_mb:.0f} MB above opening",
         ]
+        parts += _further_parts(one)
         lines.append(f"{one.candidate.name}: {', '.join(parts)}")
     return lines
+
+
+def _further_parts(one: Measurement) -> list[str]:
+    figures = one.to_json(one, size=(0, 0), warm_up=0)
+    parts = [
+        f"{figures[name]:g} {text}"
+        for name, text in (
+            ("outside_graphs_ms", "ms outside the graphs"),
+            ("cpu_ms_per_frame", "ms of the CPU per frame"),
+            ("joules_per_frame", "J per frame"),
+        )
+        if figures[name] is not None
+    ]
+    found = figures["end_to_end"]
+    if found is not None:
+        parts += [
+            f"end to end {found['fps']:g} fps",
+            f"age of a camera's frame {found['age_ms']['p50'] or math.nan:g} ms",
+        ]
+    return parts
 
 
 def _row(one: Measurement, baseline: Measurement) -> list[str]:
@@ -66,7 +89,8 @@ def _row(one: Measurement, baseline: Measurement) -> list[str]:
         str(candidate.objects),
         f"{candidate.executor} {candidate.precision}",
     ]
-    cells += [_milliseconds(latency[name]) for name in ("p50", "p95", "p99")]
+    cells += [_milliseconds(latency["p50"]), _uncertainty(one)]
+    cells += [_milliseconds(latency[name]) for name in ("p90", "p99")]
     cells.append(f"{one.frames_per_second:.3g}")
     alone = one is baseline
     ratios, equal = ({}, {}) if alone else (one.ratios(baseline), one.equal_labels())
@@ -82,6 +106,10 @@ def _row(one: Measurement, baseline: Measurement) -> list[str]:
 
 def _milliseconds(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _uncertainty(one: Measurement) -> str:
+    return f"{one.uncertainty:.1%}" if one.interval.is_known else "?"
 
 
 def _ratio(value: float | None) -> str:

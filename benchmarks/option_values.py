@@ -49,3 +49,14 @@ def names_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
         return names
 
     return read
+
+
+def share_of_percent(text: str) -> float:
+    """A share, 0 to 1, from a percentage above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: a percentage above 0, up to 100")
+    return value / 100

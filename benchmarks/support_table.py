@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vosrt import Segmenter
 from vosrt.benchmarks.bench_clip import generated_clip
+from vosrt.benchmarks.bench_report import markdown
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
@@ -81,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def table(rows: Sequence[Row]) -> str:
     """In Markdown."""
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown([HEADINGS, *(row.cells() for row in rows)])
 
 
 def _rows(models: Sequence[str] | None, size: tuple[int, int]) -> Iterator[Row]:

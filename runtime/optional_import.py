@@ -11,6 +11,7 @@ _SERVE = "pip install '.[serve]' in the folder that holds setup.py"
 _INSTALL = {
     "cv2": "pip install opencv-python",
     "PIL": "pip install pillow",
+    "matplotlib": "pip install '.[plots]' in the folder that holds setup.py",
     "fastapi": _SERVE,
     "uvicorn": _SERVE,
     "websockets": _SERVE,

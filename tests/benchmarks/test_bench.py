@@ -12,6 +12,7 @@ import pytest
 
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks import bench
+from vosrt.benchmarks.confidence import LEAST_ROUNDS
 from vosrt.shipped_bundles import DEFAULT
 
 pytestmark = pytest.mark.xdist_group("demo")  # one export
@@ -27,6 +28,12 @@ RUN_FIELDS = {
     "threads": int,
     "fps": float,
     "latency_ms": dict,
+    "p50_interval_ms": list,
+    "rounds_ms": list,
+    "yardstick_ms": list,
+    "cpu_ms_per_frame": float,
+    "outside_graphs_ms": float,
+    "joules_per_frame": float | None,
     "stages": dict,
     "peak_rss_mb": float,
     "peak_rss_above_opening_mb": float,
@@ -36,6 +43,7 @@ RUN_FIELDS = {
     "baseline": str | None,
     "ratio_to_baseline": dict | None,
     "equal_labels": dict | None,
+    "end_to_end": dict | None,
 }
 ENVIRONMENT = {
     "cpu",
@@ -84,8 +92,13 @@ def check_run(run):
     for name, kind in RUN_FIELDS.items():
         assert isinstance(run[name], kind), name
     latency = run["latency_ms"]
-    assert latency.keys() == {"p50", "p95", "p99", "mean", "min", "max"}
-    assert 0 < latency["min"] <= latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
+    assert latency.keys() == {"p50", "p90", "p95", "p99", "mean", "min", "max"}
+    ascending = [latency[name] for name in ("min", "p50", "p90", "p95", "p99", "max")]
+    assert ascending[0] > 0
+    assert ascending == sorted(ascending)
+    assert sum(map(len, run["rounds_ms"])) == run["frames"]
+    assert len(run["yardstick_ms"]) == len(run["rounds_ms"])
+    assert 0 < run["outside_graphs_ms"] < latency["max"]
     assert math.isclose(run["fps"], 1e3 / latency["mean"], rel_tol=1e-2)
     assert {"encode", "segment"} <= run["stages"].keys()
     assert run["startup_s"].keys() == {"import", "open", "first_mask"}
@@ -110,6 +123,62 @@ def test_a_run_reports_every_field_and_prints_a_table(tmp_path, capsys, toy):
     assert "load average" in out
 
 
+def test_a_run_ends_when_the_medians_are_known_or_says_that_they_are_not(tmp_path, capsys, toy):
+    rounds = ["--frames", "40", "--rounds", "20"]
+    (run,) = run_bench(tmp_path, toy, *rounds, "--until", "100")["runs"]
+    assert (run["frames"], len(run["rounds_ms"])) == (12, LEAST_ROUNDS)
+    low, high = run["p50_interval_ms"]
+    assert low <= run["latency_ms"]["p50"] <= high
+    assert "Every median is known to 100.0% after 12 frames." in capsys.readouterr().out
+    (run,) = run_bench(tmp_path, toy, *rounds, "--until", "0.0001")["runs"]
+    assert run["frames"] == 40
+    assert "only after all 40 frames, not to 0.0%" in capsys.readouterr().out
+    assert f"at least {LEAST_ROUNDS}" in error_of(capsys, toy, "--until", "5", "--rounds", "5")
+
+
+def test_the_whole_way_from_video_to_video_is_measured(tmp_path, capsys, toy):
+    (run,) = run_bench(tmp_path, toy, "--end-to-end", "12")["runs"]
+    found = run["end_to_end"]
+    assert found.keys() == {"fps", "cpu_ms_per_frame", "age_ms", "camera_frames_taken"}
+    assert found["fps"] > 0
+    assert 0 < found["age_ms"]["p50"] <= found["age_ms"]["p95"]
+    assert 0 < found["camera_frames_taken"] <= 1
+    assert "end to end" in capsys.readouterr().out
+
+
+def test_figures_are_written_for_people_too(tmp_path, toy):
+    cv2 = pytest.importorskip("cv2")
+    pytest.importorskip("matplotlib")
+    report, plots = tmp_path / "report" / "speed.md", tmp_path / "plots"
+    report.parent.mkdir()
+    options = ["--objects", "1,2", "--long-edge", "97,64", "--end-to-end", "5"]
+    document = run_bench(tmp_path, toy, *options, "--markdown", str(report), "--plots", str(plots))
+    text = report.read_text()
+    for run in document["runs"]:
+        assert f"| {run['latency_ms']['p50']:g} |" in text
+    for name in ("latency", "stages", "frames", "objects", "resolution"):
+        assert f"(../plots/{name}.png)" in text
+        picture = cv2.imread(str(plots / f"{name}.png"))
+        assert (picture < 128).any(axis=2).mean() > 0.005  # something is drawn
+    for heading in ("## Stages", "## End to end", "## Machine"):
+        assert heading in text
+
+
+def test_a_profile_sets_what_the_command_line_does_not(tmp_path, capsys, toy):
+    document = run_bench(tmp_path, toy, "--profile", "cpu", "--frames", "12", "--rounds", "6")
+    assert document["runs"][0]["frames"] == 12
+    assert "one thread per physical core" in capsys.readouterr().out
+    assert "allowed: float32" in error_of(capsys, toy, "--profile", "v100")
+
+
+def test_runs_of_one_bundle_compare(tmp_path, capsys, toy):
+    run_bench(tmp_path, toy)
+    file = str(tmp_path / "bench.json")
+    assert bench.main(["--compare", file, file]) == 0
+    assert "| same |" in capsys.readouterr().out
+    assert "--compare measures nothing" in error_of(capsys, toy, "--compare", file, file)
+
+
 def test_limits_of_the_input_are_measured_side_by_side(tmp_path, capsys, toy):
     document = run_bench(tmp_path, toy, "--long-edge", "97,64")
     assert [run["input_size"] for run in document["runs"]] == [[64, 97], [42, 64]]
@@ -128,7 +197,7 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
         assert runs[name]["baseline"] == "bundle, torch-published float32, 65x97, 1 object"
         assert runs[name]["ratio_to_baseline"].keys() == {"speed", "peak_rss", "peak_rss_above_opening"}
         equal = runs[name]["equal_labels"]
-        assert equal["fed_frames"] == 3
+        assert equal["fed_frames"] == 4
         assert 0.999 < equal["fed_worst"] <= equal["fed_mean"] <= 1
         assert 0.99 < equal["free_worst"] <= equal["free_mean"] <= 1
     assert "torch" in document["environment"]
@@ -169,8 +238,8 @@ def test_mistakes_are_explained(capsys, toy, arguments, message):
 
 
 def test_a_clip_that_does_not_fit_is_explained(capsys, toy, clip):
-    assert "holds 6 frames, and 103 are needed" in error_of(capsys, toy, *clip, "--frames", "100")
-    few = [toy, *clip, "--frames", "3"]
+    assert "holds 6 frames, and 113 are needed" in error_of(capsys, toy, *clip, "--frames", "100")
+    few = [toy, *clip, "--frames", "3", "--warm-up", "1", "--rounds", "1"]
     assert "at most 2, as --mask holds" in error_of(capsys, *few, "--objects", "3")
     assert "--size is of generated frames" in error_of(capsys, *few, "--size", "64x64")
 

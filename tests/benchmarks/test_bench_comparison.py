@@ -1,0 +1,142 @@
+"""Two runs compared: what is certain, what is the machine's, what is a regression."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+
+import pytest
+
+from vosrt.benchmarks import bench
+from vosrt.benchmarks.bench_compare import compare_files
+from vosrt.benchmarks.confidence import LEAST_ROUNDS, median_interval
+
+
+def run_of(rounds, *, yardstick=10.0, memory=100.0, **changes):
+    times = sorted(value for part in rounds for value in part)
+    return {
+        "bundle": "net",
+        "executor": "onnxruntime",
+        "device": "cpu",
+        "precision": "float32",
+        "size": [480, 854],
+        "input_size": [480, 854],
+        "objects": 1,
+        "threads": 2,
+        "latency_ms": {"p50": times[len(times) // 2]},
+        "rounds_ms": rounds,
+        "yardstick_ms": [yardstick] * len(rounds),
+        "peak_rss_above_opening_mb": memory,
+    } | changes
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(name, *runs, cpu="a cpu"):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({"runs": list(runs), "environment": {"cpu": cpu, "cores": 2}}))
+        return path
+
+    return write
+
+
+def noisy(factor, seed, rounds=12, noise=0.03):
+    """Rounds of five frames; each round has a speed of its own."""
+    draw = random.Random(seed)
+    speeds = [factor * draw.gauss(1, noise) for _ in range(rounds)]
+    return [[100 * speed * draw.gauss(1, 0.01) for _ in range(5)] for speed in speeds]
+
+
+class TestInterval:
+    def test_a_few_rounds_tell_nothing(self):
+        assert not median_interval([[1.0]] * (LEAST_ROUNDS - 1)).is_known
+        assert median_interval([[1.0]] * LEAST_ROUNDS).is_known
+
+    def test_it_leaves_out_as_many_rounds_as_the_binomial_distribution_allows(self):
+        """Sign test at 5 %: none of 6 to 8 rounds at an end, 1 of 9 to 11, 2 of 12 to 14, 5 of 20."""
+        for count, skipped in ((6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (20, 5)):
+            found = median_interval([[float(value)] for value in range(count)])
+            assert (found.low, found.high) == (skipped, count - 1 - skipped)
+
+    def test_it_holds_the_median_as_often_as_it_says(self):
+        draw = random.Random(1)
+        tries = 2000
+        hits = 0
+        for _ in range(tries):
+            found = median_interval([[draw.lognormvariate(0, 1)] for _ in range(10)])
+            hits += found.low <= 1 <= found.high
+        assert hits / tries > 0.95
+
+    def test_frames_of_a_round_count_as_one(self):
+        found = median_interval([[value, value, 100.0] for value in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)])
+        assert (found.low, found.high) == (1, 6)
+
+
+def status(*files, **options):
+    extra = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return bench.main(["--compare", *map(str, files), *extra])
+
+
+def test_a_tenth_slower_is_a_regression_and_the_same_is_none(written):
+    old = written("old", run_of(noisy(1, seed=0)))
+    assert status(old, written("slow", run_of(noisy(1.10, seed=1)))) == 1
+    assert status(old, written("fast", run_of(noisy(0.85, seed=2)))) == 0
+    for seed in range(3, 23):
+        assert status(old, written("same", run_of(noisy(1, seed=seed)))) == 0
+
+
+def test_a_slower_machine_is_no_regression(written, capsys):
+    old = written("old", run_of(noisy(1, seed=0)))
+    assert status(old, written("new", run_of(noisy(1.3, seed=1), yardstick=13.0))) == 0
+    assert "| 1.300 |" in capsys.readouterr().out
+    assert status(old, written("other", run_of(noisy(1.3, seed=1), yardstick=10.0))) == 1
+
+
+def test_a_gpus_frames_are_not_measured_by_the_cpus_yardstick(written):
+    old = written("old", run_of(noisy(1, seed=0), device="cuda"))
+    new = written("new", run_of(noisy(1.3, seed=1), device="cuda", yardstick=13.0))
+    assert status(old, new) == 1
+
+
+def test_more_memory_is_a_regression(written, capsys):
+    old = written("old", run_of(noisy(1, seed=0)))
+    assert status(old, written("new", run_of(noisy(1, seed=1), memory=130.0))) == 1
+    assert "LARGER" in capsys.readouterr().out
+    assert status(old, written("near", run_of(noisy(1, seed=1), memory=105.0))) == 0
+
+
+def test_tolerance_is_the_users(written):
+    old, new = written("old", run_of(noisy(1, seed=0))), written("new", run_of(noisy(1.2, seed=1)))
+    assert status(old, new) == 1
+    assert status(old, new, tolerance=40) == 0
+
+
+def test_what_is_not_certain_is_said(written, capsys):
+    old = written("old", run_of(noisy(1, seed=0, noise=0.3)))
+    assert status(old, written("new", run_of(noisy(1.1, seed=4, noise=0.3)))) == 0
+    few = run_of(noisy(1, seed=0)[:3])
+    assert status(written("few", few), written("more", run_of(noisy(1.5, seed=0)))) == 0
+    assert "too few rounds to be certain" in capsys.readouterr().out
+
+
+def test_other_candidates_and_machines_are_remarked(written):
+    one, other = run_of(noisy(1, seed=0)), run_of(noisy(1, seed=0), objects=3)
+    comparisons, remarks = compare_files(
+        written("old", one, other), written("new", copy.deepcopy(one), cpu="another cpu")
+    )
+    assert len(comparisons) == 1
+    assert any("only before" in remark for remark in remarks)
+    assert any("another machine: cpu a cpu, then another cpu" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"runs": [{}], "environment": {}}', '{"runs": 3}'])
+def test_files_of_other_kinds_are_refused(written, tmp_path, capsys, content):
+    strange = tmp_path / "strange.json"
+    strange.write_text(content)
+    good = written("good", run_of(noisy(1, seed=0)))
+    assert status(good, strange) == 2
+    assert "is no result of vosrt bench" in capsys.readouterr().err
+    assert status(good, tmp_path / "absent.json") == 2
+    assert status(good, written("other", run_of(noisy(1, seed=0), bundle="else"))) == 2
+    assert "no candidate in common" in capsys.readouterr().err
