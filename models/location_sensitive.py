@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from vosrt.models.cfbi_lite import TRUNK_WIDTHS, LightPyramid
+from vosrt.models.cfbi_lite import TRUNK_WIDTHS, LightPyramid, ResidualBlock
 from vosrt.models.location_sensitive_network import STRIDE, LocationSensitiveNetwork
 from vosrt.models.resnet import ResNet
 
@@ -26,14 +26,16 @@ class LocationSensitive(LocationSensitiveNetwork):
 
 
 class LocationSensitiveLite(LocationSensitiveNetwork):
-    """In small, for a CPU, on the trunk of cfbi-lite up to stride 8."""
+    """In small, for a CPU: the trunk of cfbi-lite up to stride 8, then three blocks that look around."""
 
     family = "location_sensitive_lite"
     name = "lse-lite"
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(TRUNK_WIDTHS[2], 32, **options)
+        channels = TRUNK_WIDTHS[2]
+        super().__init__(channels, 32, **options)
         self.trunk = LightPyramid()
+        self.context = nn.Sequential(*(ResidualBlock(channels, dilation=d) for d in (1, 2, 4)))
 
     def trunk_features(self, image: Tensor) -> Tensor:
-        return self.trunk.pyramid(image).middle
+        return self.context(self.trunk.pyramid(image).middle)

@@ -87,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> None:
     LOGGER.info("first frame: loss %.4f, then %.4f", losses[0], losses[-1])
     if arguments.two_scan:
         with open_source(arguments.video) as source:
-            seen = list(scanned_examples(network, (frame.image for frame in source), boxes))
+            seen = scanned_examples(network, (frame.image for frame in source), boxes)
         if seen:
             losses = adapt(network, seen, **(settings | {"epochs": 1}))
             LOGGER.info("%d examples of the whole video: mean loss %.4f", len(seen), np.mean(losses))
@@ -128,33 +128,66 @@ def first_example(network: LocationSensitiveNetwork, frame: NDArray[np.uint8], b
     return _example(image, search_box_around(boxes, image.shape), foreground, background)
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class Followed:
+    """A frame on which objects were followed.
+
+    Attributes:
+        image: normed, `[1, 3, H, W]`.
+        box: where each object was looked for, `[n, 4]`; empty on the first frame.
+        final: fused foreground of each object, `[n, H, W]`; empty on the first frame.
+        labels: int32 `[H, W]`, objects from 1 on.
+    """
+
+    image: Tensor
+    box: Tensor
+    final: Tensor
+    labels: Tensor
+
+
+def followed(
+    network: LocationSensitiveNetwork, frames: Iterable[NDArray[np.uint8]], boxes: Sequence[Box]
+) -> Iterator[Followed]:
+    """Follow objects from their boxes on the first frame.
+
+    Args:
+        network: in evaluation mode.
+        frames: BGR uint8 `[H, W, 3]` each.
+        boxes: one per object: x0, y0, x1, y1 in pixels, ends excluded.
+    """
+    rows = torch.arange(len(boxes) + 1, dtype=torch.int32)
+    box = missed = final = torch.empty(0)
+    for index, frame in enumerate(frames):
+        with torch.no_grad():
+            image = _normed(network, frame)
+            if index == 0:
+                labels = _first_labels(network, image, boxes)
+                yield Followed(image, box, final, labels)
+                box, missed = network.reference(labels, rows)
+                continue
+            final = network.looked_for(image, box)
+            (probabilities,) = network.segment(image, box, rows)
+            labels = rows[probabilities.argmax(0)]
+        yield Followed(image, box, final, labels)
+        box, missed = network.memorize(labels, rows, box, missed)
+
+
 def scanned_examples(
     network: LocationSensitiveNetwork, frames: Iterable[NDArray[np.uint8]], boxes: Sequence[Box]
-) -> Iterator[Example]:
-    """Follow the objects from their boxes, and give what the network is sure of in later frames."""
-    rows = torch.arange(len(boxes) + 1, dtype=torch.int32)
-    box = missed = torch.empty(0)
+) -> list[Example]:
+    """What the network is sure of in later frames, as it follows the objects from their boxes."""
     kept: list[Example] = []
     interval = INTERVAL
-    for index, frame in enumerate(frames):
-        image = _normed(network, frame)
-        if index == 0:
-            labels = _first_labels(network, image, boxes)
-            box, missed = network.reference(labels, rows)
-            continue
-        final = network.looked_for(image, box)
-        (probabilities,) = network.segment(image, box, rows)
-        if index % interval == 0:
+    for index, seen in enumerate(followed(network, frames, boxes)):
+        if index and index % interval == 0:
             kept += [
-                _example(image, box[i : i + 1], final[i] >= SURE, final[i] <= SURELY_NOT)
-                for i in range(len(boxes))
-                if bool((final[i] >= SURE).any())
+                _example(seen.image, seen.box[i : i + 1], final >= SURE, final <= SURELY_NOT)
+                for i, final in enumerate(seen.final)
+                if bool((final >= SURE).any())
             ]
         if len(kept) > _MOST_EXAMPLES:
             kept, interval = kept[::2], interval * 2
-        box, missed = network.memorize(rows[probabilities.argmax(0)], rows, box, missed)
-    yield from kept
+    return kept
 
 
 def adapt(
