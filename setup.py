@@ -15,7 +15,7 @@ from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-CPU_OPERATORS = ("cpu/convolution.cpp", "ort/cpu_ops.cpp")
+CPU_OPERATORS = ("cpu/convolution.cpp", "cpu/matching.cpp", "cpu/normalization.cpp", "ort/cpu_ops.cpp")
 ROOMS = {
     "vosrt": "runtime",
     "vosrt.models": "models",

@@ -36,15 +36,6 @@ constexpr int kLanes = 4, kRows = 4, kVectors = 2;
 #include "winograd.inl"
 }  // namespace portable
 
-Instructions best_instructions() {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return Instructions::avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Instructions::avx2;
-#endif
-    return Instructions::portable;
-}
-
 std::unique_ptr<Convolution3x3> make_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
                                                      Instructions instructions) {
 #if defined(__x86_64__)

@@ -5,13 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 
-namespace vosrt {
+#include "processor.h"
 
-// Calls task(index) for every index below count, on as many threads as there are.
-using ParallelFor = std::function<void(int64_t count, std::function<void(int64_t)> const& task)>;
+namespace vosrt {
 
 struct ImageShape {
     int64_t images;
@@ -31,12 +29,6 @@ public:
     virtual void run(float const* image, float const* bias, float* result, ImageShape const& shape, float* workspace,
                      ParallelFor const& parallel) const = 0;
 };
-
-// Vector instructions: portable code takes what every processor of its kind has, NEON on ARM.
-enum class Instructions { portable, avx2, avx512 };
-
-// The widest that this processor has.
-Instructions best_instructions();
 
 // Transforms weights [outputs, inputs, 3, 3], which are not needed any more afterwards.
 std::unique_ptr<Convolution3x3> make_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,

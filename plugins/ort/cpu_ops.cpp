@@ -1,14 +1,18 @@
 // Operators of ONNX Runtime on the CPU. Registered with a session, they take the place of the function bodies that
 // exported graphs carry: the nodes' names and domain are the same.
-#include <array>
+#include <algorithm>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "../cpu/convolution.h"
+#include "../cpu/matching.h"
+#include "../cpu/normalization.h"
 #include "onnxruntime_abi.h"
 
 #if defined(_WIN32)
@@ -44,36 +48,28 @@ ort::Status* guarded(ort::Api const* api, Task const& task) {
 }
 
 struct Tensor {
-    float* data;
+    void* data;
+    int type;
     std::vector<int64_t> sizes;
+
+    int64_t count() const {
+        return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<int64_t>());
+    }
 };
 
 Tensor tensor_of(ort::Api const* api, ort::Value const* value) {
     Tensor tensor{};
-    check(ort::GetTensorMutableData(api, const_cast<ort::Value*>(value), reinterpret_cast<void**>(&tensor.data)));
+    check(ort::GetTensorMutableData(api, const_cast<ort::Value*>(value), &tensor.data));
     ort::ShapeInfo* info = nullptr;
     check(ort::GetTensorTypeAndShape(api, value, &info));
     size_t count = 0;
     ort::Status* status = ort::GetDimensionsCount(api, info, &count);
     tensor.sizes.resize(count);
     if (status == nullptr) status = ort::GetDimensions(api, info, tensor.sizes.data(), count);
+    if (status == nullptr) status = ort::GetTensorElementType(api, info, &tensor.type);
     ort::ReleaseTensorTypeAndShapeInfo(api, info);
     check(status);
     return tensor;
-}
-
-Tensor input(ort::Api const* api, ort::KernelContext const* context, size_t index) {
-    ort::Value const* value = nullptr;
-    check(ort::KernelContext_GetInput(api, context, index, &value));
-    return tensor_of(api, value);
-}
-
-float* output(ort::Api const* api, ort::KernelContext* context, std::array<int64_t, 4> const& sizes) {
-    ort::Value* value = nullptr;
-    check(ort::KernelContext_GetOutput(api, context, size_t{0}, sizes.data(), sizes.size(), &value));
-    void* data = nullptr;
-    check(ort::GetTensorMutableData(api, value, &data));
-    return static_cast<float*>(data);
 }
 
 ParallelFor threads_of(ort::Api const* api, ort::KernelContext const* context) {
@@ -123,51 +119,316 @@ private:
     std::vector<float> memory_;
 };
 
-std::unique_ptr<Convolution3x3> convolution_of(Tensor const& weights) {
-    if (weights.sizes.size() != 4 || weights.sizes[2] != 3 || weights.sizes[3] != 3)
-        throw std::invalid_argument("Convolution3x3 needs weights [outputs, inputs, 3, 3]");
-    return make_convolution_3x3(weights.data, weights.sizes[0], weights.sizes[1]);
-}
-
-class ConvolutionKernel {
+// One run of a kernel: its inputs as floats, its output, its memory. A float16 result is written when the run has ended.
+class Call {
 public:
-    ConvolutionKernel(ort::Api const* api, ort::KernelInfo const* info) : api_(api) {
-        int is_constant = 0;
-        ort::Value const* weights = nullptr;
-        check(ort::KernelInfoGetConstantInput_tensor(api, info, size_t{1}, &is_constant, &weights));
-        if (is_constant != 0) convolution_ = convolution_of(tensor_of(api, weights));
+    Call(ort::Api const* api, ort::KernelContext* context, size_t inputs) : api_(api), context_(context) {
+        for (size_t index = 0; index < inputs; ++index) {
+            ort::Value const* value = nullptr;
+            check(ort::KernelContext_GetInput(api, context, index, &value));
+            inputs_.push_back(tensor_of(api, value));
+        }
     }
 
-    ort::Api const* api() const { return api_; }
+    std::vector<int64_t> const& sizes(size_t index) const { return inputs_[index].sizes; }
+    int64_t size(size_t index, size_t axis) const { return inputs_[index].sizes.at(axis); }
 
-    void run(ort::KernelContext* context) const {
-        Tensor const image = input(api_, context, 0), weights = input(api_, context, 1);
-        Tensor const bias = input(api_, context, 2);
-        if (image.sizes.size() != 4 || weights.sizes.size() != 4 || image.sizes[1] != weights.sizes[1] ||
-            bias.sizes != std::vector<int64_t>{weights.sizes[0]})
-            throw std::invalid_argument("Convolution3x3 needs an image [n, inputs, h, w] and bias [outputs]");
-        ImageShape const shape{image.sizes[0], image.sizes[2], image.sizes[3]};
-        float* const result = output(api_, context, {shape.images, weights.sizes[0], shape.height, shape.width});
-        if (shape.images * shape.height * shape.width == 0) return;
-        std::unique_ptr<Convolution3x3> changing;
-        if (!convolution_) changing = convolution_of(weights);
-        Convolution3x3 const& convolution = convolution_ ? *convolution_ : *changing;
-        Workspace workspace(convolution.workspace(shape));
-        convolution.run(image.data, bias.data, result, shape, workspace.data(), threads_of(api_, context));
+    float const* floats(size_t index) {
+        Tensor const& input = inputs_[index];
+        if (input.type == ort::kFloat) return static_cast<float const*>(input.data);
+        if (input.type != ort::kFloat16) throw std::invalid_argument("features are float32 or float16");
+        float* const wide = memory(static_cast<size_t>(input.count()));
+        auto const* const halves = static_cast<uint16_t const*>(input.data);
+        std::transform(halves, halves + input.count(), wide, from_half);
+        return wide;
     }
+
+    int32_t const* integers(size_t index) const { return static_cast<int32_t const*>(inputs_[index].data); }
+
+    // Uninitialised; lives as long as the call.
+    float* memory(size_t floats) {
+        workspaces_.emplace_back(floats);
+        return workspaces_.back().data();
+    }
+
+    // Where the result is to be written, float32; `is_half` makes it float16 in the end.
+    float* output(std::vector<int64_t> const& sizes, bool is_half = false) {
+        ort::Value* value = nullptr;
+        check(ort::KernelContext_GetOutput(api_, context_, size_t{0}, sizes.data(), sizes.size(), &value));
+        result_ = tensor_of(api_, value);
+        wide_ = is_half ? memory(static_cast<size_t>(result_.count())) : static_cast<float*>(result_.data);
+        return wide_;
+    }
+
+    // The result has the shape and type of an input.
+    float* output_like(size_t index) { return output(inputs_[index].sizes, inputs_[index].type == ort::kFloat16); }
+
+    void finish() const {
+        if (wide_ != nullptr && wide_ != result_.data)
+            std::transform(wide_, wide_ + result_.count(), static_cast<uint16_t*>(result_.data), to_half);
+    }
+
+    ParallelFor threads() const { return threads_of(api_, context_); }
 
 private:
     ort::Api const* api_;
+    ort::KernelContext* context_;
+    std::vector<Tensor> inputs_;
+    std::deque<Workspace> workspaces_;
+    Tensor result_{};
+    float* wide_ = nullptr;
+};
+
+// What an operator is made from.
+struct Info {
+    ort::Api const* api;
+    ort::KernelInfo const* info;
+
+    int64_t integer(char const* name) const {
+        int64_t value = 0;
+        check(ort::KernelInfoGetAttribute_int64(api, info, name, &value));
+        return value;
+    }
+
+    std::vector<int64_t> integers(char const* name) const {
+        size_t count = 0;
+        check(ort::KernelInfoGetAttributeArray_int64(api, info, name, static_cast<int64_t*>(nullptr), &count));
+        std::vector<int64_t> values(count);
+        check(ort::KernelInfoGetAttributeArray_int64(api, info, name, values.data(), &count));
+        return values;
+    }
+};
+
+void require(bool holds, char const* message) {
+    if (!holds) throw std::invalid_argument(message);
+}
+
+std::unique_ptr<Convolution3x3> convolution_of(Tensor const& weights) {
+    require(weights.sizes.size() == 4 && weights.sizes[2] == 3 && weights.sizes[3] == 3,
+            "Convolution3x3 needs weights [outputs, inputs, 3, 3]");
+    return make_convolution_3x3(static_cast<float const*>(weights.data), weights.sizes[0], weights.sizes[1]);
+}
+
+// Types of inputs and, last, of the output: T features, f float32, i int32.
+struct ConvolutionOp {
+    static constexpr char const* kName = "Convolution3x3";
+    static constexpr char kTypes[] = "ffff";
+
+    explicit ConvolutionOp(Info const& info) {
+        int is_constant = 0;
+        ort::Value const* weights = nullptr;
+        check(ort::KernelInfoGetConstantInput_tensor(info.api, info.info, size_t{1}, &is_constant, &weights));
+        if (is_constant != 0) convolution_ = convolution_of(tensor_of(info.api, weights));
+    }
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 4 && call.sizes(1).size() == 4 && call.size(0, 1) == call.size(1, 1) &&
+                    call.sizes(2) == std::vector<int64_t>{call.size(1, 0)},
+                "Convolution3x3 needs an image [n, inputs, h, w] and bias [outputs]");
+        ImageShape const shape{call.size(0, 0), call.size(0, 2), call.size(0, 3)};
+        float* const result = call.output({shape.images, call.size(1, 0), shape.height, shape.width});
+        if (shape.images * shape.height * shape.width == 0) return;
+        std::unique_ptr<Convolution3x3> changing;
+        if (!convolution_) changing = make_convolution_3x3(call.floats(1), call.size(1, 0), call.size(1, 1));
+        Convolution3x3 const& convolution = convolution_ ? *convolution_ : *changing;
+        convolution.run(call.floats(0), call.floats(2), result, shape, call.memory(convolution.workspace(shape)),
+                        call.threads());
+    }
+
+private:
     std::unique_ptr<Convolution3x3> convolution_;
 };
 
-ort::CustomOp convolution_op() {
+struct GlobalMatchingOp {
+    static constexpr char const* kName = "GlobalMatching";
+    static constexpr char kTypes[] = "TTiif";
+
+    explicit GlobalMatchingOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 3 && call.sizes(1).size() == 2 && call.size(0, 0) == call.size(1, 1) &&
+                    call.sizes(2) == std::vector<int64_t>{call.size(1, 0)} && call.sizes(3).size() == 1,
+                "GlobalMatching needs a query [C, h, w], a bank [M, C], its labels [M] and rows [R]");
+        GlobalMatching a{};
+        a.channels = call.size(0, 0);
+        a.pixels = call.size(0, 1) * call.size(0, 2);
+        a.candidates = call.size(1, 0);
+        a.row_count = call.size(3, 0);
+        a.query = call.floats(0);
+        a.bank = call.floats(1);
+        a.bank_labels = call.integers(2);
+        a.rows = call.integers(3);
+        a.distances = call.output({a.row_count, call.size(0, 1), call.size(0, 2)});
+        vosrt::run(a, call.memory(workspace_of(a)), call.threads());
+    }
+};
+
+struct LocalMatchingOp {
+    static constexpr char const* kName = "LocalMatching";
+    static constexpr char kTypes[] = "TTiif";
+
+    explicit LocalMatchingOp(Info const& info)
+        : windows_(info.integers("windows")), dilation_(info.integer("dilation")) {
+        require(!windows_.empty() && *std::min_element(windows_.begin(), windows_.end()) >= 0 && dilation_ >= 1,
+                "LocalMatching needs windows of at least 0 and a dilation of at least 1");
+    }
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 3 && call.sizes(1) == call.sizes(0) && call.sizes(3).size() == 1 &&
+                    call.sizes(2) == std::vector<int64_t>{call.size(0, 1), call.size(0, 2)},
+                "LocalMatching needs a query and a previous frame [C, h, w], labels [h, w] and rows [R]");
+        LocalMatching a{};
+        a.channels = call.size(0, 0);
+        a.height = call.size(0, 1);
+        a.width = call.size(0, 2);
+        a.row_count = call.size(3, 0);
+        a.windows = windows_.data();
+        a.window_count = static_cast<int64_t>(windows_.size());
+        a.dilation = dilation_;
+        a.query = call.floats(0);
+        a.previous = call.floats(1);
+        a.labels = call.integers(2);
+        a.rows = call.integers(3);
+        a.distances = call.output({a.row_count, a.window_count, a.height, a.width});
+        vosrt::run(a, call.memory(workspace_of(a)), call.threads());
+    }
+
+private:
+    std::vector<int64_t> windows_;
+    int64_t dilation_;
+};
+
+struct MemoryReadOp {
+    static constexpr char const* kName = "MemoryRead";
+    static constexpr char kTypes[] = "TTTif";
+
+    explicit MemoryReadOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 2 && call.sizes(1).size() == 4 && call.sizes(2).size() == 4 &&
+                    call.sizes(3) == std::vector<int64_t>{call.size(1, 0), call.size(1, 1)} &&
+                    call.size(1, 2) == call.size(0, 0) && call.size(1, 3) == call.size(0, 1) &&
+                    call.size(2, 0) == call.size(1, 0) && call.size(2, 1) == call.size(1, 1) &&
+                    call.size(2, 3) == call.size(0, 1),
+                "MemoryRead needs a query [Ck, N], keys [n, T, Ck, N], values [n, T, Cv, N] and valid [n, T]");
+        MemoryRead a{};
+        a.key_channels = call.size(0, 0);
+        a.value_channels = call.size(2, 2);
+        a.objects = call.size(1, 0);
+        a.slots = call.size(1, 1);
+        a.pixels = call.size(0, 1);
+        a.query = call.floats(0);
+        a.keys = call.floats(1);
+        a.values = call.floats(2);
+        a.valid = call.integers(3);
+        a.read = call.output({a.objects, a.value_channels, a.pixels});
+        vosrt::run(a, call.threads());
+    }
+};
+
+struct DirectionalMatchingOp {
+    static constexpr char const* kName = "DirectionalMatching";
+    static constexpr char kTypes[] = "TTTif";
+
+    explicit DirectionalMatchingOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 2 && call.sizes(1).size() == 3 && call.sizes(2).size() == 4 &&
+                    call.size(1, 1) == call.size(0, 0) && call.size(2, 2) == call.size(1, 0) &&
+                    call.size(2, 3) == call.size(1, 2) &&
+                    call.sizes(3) == std::vector<int64_t>{call.size(2, 0), call.size(1, 0)},
+                "DirectionalMatching needs a query [C, N], a bank [S, C, M], weights [n, k, S, M] and valid [n, S]");
+        DirectionalMatching a{};
+        a.channels = call.size(0, 0);
+        a.pixels = call.size(0, 1);
+        a.slots = call.size(1, 0);
+        a.references = call.size(1, 2);
+        a.objects = call.size(2, 0);
+        a.classes = call.size(2, 1);
+        a.query = call.floats(0);
+        a.bank = call.floats(1);
+        a.weights = call.floats(2);
+        a.valid = call.integers(3);
+        a.matched = call.output({a.objects, a.classes, a.pixels});
+        vosrt::run(a, call.threads());
+    }
+};
+
+template <bool Relu>
+struct GroupNormOp {
+    static constexpr char const* kName = Relu ? "GroupNormRelu" : "GroupNorm";
+    static constexpr char kTypes[] = "TffT";
+
+    explicit GroupNormOp(Info const& info) : groups_(info.integer("groups")) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 4 && groups_ > 0 && call.size(0, 1) % groups_ == 0 &&
+                    call.sizes(1) == std::vector<int64_t>{call.size(0, 1)} && call.sizes(2) == call.sizes(1),
+                "GroupNorm needs maps [n, C, h, w] with C a multiple of the groups, gain and shift [C]");
+        GroupNorm a{};
+        a.rows = call.size(0, 0);
+        a.channels = call.size(0, 1);
+        a.pixels = call.size(0, 2) * call.size(0, 3);
+        a.groups = groups_;
+        a.relu = Relu;
+        a.maps = call.floats(0);
+        a.gain = call.floats(1);
+        a.shift = call.floats(2);
+        a.result = call.output_like(0);
+        vosrt::run(a, call.threads());
+    }
+
+private:
+    int64_t groups_;
+};
+
+struct ChannelGateOp {
+    static constexpr char const* kName = "ChannelGate";
+    static constexpr char kTypes[] = "TfffT";
+
+    explicit ChannelGateOp(Info const&) {}
+
+    void run(Call& call) const {
+        std::vector<int64_t> const channels{call.size(0, 1)};
+        require(call.sizes(0).size() == 4 && call.sizes(1) == channels && call.sizes(2) == channels &&
+                    call.sizes(3) == channels,
+                "ChannelGate needs maps [n, C, h, w], alpha, gamma and beta [C]");
+        ChannelGate a{};
+        a.rows = call.size(0, 0);
+        a.channels = call.size(0, 1);
+        a.pixels = call.size(0, 2) * call.size(0, 3);
+        a.maps = call.floats(0);
+        a.alpha = call.floats(1);
+        a.gamma = call.floats(2);
+        a.beta = call.floats(3);
+        a.result = call.output_like(0);
+        vosrt::run(a, call.threads());
+    }
+};
+
+template <typename Operator>
+struct Kernel {
+    ort::Api const* api;
+    Operator operation;
+};
+
+template <typename Operator>
+ort::CustomOp op_of() {
+    static constexpr size_t kInputs = sizeof Operator::kTypes - 2;
+    static constexpr auto type = [](size_t position) {
+        switch (Operator::kTypes[position]) {
+            case 'f': return ort::kFloat;
+            case 'i': return ort::kInt32;
+        }
+        return ort::kAnyType;
+    };
     ort::CustomOp op{};
     op.version = ort::kApiVersion;
-    op.GetName = [](ort::CustomOp const*) { return "Convolution3x3"; };
+    op.GetName = [](ort::CustomOp const*) { return Operator::kName; };
     op.GetExecutionProviderType = [](ort::CustomOp const*) { return "CPUExecutionProvider"; };
-    op.GetInputType = op.GetOutputType = [](ort::CustomOp const*, size_t) { return ort::kFloat; };
-    op.GetInputTypeCount = [](ort::CustomOp const*) { return size_t{3}; };
+    op.GetInputType = [](ort::CustomOp const*, size_t index) { return type(index); };
+    op.GetOutputType = [](ort::CustomOp const*, size_t) { return type(kInputs); };
+    op.GetInputTypeCount = [](ort::CustomOp const*) { return kInputs; };
     op.GetOutputTypeCount = [](ort::CustomOp const*) { return size_t{1}; };
     op.GetInputCharacteristic = op.GetOutputCharacteristic = [](ort::CustomOp const*, size_t) {
         return ort::kRequired;
@@ -178,23 +439,30 @@ ort::CustomOp convolution_op() {
     op.GetStartVersion = [](ort::CustomOp const*) { return 1; };
     op.GetEndVersion = [](ort::CustomOp const*) { return INT32_MAX; };
     op.CreateKernelV2 = [](ort::CustomOp const*, ort::Api const* api, ort::KernelInfo const* info, void** kernel) {
-        return guarded(api, [&] { *kernel = std::make_unique<ConvolutionKernel>(api, info).release(); });
+        return guarded(api, [&] { *kernel = new Kernel<Operator>{api, Operator(Info{api, info})}; });
     };
     op.KernelComputeV2 = [](void* kernel, ort::KernelContext* context) {
-        auto const* found = static_cast<ConvolutionKernel const*>(kernel);
-        return guarded(found->api(), [&] { found->run(context); });
+        auto const* const found = static_cast<Kernel<Operator> const*>(kernel);
+        return guarded(found->api, [&] {
+            Call call(found->api, context, kInputs);
+            found->operation.run(call);
+            call.finish();
+        });
     };
-    op.KernelDestroy = [](void* kernel) { delete static_cast<ConvolutionKernel*>(kernel); };
+    op.KernelDestroy = [](void* kernel) { delete static_cast<Kernel<Operator>*>(kernel); };
     return op;
 }
 
 // Sessions hold pointers to the domain and its operators, so both live as long as the library.
 ort::CustomOpDomain* domain(ort::Api const* api) {
-    static ort::CustomOp const convolution = convolution_op();
+    static ort::CustomOp const operators[] = {
+        op_of<ConvolutionOp>(),         op_of<GlobalMatchingOp>(),   op_of<LocalMatchingOp>(),   op_of<MemoryReadOp>(),
+        op_of<DirectionalMatchingOp>(), op_of<GroupNormOp<false>>(), op_of<GroupNormOp<true>>(), op_of<ChannelGateOp>(),
+    };
     static ort::CustomOpDomain* const found = [api] {
         ort::CustomOpDomain* made = nullptr;
         check(ort::CreateCustomOpDomain(api, "vosrt", &made));
-        check(ort::CustomOpDomain_Add(api, made, &convolution));
+        for (ort::CustomOp const& op : operators) check(ort::CustomOpDomain_Add(api, made, &op));
         return made;
     }();
     return found;

@@ -13,7 +13,10 @@ namespace vosrt::ort {
 constexpr uint32_t kApiVersion = 17;  // the first with ParallelFor: release 1.17
 constexpr int kFailure = 1;           // status codes
 constexpr int kNotImplemented = 9;
-constexpr int kFloat = 1;  // element type
+constexpr int kAnyType = 0;  // element types
+constexpr int kFloat = 1;
+constexpr int kInt32 = 6;
+constexpr int kFloat16 = 10;
 constexpr int kRequired = 0;  // an input or output that must be there
 
 struct Status;
@@ -49,13 +52,17 @@ constexpr Function<26, Status* (*)(char const* name, CustomOpDomain** domain)> C
 constexpr Function<27, Status* (*)(CustomOpDomain*, struct CustomOp const*)> CustomOpDomain_Add;
 constexpr Function<28, Status* (*)(SessionOptions*, CustomOpDomain*)> AddCustomOpDomain;
 constexpr Function<51, Status* (*)(Value*, void** data)> GetTensorMutableData;
+constexpr Function<60, Status* (*)(ShapeInfo const*, int* type)> GetTensorElementType;
 constexpr Function<61, Status* (*)(ShapeInfo const*, size_t* count)> GetDimensionsCount;
 constexpr Function<62, Status* (*)(ShapeInfo const*, int64_t* sizes, size_t count)> GetDimensions;
 constexpr Function<65, Status* (*)(Value const*, ShapeInfo**)> GetTensorTypeAndShape;
+constexpr Function<86, Status* (*)(KernelInfo const*, char const* name, int64_t*)> KernelInfoGetAttribute_int64;
 constexpr Function<90, Status* (*)(KernelContext const*, size_t index, Value const**)> KernelContext_GetInput;
 constexpr Function<91, Status* (*)(KernelContext*, size_t index, int64_t const* sizes, size_t count, Value**)>
     KernelContext_GetOutput;
 constexpr Function<99, void (*)(ShapeInfo*)> ReleaseTensorTypeAndShapeInfo;
+constexpr Function<163, Status* (*)(KernelInfo const*, char const* name, int64_t*, size_t* count)>
+    KernelInfoGetAttributeArray_int64;
 constexpr Function<249, Status* (*)(KernelInfo const*, size_t index, int* is_constant, Value const**)>
     KernelInfoGetConstantInput_tensor;
 constexpr Function<274, Status* (*)(KernelContext const*, void (*task)(void*, size_t index), size_t count,

@@ -1,0 +1,99 @@
+// Plain functions around the CPU's operators, for ctypes. Tasks run backwards, one at a time.
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "convolution.h"
+#include "matching.h"
+#include "normalization.h"
+
+using namespace vosrt;
+
+namespace {
+
+void backwards(int64_t count, std::function<void(int64_t)> const& task) {
+    while (count-- > 0) task(count);
+}
+
+// Runs with a workspace of what was asked for; returns 1 when memory behind it was written.
+template <typename Run>
+int with_workspace(size_t floats, Run const& call) {
+    std::vector<float> workspace(floats + 64, std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> const untouched = workspace;
+    call(workspace.data());
+    return std::memcmp(workspace.data() + floats, untouched.data() + floats, 64 * sizeof(float)) != 0;
+}
+
+}  // namespace
+
+extern "C" int best() { return static_cast<int>(best_instructions()); }
+
+extern "C" void halves(float const* from, uint16_t* to, float* back, int64_t count) {
+    for (int64_t index = 0; index < count; ++index) {
+        to[index] = to_half(from[index]);
+        back[index] = from_half(to[index]);
+    }
+}
+
+// `sizes`: images, inputs, outputs, height, width.
+extern "C" int convolve(int instructions, float const* image, float const* weights, float const* bias, float* result,
+                        int64_t const* sizes) {
+    auto const convolution =
+        make_convolution_3x3(weights, sizes[2], sizes[1], static_cast<Instructions>(instructions));
+    ImageShape const shape{sizes[0], sizes[3], sizes[4]};
+    return with_workspace(convolution->workspace(shape), [&](float* workspace) {
+        convolution->run(image, bias, result, shape, workspace, backwards);
+    });
+}
+
+// `sizes`: channels, pixels, candidates, rows.
+extern "C" int match_globally(int instructions, float const* query, float const* bank, int32_t const* labels,
+                              int32_t const* rows, float* distances, int64_t const* sizes) {
+    GlobalMatching const a{query, bank, labels, rows, distances, sizes[0], sizes[1], sizes[2], sizes[3]};
+    return with_workspace(workspace_of(a), [&](float* workspace) {
+        run(a, workspace, backwards, static_cast<Instructions>(instructions));
+    });
+}
+
+// `sizes`: channels, height, width, rows, windows, dilation.
+extern "C" int match_locally(int instructions, float const* query, float const* previous, int32_t const* labels,
+                             int32_t const* rows, int64_t const* windows, float* distances, int64_t const* sizes) {
+    LocalMatching const a{query,    previous, labels,   rows,     windows,  distances,
+                          sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+    return with_workspace(workspace_of(a), [&](float* workspace) {
+        run(a, workspace, backwards, static_cast<Instructions>(instructions));
+    });
+}
+
+// `sizes`: key channels, value channels, objects, slots, pixels.
+extern "C" int read_memory(int instructions, float const* query, float const* keys, float const* values,
+                           int32_t const* valid, float* read, int64_t const* sizes) {
+    MemoryRead const a{query, keys, values, valid, read, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: channels, pixels, slots, references, objects, classes.
+extern "C" int match_directions(int instructions, float const* query, float const* bank, float const* weights,
+                                int32_t const* valid, float* matched, int64_t const* sizes) {
+    DirectionalMatching const a{query,    bank,     weights,  valid,    matched, sizes[0],
+                                sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: rows, channels, pixels, groups, 1 for ReLU.
+extern "C" int normalise(int instructions, float const* maps, float const* gain, float const* shift, float* result,
+                         int64_t const* sizes) {
+    GroupNorm const a{maps, gain, shift, result, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] != 0};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: rows, channels, pixels.
+extern "C" int open_gates(int instructions, float const* maps, float const* alpha, float const* gamma,
+                          float const* beta, float* result, int64_t const* sizes) {
+    ChannelGate const a{maps, alpha, gamma, beta, result, sizes[0], sizes[1], sizes[2]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}

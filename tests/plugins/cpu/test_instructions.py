@@ -1,0 +1,133 @@
+"""The CPU's operators with each set of vector instructions that this processor has, and tasks in reverse."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.plugins.brute_force import REFERENCES, brute_force_convolution
+from tests.plugins.operator_cases import CASES, Case
+
+HERE = Path(__file__).parent
+SOURCES = HERE.parents[2] / "plugins" / "cpu"
+INSTRUCTIONS = ("portable", "AVX2", "AVX-512")  # in the order of the enumeration
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs g++")
+    path = tmp_path_factory.mktemp("operators") / "operators.so"
+    options = ["-O2", "-std=c++17", "-shared", "-fPIC", f"-I{SOURCES}"]
+    sources = [str(file) for file in sorted(SOURCES.glob("*.cpp"))]
+    command = [compiler, *options, *sources, str(HERE / "operators_host.cpp"), "-o", str(path)]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(path))
+
+
+@pytest.fixture(params=range(len(INSTRUCTIONS)), ids=INSTRUCTIONS)
+def instructions(request: pytest.FixtureRequest, library: ctypes.CDLL) -> int:
+    chosen: int = request.param
+    if chosen > library.best():
+        pytest.skip(f"this processor has no {INSTRUCTIONS[chosen]}")
+    return chosen
+
+
+def call(
+    library: ctypes.CDLL,
+    function: str,
+    instructions: int,
+    arrays: Sequence[np.ndarray],
+    shape: Sequence[int],
+    sizes: Sequence[int],
+) -> np.ndarray:
+    """The result; fails where memory behind the workspace was written."""
+    result = np.full(shape, np.nan, np.float32)
+    given = [np.ascontiguousarray(array) for array in (*arrays, result, np.array(sizes, np.int64))]
+    given[-2] = result
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in given]
+    assert getattr(library, function)(instructions, *pointers) == 0
+    return result
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 9), (23, 67), (120, 31)], ids=str)
+@pytest.mark.parametrize("channels", [(1, 1), (7, 13), (65, 64), (300, 24)], ids=str)
+def test_convolution_agrees_with_brute_force(
+    library: ctypes.CDLL, instructions: int, channels: tuple[int, int], size: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(channels[0])
+    image = rng.standard_normal((2, channels[0], *size), np.float32)
+    weights = rng.standard_normal((channels[1], channels[0], 3, 3), np.float32)
+    bias = rng.standard_normal(channels[1], np.float32)
+    shape = (2, channels[1], *size)
+    result = call(library, "convolve", instructions, (image, weights, bias), shape, (2, *channels, *size))
+    expected = brute_force_convolution(image, weights, bias)
+    np.testing.assert_allclose(result, expected, atol=4e-6 * np.abs(expected).max())
+
+
+def run_case(library: ctypes.CDLL, instructions: int, case: Case, shape: Sequence[int]) -> np.ndarray:
+    arrays, attributes = case.arrays, case.attributes
+    values = list(arrays.values())
+    first = values[0].shape
+    match case.operator:
+        case "GlobalMatching":
+            sizes = (first[0], first[1] * first[2], *arrays["bank_labels"].shape, *arrays["rows"].shape)
+            return call(library, "match_globally", instructions, values, shape, sizes)
+        case "LocalMatching":
+            windows = np.array(attributes["windows"], np.int64)
+            sizes = (*first, *arrays["rows"].shape, len(windows), attributes.get("dilation", 1))
+            return call(library, "match_locally", instructions, (*values, windows), shape, sizes)
+        case "MemoryRead":
+            objects, slots, channels, pixels = arrays["keys"].shape
+            sizes = (channels, arrays["values"].shape[2], objects, slots, pixels)
+            return call(library, "read_memory", instructions, values, shape, sizes)
+        case "DirectionalMatching":
+            objects, classes, slots, references = arrays["weights"].shape
+            sizes = (*first, slots, references, objects, classes)
+            return call(library, "match_directions", instructions, values, shape, sizes)
+        case "GroupNorm" | "GroupNormRelu":
+            relu = case.operator == "GroupNormRelu"
+            sizes = (first[0], first[1], first[2] * first[3], attributes["groups"], int(relu))
+            return call(library, "normalise", instructions, values, shape, sizes)
+        case _:
+            sizes = (first[0], first[1], first[2] * first[3])
+            return call(library, "open_gates", instructions, values, shape, sizes)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("convolution")])
+def test_operators_agree_with_brute_force(library: ctypes.CDLL, instructions: int, name: str) -> None:
+    case = CASES[name]()
+    expected = REFERENCES[case.operator](**case.arrays, **case.attributes)
+    found = run_case(library, instructions, case, expected.shape)
+    first = next(iter(case.arrays.values())).astype(np.float64)
+    away = np.abs(first).max(initial=1)
+    if case.operator in ("GlobalMatching", "LocalMatching", "MemoryRead"):
+        away = 1 + np.square(first).sum(0).max(initial=0)
+    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=4e-6 * away)
+
+
+def test_halves_are_the_nearest(library: ctypes.CDLL) -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    between = np.random.default_rng(0).uniform(-7e4, 7e4, 20_000).astype(np.float32)
+    tiny = np.random.default_rng(1).uniform(-1e-4, 1e-4, 20_000).astype(np.float32)
+    finite = every[np.isfinite(every)]
+    ties = (finite[:-1] + finite[1:]) / 2
+    known = every[~np.isnan(every)]
+    values = np.concatenate([known, between, tiny, ties, [65519.9, 65520, 1e30, 0.0, -0.0]]).astype(
+        np.float32
+    )
+    halves, back = np.empty(len(values), np.uint16), np.empty(len(values), np.float32)
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (values, halves, back)]
+    library.halves(*pointers, ctypes.c_int64(len(values)))
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    np.testing.assert_array_equal(halves.view(np.float16), expected)
+    np.testing.assert_array_equal(np.signbit(back), np.signbit(values))
+    np.testing.assert_array_equal(back, expected.astype(np.float32))
