@@ -15,7 +15,13 @@ from setuptools import Distribution, find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-CPU_OPERATORS = ("cpu/convolution.cpp", "cpu/matching.cpp", "cpu/normalization.cpp", "ort/cpu_ops.cpp")
+CPU_SOURCES = (
+    "cpu/convolution.cpp",
+    "cpu/frame.cpp",
+    "cpu/matching.cpp",
+    "cpu/normalization.cpp",
+    "ort/cpu_ops.cpp",
+)
 ROOMS = {
     "vosrt": "runtime",
     "vosrt.models": "models",
@@ -65,7 +71,7 @@ class BuildWithNativeLibraries(build_py):
         """One call of the compiler. Without the library only speed is lost, so a failure is no error."""
         library = self.native_folder() / "libvosrt_ort_cpu.so"
         options = ["-O3", "-std=c++17", "-shared", "-fPIC", "-fvisibility=hidden", "-pthread"]
-        sources = [str(ROOT / "plugins" / source) for source in CPU_OPERATORS]
+        sources = [str(ROOT / "plugins" / source) for source in CPU_SOURCES]
         try:
             subprocess.run([compiler, *options, *sources, "-o", str(library)], check=True)
         except (OSError, subprocess.CalledProcessError) as error:

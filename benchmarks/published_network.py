@@ -80,11 +80,11 @@ def _resize_nearest(labels: Tensor, height: int, width: int) -> Tensor:
     return _interpolate(labels.float(), height, width, mode="nearest").to(labels.dtype)
 
 
-def _resize_frame(frame: Tensor, height: int, width: int) -> Tensor:
-    if tuple(frame.shape[:2]) == (height, width):
-        return frame
-    planes = frame.permute(2, 0, 1)
-    return _interpolate(planes, height, width, mode="bicubic", align_corners=False).permute(1, 2, 0)
+def _frame_image(frame: Tensor, canvas: Tensor, factor: Tensor, summand: Tensor) -> Tensor:
+    planes = frame[0].permute(2, 0, 1).float()
+    if planes.shape[1:] != canvas.shape:
+        planes = _interpolate(planes, *canvas.shape, mode="bicubic", align_corners=False)
+    return (planes * factor.reshape(3, 1, 1) + summand.reshape(3, 1, 1)).unsqueeze(0)
 
 
 def _interpolate(maps: Tensor, height: int, width: int, **options: Any) -> Tensor:
@@ -101,7 +101,7 @@ _FUNCTIONS: dict[tuple[ModuleType, str], Callable[..., Tensor]] = {
     (matching_maps, "resize_linear"): _resize_linear,
     (matching_maps, "resize_nearest"): _resize_nearest,
     (matching_network, "instance_vectors"): published_instance_vectors,
-    (matching_network, "resize_frame"): _resize_frame,
+    (matching_network, "frame_image"): _frame_image,
     (matching_network, "resize_linear"): _resize_linear,
     (matching_network, "resize_nearest"): _resize_nearest,
     (ensembler, "resize_cubic"): _resize_cubic,

@@ -19,7 +19,7 @@ from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
-LEAST_CHANNELS = 64  # of a convolution that is left to Convolution3x3
+LEAST_CHANNELS = 48  # of a convolution that is left to Convolution3x3
 # Reductions whose axes moved from an attribute to an input with opset 18. TensorRT 8.5 reads the
 # attribute only, and without it reduces over all axes without an error.
 AXES_TO_ATTRIBUTE = frozenset(

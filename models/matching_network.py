@@ -13,7 +13,8 @@ from vosrt.models.ensembler import logits_of_rows
 from vosrt.models.instance_vectors import instance_vectors, row_masks
 from vosrt.models.matching_maps import MatchingMaps, MatchingOptions, matching_maps, thin_labels
 from vosrt.models.network import Dimension, GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
-from vosrt.models.resize import resize_frame, resize_linear, resize_nearest
+from vosrt.models.resize import resize_linear, resize_nearest
+from vosrt.plugins import frame_image
 
 # By channel position: the networks read blue, green, red, so 0.485 and 0.229 belong to blue.
 MEAN = (0.485, 0.456, 0.406)
@@ -78,8 +79,12 @@ class MatchingNetwork(VosNetwork):
             self.register_buffer("fg_bias", zeros.clone(), persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 1, 3), persistent=False)
         self.register_buffer("deviation", torch.tensor(DEVIATION).reshape(1, 1, 3), persistent=False)
+        self.register_buffer("factor", 1.0 / (255.0 * torch.tensor(DEVIATION)), persistent=False)
+        self.register_buffer("summand", -torch.tensor(MEAN) / torch.tensor(DEVIATION), persistent=False)
 
     mean: Tensor  # [1, 1, 3]
+    factor: Tensor  # [3]
+    summand: Tensor
     deviation: Tensor
 
     # What a subclass defines.
@@ -114,8 +119,7 @@ class MatchingNetwork(VosNetwork):
         Returns:
             the embedding of every scale `[1, C, h, w]`, then low-level features `[1, low, h, w]`.
         """
-        resized = resize_frame(frame.to(torch.float32)[0], canvas.shape[0], canvas.shape[1])
-        image = self.normalized(resized).unsqueeze(0)
+        image = frame_image(frame, canvas, self.factor, self.summand)
         _tap(taps, "image", image)
         embeddings, low = self.embed(image)
         return (*embeddings, low)
@@ -223,7 +227,7 @@ class MatchingNetwork(VosNetwork):
         logits = logits_of_rows(scores, rows)
         _tap(taps, "logits", logits)
         raised = resize_linear(logits, previous_labels.shape[0], previous_labels.shape[1])
-        probabilities = torch.softmax(raised, dim=0)
+        probabilities = _over_rows(raised)
         return probabilities, rows.index_select(0, raised.argmax(0).flatten()).reshape(previous_labels.shape)
 
     def _distances(self, index: int, inputs: ScaleInputs, rows: Tensor) -> MatchingMaps:
@@ -378,3 +382,9 @@ def _tap(taps: Taps | None, name: str, tensor: Tensor) -> None:
 def _tap_maps(taps: Taps | None, maps: MatchingMaps, suffix: str) -> None:
     for name, tensor in maps._asdict().items():
         _tap(taps, f"{name}{suffix}", tensor)
+
+
+def _over_rows(logits: Tensor) -> Tensor:
+    """Softmax over the first axis, written out: ONNX Runtime's own would turn the array around and back."""
+    weights = torch.exp(logits - logits.amax(0, keepdim=True))
+    return weights / weights.sum(0, keepdim=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CUBIC_A = -0.75  # Keys' parameter as OpenCV and PyTorch use it
+from vosrt.plugins.frame_image import cubic_kernel, half_pixel_position
 
 
 def linear_matrix(source: int, target: int, like: Tensor) -> Tensor:
@@ -35,14 +35,6 @@ def cubic_matrix(source: int, target: int, like: Tensor) -> Tensor:
     first = weight[:, : margin + 1].sum(1, keepdim=True)
     last = weight[:, -margin - 1 :].sum(1, keepdim=True)
     return torch.cat([first, weight[:, margin + 1 : -margin - 1], last], dim=1)
-
-
-def cubic_kernel(distance: Tensor) -> Tensor:
-    """Keys' cubic convolution kernel of a non-negative distance, element by element."""
-    near = ((CUBIC_A + 2.0) * distance - (CUBIC_A + 3.0)) * distance * distance + 1.0
-    far = CUBIC_A * (distance - 1.0) * (distance - 2.0) * (distance - 2.0)  # factored: no cancellation
-    zero = torch.zeros_like(distance)
-    return torch.where(distance <= 1.0, near, torch.where(distance < 2.0, far, zero))
 
 
 def _aligned_distance(source: int, target: int, like: Tensor, margin: int) -> Tensor:
@@ -110,37 +102,6 @@ def resize_nearest(labels: Tensor, height: int, width: int) -> Tensor:
     return labels.index_select(0, rows).index_select(1, columns)
 
 
-def resize_frame(frame: Tensor, height: int, width: int) -> Tensor:
-    """Bicubic resize of a frame as `cv2.resize(..., INTER_CUBIC)` does it on float32.
-
-    Half-pixel centres, no antialiasing, replicated edges, no clipping of the result.
-
-    Args:
-        frame: `[H, W, 3]`, float.
-        height: target height.
-        width: target width.
-
-    Returns:
-        `[height, width, 3]`.
-    """
-    source_height, source_width, channels = frame.shape
-    flat = frame.reshape(source_height, source_width * channels)
-    rows = _sum_of_taps(flat, 0, source_height, height)
-    return _sum_of_taps(rows.reshape(height, source_width, channels), 1, source_width, width)
-
-
-def _sum_of_taps(image: Tensor, axis: int, source: int, target: int) -> Tensor:
-    """One axis of the bicubic frame resize: four gathers, weighted and summed."""
-    shape = [1] * image.dim()
-    shape[axis] = -1
-    result = None
-    for index, weight in zip(*_half_pixel_taps(source, target, image), strict=True):
-        tap = image.index_select(axis, index) * weight.reshape(shape)
-        result = tap if result is None else result + tap
-    assert result is not None
-    return result
-
-
 def resize_frame_linear(frame: Tensor, height: int, width: int, padded: tuple[int, int]) -> Tensor:
     """Bilinear resize of a frame, half-pixel centres, edges repeated; then zeros around it.
 
@@ -156,7 +117,7 @@ def resize_frame_linear(frame: Tensor, height: int, width: int, padded: tuple[in
     for axis, target in enumerate((height, width)):
         shape = [1] * frame.dim()
         shape[axis] = -1
-        first, fraction = _half_pixel_position(frame.shape[axis], target, frame)
+        first, fraction = half_pixel_position(frame.shape[axis], target, frame)
         place, inside = _padded_place(target, padded[axis], frame)
         last = torch.ones_like(first) * (frame.shape[axis] - 1)
         taps = []
@@ -227,27 +188,3 @@ def half_pixel_matrix(source: int, target: int, like: Tensor, *, factor: float) 
     position = torch.clamp((steps + 0.5) / factor - 0.5, min=0.0).minimum(last)
     pixels = torch.arange(source, device=like.device).to(like.dtype)
     return torch.clamp(1.0 - (position.unsqueeze(1) - pixels.unsqueeze(0)).abs(), min=0.0)
-
-
-def _half_pixel_taps(source: int, target: int, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Indices and weights of the four taps of every target pixel, each `[target]`."""
-    first, fraction = _half_pixel_position(source, target, like)
-    indices, weights = [], []
-    for offset in (-1, 0, 1, 2):
-        indices.append(torch.clamp(first + offset, min=0).minimum(torch.ones_like(first) * (source - 1)))
-        weights.append(cubic_kernel((fraction - offset).abs()))
-    return indices, weights
-
-
-def _half_pixel_position(source: int, target: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Where every target pixel lies: the pixel before it, int64 `[target]`, and the way on from there.
-
-    The position ((2i + 1) * source - target) / (2 * target) is kept as an integer fraction: as a float32
-    number it would be off by 3e-5 pixels at the right edge of a wide frame.
-    """
-    steps = torch.arange(target, device=like.device)
-    position = (steps.to(torch.float32) + 0.5) * _quotient(source, target, like) - 0.5
-    first = torch.floor(position).to(torch.int64)  # off by one at worst where the fraction is 0 or 1
-    remainder = (2 * steps + 1) * source - target - first * (2 * target)
-    fraction = remainder.to(like.dtype) / (torch.ones(1, device=like.device, dtype=like.dtype) * (2 * target))
-    return first, fraction

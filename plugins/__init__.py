@@ -2,6 +2,7 @@
 
 from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3, convolution_3x3
 from vosrt.plugins.directional_matching import DIRECTIONAL_MATCHING, directional_matching
+from vosrt.plugins.frame_image import FRAME_IMAGE, frame_image
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
@@ -20,6 +21,7 @@ OPERATORS: dict[str, Operator] = {
         CHANNEL_GATE,
         CONVOLUTION_3X3,
         DIRECTIONAL_MATCHING,
+        FRAME_IMAGE,
         GLOBAL_MATCHING,
         GROUP_NORM,
         GROUP_NORM_RELU,
@@ -38,6 +40,7 @@ __all__ = [
     "channel_gate",
     "convolution_3x3",
     "directional_matching",
+    "frame_image",
     "global_matching",
     "group_norm",
     "local_matching",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../cpu/convolution.h"
+#include "../cpu/frame.h"
 #include "../cpu/matching.h"
 #include "../cpu/normalization.h"
 #include "onnxruntime_abi.h"
@@ -143,6 +144,8 @@ public:
         return wide;
     }
 
+    uint8_t const* bytes(size_t index) const { return static_cast<uint8_t const*>(inputs_[index].data); }
+    int64_t const* longs(size_t index) const { return static_cast<int64_t const*>(inputs_[index].data); }
     int32_t const* integers(size_t index) const { return static_cast<int32_t const*>(inputs_[index].data); }
 
     // Uninitialised; lives as long as the call.
@@ -209,7 +212,7 @@ std::unique_ptr<Convolution3x3> convolution_of(Tensor const& weights) {
     return make_convolution_3x3(static_cast<float const*>(weights.data), weights.sizes[0], weights.sizes[1]);
 }
 
-// Types of inputs and, last, of the output: T features, f float32, i int32.
+// Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
 struct ConvolutionOp {
     static constexpr char const* kName = "Convolution3x3";
     static constexpr char kTypes[] = "ffff";
@@ -237,6 +240,31 @@ struct ConvolutionOp {
 
 private:
     std::unique_ptr<Convolution3x3> convolution_;
+};
+
+struct FrameImageOp {
+    static constexpr char const* kName = "FrameImage";
+    static constexpr char kTypes[] = "blfff";
+
+    explicit FrameImageOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 4 && call.size(0, 0) == 1 && call.size(0, 3) == 3 && call.size(0, 1) > 0 &&
+                    call.size(0, 2) > 0 && call.sizes(1) == std::vector<int64_t>{2} && call.longs(1)[0] >= 0 &&
+                    call.longs(1)[1] >= 0 && call.sizes(2) == std::vector<int64_t>{3} &&
+                    call.sizes(3) == call.sizes(2),
+                "FrameImage needs a frame [1, H, W, 3], a size of two numbers, factor and summand [3]");
+        FrameImage a{};
+        a.source_height = call.size(0, 1);
+        a.source_width = call.size(0, 2);
+        a.height = call.longs(1)[0];
+        a.width = call.longs(1)[1];
+        a.frame = call.bytes(0);
+        a.factor = call.floats(2);
+        a.summand = call.floats(3);
+        a.image = call.output({1, 3, a.height, a.width});
+        vosrt::run(a, call.threads());
+    }
 };
 
 struct GlobalMatchingOp {
@@ -419,6 +447,8 @@ ort::CustomOp op_of() {
         switch (Operator::kTypes[position]) {
             case 'f': return ort::kFloat;
             case 'i': return ort::kInt32;
+            case 'l': return ort::kInt64;
+            case 'b': return ort::kUint8;
         }
         return ort::kAnyType;
     };
@@ -456,7 +486,8 @@ ort::CustomOp op_of() {
 // Sessions hold pointers to the domain and its operators, so both live as long as the library.
 ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
-        op_of<ConvolutionOp>(),         op_of<GlobalMatchingOp>(),   op_of<LocalMatchingOp>(),   op_of<MemoryReadOp>(),
+        op_of<ConvolutionOp>(),         op_of<FrameImageOp>(),
+        op_of<GlobalMatchingOp>(),   op_of<LocalMatchingOp>(),   op_of<MemoryReadOp>(),
         op_of<DirectionalMatchingOp>(), op_of<GroupNormOp<false>>(), op_of<GroupNormOp<true>>(), op_of<ChannelGateOp>(),
     };
     static ort::CustomOpDomain* const found = [api] {

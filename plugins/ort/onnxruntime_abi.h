@@ -15,7 +15,9 @@ constexpr int kFailure = 1;           // status codes
 constexpr int kNotImplemented = 9;
 constexpr int kAnyType = 0;  // element types
 constexpr int kFloat = 1;
+constexpr int kUint8 = 2;
 constexpr int kInt32 = 6;
+constexpr int kInt64 = 7;
 constexpr int kFloat16 = 10;
 constexpr int kRequired = 0;  // an input or output that must be there
 

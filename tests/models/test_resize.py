@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vosrt.models.resize import nearest_index, resize_cubic, resize_frame, resize_linear, resize_nearest
+from vosrt.models.resize import nearest_index, resize_cubic, resize_linear, resize_nearest
+from vosrt.plugins.frame_image import resize_frame
 
 SIZES = [((7, 9), (25, 33)), ((13, 17), (7, 9)), ((1, 5), (3, 9)), ((31, 54), (121, 213)), ((6, 6), (6, 6))]
 

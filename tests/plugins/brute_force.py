@@ -103,10 +103,34 @@ def brute_force_gates(maps: np.ndarray, alpha: np.ndarray, gamma: np.ndarray, be
     return gated
 
 
+def brute_force_frame(
+    frame: np.ndarray, size: np.ndarray, factor: np.ndarray, summand: np.ndarray
+) -> np.ndarray:
+    image = frame[0].astype(np.float64)
+    for axis, target in enumerate(size.tolist()):
+        image = np.moveaxis(_resized_cubic(np.moveaxis(image, axis, 0), target), 0, axis)
+    normed = image * factor.astype(np.float64) + summand.astype(np.float64)
+    return normed.transpose(2, 0, 1)[None]
+
+
+def _resized_cubic(lines: np.ndarray, target: int) -> np.ndarray:
+    """The first axis, pixel by pixel, with Keys' kernel written as its definition has it."""
+    resized = np.zeros((target, *lines.shape[1:]))
+    for place in range(target):
+        position = (place + 0.5) * len(lines) / target - 0.5
+        for pixel in range(int(np.floor(position)) - 1, int(np.floor(position)) + 3):
+            x = abs(position - pixel)
+            near, far = 1.25 * x**3 - 2.25 * x**2 + 1, -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+            weight = near if x <= 1 else far if x < 2 else 0.0
+            resized[place] += weight * lines[min(max(pixel, 0), len(lines) - 1)]
+    return resized
+
+
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "ChannelGate": brute_force_gates,
     "Convolution3x3": brute_force_convolution,
     "DirectionalMatching": brute_force_directions,
+    "FrameImage": brute_force_frame,
     "GlobalMatching": brute_force_global,
     "GroupNorm": brute_force_norm,
     "GroupNormRelu": lambda **inputs: np.maximum(brute_force_norm(**inputs), 0),

@@ -94,6 +94,17 @@ def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, in
     return Case("Convolution3x3", arrays)
 
 
+def frame_case(source: tuple[int, int], target: tuple[int, int]) -> Case:
+    rng = np.random.default_rng(source[1])
+    arrays = {
+        "frame": rng.integers(0, 256, (1, *source, 3), dtype=np.uint8),
+        "size": np.array(target, np.int64),
+        "factor": np.array([0.017, 0.018, 0.0175], np.float32),
+        "summand": np.array([-2.1, -2.0, -1.8], np.float32),
+    }
+    return Case("FrameImage", arrays)
+
+
 def directions_case(
     valid: list[list[int]],
     pixels: tuple[int, int],
@@ -149,6 +160,11 @@ def gate_case(rows: int, channels: int, size: tuple[int, int], *, scale: float =
 
 
 CASES = {
+    "frame of another size": lambda: frame_case((40, 53), (33, 65)),
+    "frame of its own size": lambda: frame_case((17, 33), (17, 33)),
+    "frame much smaller": lambda: frame_case((120, 203), (17, 33)),
+    "frame much larger": lambda: frame_case((9, 5), (49, 97)),
+    "frame of one pixel": lambda: frame_case((1, 1), (4, 3)),
     "gates of whole vectors": lambda: gate_case(2, 16, (8, 8)),
     "gates of odd maps": lambda: gate_case(3, 7, (5, 11)),
     "gates of one pixel": lambda: gate_case(1, 3, (1, 1)),

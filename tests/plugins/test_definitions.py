@@ -16,6 +16,7 @@ from vosrt.plugins import (
     channel_gate,
     convolution_3x3,
     directional_matching,
+    frame_image,
     global_matching,
     group_norm,
     local_matching,
@@ -59,6 +60,11 @@ class LocalNetwork(torch.nn.Module):
         return torch.tanh(local_matching(query, previous, labels, rows, windows=WINDOWS, dilation=2) / 2)
 
 
+class FrameNetwork(torch.nn.Module):
+    def forward(self, frame, canvas, factor, summand):
+        return frame_image(frame, canvas, factor, summand)
+
+
 class ReadNetwork(torch.nn.Module):
     def forward(self, query, keys, values, valid):
         return torch.tanh(memory_read(query, keys, values, valid) / 2)
@@ -93,6 +99,11 @@ def global_inputs(h: int, w: int, bank: int, *row_labels: int) -> tuple[torch.Te
 
 def local_inputs(h: int, w: int, *row_labels: int) -> tuple[torch.Tensor, ...]:
     return features(4, h, w), features(4, h + 1, w)[:, 1:], labels(h, w), rows(*row_labels)
+
+
+def frame_inputs(source: tuple[int, int], target: tuple[int, int]) -> tuple[torch.Tensor, ...]:
+    frame = torch.randint(0, 256, (1, *source, 3), dtype=torch.uint8)
+    return frame, torch.zeros(target), torch.full((3,), 0.01), torch.full((3,), -1.0)
 
 
 def read_inputs(pixels: int, channels: int, *valid: list[int]) -> tuple[torch.Tensor, ...]:
@@ -146,6 +157,13 @@ EXPORTS = {
         [{0: "n", 2: "h", 3: "w"}, {}, {}],
         (features(3, 4, 9, 5), features(4), features(4)),
         {"groups": 2},
+    ),
+    "FrameImage": (
+        FrameNetwork(),
+        frame_inputs((20, 31), (17, 33)),
+        [{1: "H", 2: "W"}, {0: "h", 1: "w"}, {}, {}],
+        frame_inputs((11, 9), (33, 17)),
+        {},
     ),
     "GlobalMatching": (
         GlobalNetwork(),

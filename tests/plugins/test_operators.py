@@ -28,6 +28,8 @@ ONNX_TYPES = {
     "float16": onnx.TensorProto.FLOAT16,
     "float32": onnx.TensorProto.FLOAT,
     "int32": onnx.TensorProto.INT32,
+    "int64": onnx.TensorProto.INT64,
+    "uint8": onnx.TensorProto.UINT8,
 }
 
 
@@ -204,6 +206,7 @@ ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
 WORDS = {  # that cases begin with
     "convolution": "Convolution3x3",
     "directions": "DirectionalMatching",
+    "frame": "FrameImage",
     "gates": "ChannelGate",
     "global": "GlobalMatching",
     "local": "LocalMatching",
@@ -264,10 +267,16 @@ def check_maps(case: Case, maps: np.ndarray, expected: np.ndarray, implementatio
     np.testing.assert_allclose(maps, expected, rtol=accuracy, atol=4e-6 * away)
 
 
+def check_image(case: Case, image: np.ndarray, expected: np.ndarray, implementation: str) -> None:
+    """Weights of float32 on colours up to 255, normed to some units."""
+    np.testing.assert_allclose(image, expected, atol=4e-6)
+
+
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
     "ChannelGate": check_maps,
     "Convolution3x3": check_convolution,
     "DirectionalMatching": check_directions,
+    "FrameImage": check_image,
     "GlobalMatching": check_distances,
     "GroupNorm": check_maps,
     "GroupNormRelu": check_maps,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "convolution.h"
+#include "frame.h"
 #include "matching.h"
 #include "normalization.h"
 
@@ -44,6 +45,14 @@ extern "C" int convolve(int instructions, float const* image, float const* weigh
     return with_workspace(convolution->workspace(shape), [&](float* workspace) {
         convolution->run(image, bias, result, shape, workspace, backwards);
     });
+}
+
+// `sizes`: source height and width, height, width.
+extern "C" int show(int instructions, uint8_t const* frame, int64_t const*, float const* factor, float const* summand,
+                    float* image, int64_t const* sizes) {
+    FrameImage const a{frame, factor, summand, image, sizes[0], sizes[1], sizes[2], sizes[3]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
 }
 
 // `sizes`: channels, pixels, candidates, rows.

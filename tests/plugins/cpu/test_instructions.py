@@ -77,6 +77,9 @@ def run_case(library: ctypes.CDLL, instructions: int, case: Case, shape: Sequenc
     values = list(arrays.values())
     first = values[0].shape
     match case.operator:
+        case "FrameImage":
+            sizes = (*first[1:3], *arrays["size"].tolist())
+            return call(library, "show", instructions, values, shape, sizes)
         case "GlobalMatching":
             sizes = (first[0], first[1] * first[2], *arrays["bank_labels"].shape, *arrays["rows"].shape)
             return call(library, "match_globally", instructions, values, shape, sizes)
@@ -108,6 +111,8 @@ def test_operators_agree_with_brute_force(library: ctypes.CDLL, instructions: in
     found = run_case(library, instructions, case, expected.shape)
     first = next(iter(case.arrays.values())).astype(np.float64)
     away = np.abs(first).max(initial=1)
+    if case.operator == "FrameImage":
+        away = 4.0  # of the normed colours
     if case.operator in ("GlobalMatching", "LocalMatching", "MemoryRead"):
         away = 1 + np.square(first).sum(0).max(initial=0)
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=4e-6 * away)
