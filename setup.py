@@ -110,7 +110,10 @@ setup(
         "vosrt": ["py.typed", "arithmetic_graphs/*.onnx", "bundles/*/*", "native/*.so"],
         "vosrt.doctor": ["self_test.onnx"],
         "vosrt.serve": ["page/*"],
-        "vosrt.models": ["key_listings/*.json"],
+        "vosrt.models": [
+            "key_listings/*.json",
+            "weights/cfbi-lite-davis.safetensors",
+        ],  # other trainings start there
         "vosrt.models.training": ["recipes/*.json"],
     },
     install_requires=[

@@ -2,9 +2,10 @@
 
     python -m vosrt.benchmarks.box_masks --clips CLIPS [BUNDLE ...]
 
-gives every finder the true box of every object in every frame, as the paper on location-sensitive embeddings
-does for its foreground extraction (Ci, Wang and Wang, ECCV 2018, section 5), and prints means over objects,
-without the first and the last frame. Nothing is carried from frame to frame.
+gives every finder the true box of every object in every frame, as the paper on location-sensitive
+embeddings does for its foreground extraction (Ci, Wang and Wang, ECCV 2018, section 5), and prints means
+over objects, without the first and the last frame. Nothing is carried from frame to frame. Each bundle comes
+twice: what its network finds, and GrabCut starting from that.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         clips = open_dataset("clips", options.clips, {}).clips
         finders: dict[str, MaskFinder] = {"GrabCut": grab_cut}
-        finders |= {Path(bundle).name: BundleFinder.open(bundle) for bundle in options.bundles}
+        for bundle in options.bundles:
+            for name, refine in ((Path(bundle).name, False), (f"{Path(bundle).name}, then GrabCut", True)):
+                finders[name] = BundleFinder.open(bundle, refine=refine)
         found = {name: Found() for name in finders}
         for clip in clips:
             print(f"{clip.name} ...", file=sys.stderr, flush=True)

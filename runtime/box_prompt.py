@@ -25,6 +25,7 @@ _MARGIN = 0.3  # of the box's sides: surroundings to learn the background from
 _LEAST_MARGIN = 8  # pixels
 _LARGEST_CROP = 160_000  # pixels; larger crops are halved and so on, as time grows with them
 _ROUNDS = 5  # of GrabCut; further ones change next to nothing
+_SURE, _LIKELY, _SURELY_NOT = 0.95, 0.5, 0.05  # of a guess: what GrabCut must take, may leave, must leave
 _LEAST_SHARE = 0.05  # of the box; less means that GrabCut has found nothing
 
 
@@ -51,6 +52,27 @@ def mask_from_box(
     places = checked_clicks(clicks, size=size, least_inside=0)
     mask = np.zeros(size, np.bool_)
     mask[y0:y1, x0:x1] = _distinct_pixels(frame, (x0, y0, x1, y1), places)
+    return mask
+
+
+def refined_mask(
+    frame: NDArray[np.uint8], box: Box, confidence: NDArray[np.float32], clicks: Sequence[Click] = ()
+) -> NDArray[np.bool_]:
+    """Let a guess of the object in a box snap to what its colours and edges say.
+
+    Args:
+        frame: BGR uint8 `[H, W, 3]`.
+        box: x0, y0, x1, y1 in pixels, inside the frame.
+        confidence: float32 `[H, W]`, 0 to 1: how sure it is that a pixel is the object's.
+        clicks: places that belong to the object, or do not.
+
+    Returns:
+        bool `[H, W]`, none outside the box; where GrabCut finds nothing, what is more likely than not.
+    """
+    x0, y0, x1, y1 = box
+    guess = np.clip(confidence[y0:y1, x0:x1], 0.0, 1.0)
+    mask = np.zeros(frame.shape[:2], np.bool_)
+    mask[y0:y1, x0:x1] = _distinct_pixels(frame, box, clicks, guess)
     return mask
 
 
@@ -86,8 +108,10 @@ def _area(box: Sequence[int]) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _distinct_pixels(frame: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDArray[np.bool_]:
-    """What stands out in a box, bool `[y1 - y0, x1 - x0]`."""
+def _distinct_pixels(
+    frame: NDArray[np.uint8], box: Box, clicks: Sequence[Click], guess: NDArray[np.float32] | None = None
+) -> NDArray[np.bool_]:
+    """What stands out in a box, bool `[y1 - y0, x1 - x0]`; `guess` is how likely each of its pixels is."""
     x0, y0, x1, y1 = box
     across = max(_LEAST_MARGIN, round(_MARGIN * (x1 - x0)))
     down = max(_LEAST_MARGIN, round(_MARGIN * (y1 - y0)))
@@ -95,11 +119,15 @@ def _distinct_pixels(frame: NDArray[np.uint8], box: Box, clicks: Sequence[Click]
     crop = frame[top : y1 + down, left : x1 + across]
     inner = (x0 - left, y0 - top, x1 - left, y1 - top)
     places = [Click(click.x - left, click.y - top, click.is_inside) for click in clicks]
-    found = _grab_cut(crop, inner, places)[inner[1] : inner[3], inner[0] : inner[2]]
-    return found if found.mean() >= _LEAST_SHARE else _ellipse(*found.shape)
+    found = _grab_cut(crop, inner, places, guess)[inner[1] : inner[3], inner[0] : inner[2]]
+    if found.mean() >= _LEAST_SHARE:
+        return found
+    return _ellipse(*found.shape) if guess is None else guess >= _LIKELY
 
 
-def _grab_cut(crop: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDArray[np.bool_]:
+def _grab_cut(
+    crop: NDArray[np.uint8], box: Box, clicks: Sequence[Click], guess: NDArray[np.float32] | None
+) -> NDArray[np.bool_]:
     cv2 = import_for("finding the object in a box", "cv2")
     scale = min(1.0, math.sqrt(_LARGEST_CROP / (crop.shape[0] * crop.shape[1])))
     small = np.ascontiguousarray(crop)
@@ -108,6 +136,13 @@ def _grab_cut(crop: NDArray[np.uint8], box: Box, clicks: Sequence[Click]) -> NDA
     mask = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
     x0, y0, x1, y1 = (round(edge * scale) for edge in box)
     mask[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    if guess is not None and x1 > x0 and y1 > y0:
+        likely = cv2.resize(guess, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        mask[y0:y1, x0:x1] = np.select(
+            [likely >= _SURE, likely >= _LIKELY, likely > _SURELY_NOT],
+            [cv2.GC_FGD, cv2.GC_PR_FGD, cv2.GC_PR_BGD],
+            cv2.GC_BGD,
+        )
     draw_clicks(mask, clicks, scale=scale)
     if not (mask == cv2.GC_BGD).any():  # the box is the frame: there is nothing to compare with
         return np.zeros(crop.shape[:2], np.bool_)

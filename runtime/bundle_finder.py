@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.box_prompt import Box
+from vosrt.box_prompt import Box, refined_mask
 from vosrt.bundle import Bundle
 from vosrt.click_prompt import Click, draw_clicks
 from vosrt.errors import BundleError
@@ -32,12 +32,13 @@ class BundleFinder:
     Args:
         manifest: of a bundle with a graph `find`.
         executor: of its graphs, on host arrays.
+        refine: let the mask snap to colours and edges (GrabCut from the network's guess).
 
     Raises:
         BundleError: the bundle has no such graph.
     """
 
-    def __init__(self, manifest: Manifest, executor: Executor) -> None:
+    def __init__(self, manifest: Manifest, executor: Executor, *, refine: bool = True) -> None:
         if ROLE not in manifest.graphs:
             raise BundleError(
                 f"bundle {manifest.name} does not find objects in boxes",
@@ -45,14 +46,18 @@ class BundleFinder:
             )
         self._manifest = manifest
         self._executor = executor
+        self._refine = refine
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str], *, threads: int | None = None) -> BundleFinder:
+    def open(
+        cls, folder: str | os.PathLike[str], *, threads: int | None = None, refine: bool = True
+    ) -> BundleFinder:
         """A finder on the CPU.
 
         Args:
             folder: of a bundle, or the name of one that comes with the package.
             threads: per graph; None for one per physical core.
+            refine: let the mask snap to colours and edges.
 
         Raises:
             BundleError: the bundle is damaged, or has no graph that finds objects.
@@ -63,7 +68,7 @@ class BundleFinder:
         bundle = Bundle.open(folder)
         roles = {"encode", ROLE} & bundle.manifest.graphs.keys()
         executor = OnnxRuntimeExecutor(bundle, precision=bundle.precisions[0], roles=roles, threads=threads)
-        return cls(bundle.manifest, executor)
+        return cls(bundle.manifest, executor, refine=refine)
 
     def __call__(
         self, frame: NDArray[np.uint8], box: Box | None, clicks: Sequence[Click]
@@ -71,7 +76,10 @@ class BundleFinder:
         """See `MaskFinder`."""
         if box is None:
             return grab_cut(frame, None, clicks)
-        mask = likely_part(self.confidence(frame, box), box)
+        confidence = self.confidence(frame, box)
+        if self._refine and float(confidence.max(initial=0)) >= CONFIDENT:
+            return refined_mask(frame, box, confidence, clicks)
+        mask = likely_part(confidence, box)
         if clicks:
             drawn = mask.astype(np.uint8)
             draw_clicks(drawn, clicks)  # 1 inside, 0 outside

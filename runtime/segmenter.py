@@ -13,11 +13,12 @@ from vosrt.device import Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Manifest
-from vosrt.marked_objects import MaskFinder, grab_cut
+from vosrt.marked_objects import MaskFinder
 from vosrt.memory_budget import parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.placement import Placement, place
 from vosrt.presence import LostRule
+from vosrt.shipped_finder import ShippedFinder
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
 from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
@@ -126,11 +127,11 @@ class Segmenter:
         self._arrays: Device = self.placement.cuda or CpuDevice()
 
     def _own_finder(self, threads: int | None) -> MaskFinder:
-        """The first bundle that finds objects in boxes, else GrabCut."""
+        """The first bundle that finds objects in boxes, else the one that comes with the package."""
         for bundle in self.bundles:
             if ROLE in bundle.manifest.graphs:
                 return BundleFinder.open(bundle.folder, threads=threads)
-        return grab_cut
+        return ShippedFinder(threads)
 
     @property
     def bundle(self) -> Bundle:

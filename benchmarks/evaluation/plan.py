@@ -16,11 +16,11 @@ from vosrt.benchmarks.evaluation.scored_frames import check_length
 from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
 from vosrt.bundle import Bundle
 from vosrt.commands.bundle_settings import bundle_settings
-from vosrt.commands.camera_options import finder_of
+from vosrt.commands.camera_options import GRAB_CUT, finder_of
 from vosrt.errors import InputError
 from vosrt.manifest import sha256_of_file
 from vosrt.segmenter import Segmenter
-from vosrt.shipped_bundles import DEFAULT
+from vosrt.shipped_bundles import DEFAULT, FINDER
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,10 @@ def _settings(arguments: argparse.Namespace, dataset: Dataset, segmenter: Segmen
 
 def _finder_name(arguments: argparse.Namespace) -> str | None:
     """What a finder is, by content."""
+    if arguments.finder_bundle == GRAB_CUT:
+        return GRAB_CUT
+    if arguments.boxes and not arguments.finder_bundle and arguments.finder is None:
+        arguments = argparse.Namespace(finder_bundle=FINDER, finder=None)
     if arguments.finder_bundle is not None:
         bundle = BundleFacts.of(Bundle.open(arguments.finder_bundle))
         return f"{bundle.name} {bundle.sha256}"

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from vosrt.commands import option_readers
 from vosrt.errors import InputError
+from vosrt.shipped_bundles import FINDER
 
 if TYPE_CHECKING:
     from vosrt.marked_objects import MaskFinder
     from vosrt.sinks.sink import Sink
     from vosrt.sources.adjusted_source import Adjustment
+
+
+GRAB_CUT = "grabcut"  # in the place of a bundle
 
 
 def add_live_options(group: Any) -> None:
@@ -45,12 +49,12 @@ def add_finder(group: Any) -> None:
         "--finder",
         nargs=2,
         metavar=("ENCODER", "DECODER"),
-        help="ONNX files of Segment Anything or alike, in place of GrabCut, for boxes and clicks",
+        help="ONNX files of Segment Anything or alike, for boxes and clicks",
     )
     group.add_argument(
         "--finder-bundle",
         metavar="BUNDLE",
-        help="a bundle of lse-lite or alike, in place of GrabCut, for boxes",
+        help=f"a bundle of lse-lite or alike for boxes ({FINDER}), or {GRAB_CUT}",
     )
 
 
@@ -64,6 +68,10 @@ def finder_of(arguments: argparse.Namespace) -> MaskFinder | None:
     if arguments.finder_bundle is not None:
         if arguments.finder is not None:
             raise InputError("--finder and --finder-bundle exclude each other", cure="give one of them")
+        if arguments.finder_bundle == GRAB_CUT:
+            from vosrt.marked_objects import grab_cut
+
+            return grab_cut
         from vosrt.bundle_finder import BundleFinder
 
         return BundleFinder.open(arguments.finder_bundle)

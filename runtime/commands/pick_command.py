@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vosrt.commands import option_readers
+from vosrt.commands.bundle_settings import print_terms
 from vosrt.commands.camera_options import add_adjustments, add_finder, adjustment_of, finder_of
 from vosrt.errors import InputError, MissingDependencyError
+from vosrt.shipped_bundles import FINDER
 
 if TYPE_CHECKING:
     from vosrt.picking import Picking
@@ -40,13 +42,16 @@ def run_pick(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from vosrt.output_checks import check_file, check_free
     from vosrt.picking import Picking
+    from vosrt.shipped_finder import ShippedFinder
 
     check_file("--output", arguments.output, suffixes=(".png",), shown_suffixes=".png")
     check_free(arguments.output, overwrite=arguments.overwrite)
     in_window = _is_window_wanted(arguments)
     finder = finder_of(arguments)
+    if finder is None:
+        print_terms([FINDER])
     frame = _frame(arguments)
-    picking = Picking(frame.image, find=finder) if finder else Picking(frame.image)
+    picking = Picking(frame.image, find=finder or ShippedFinder())
     saved = (
         _pick_in_window(picking, arguments.output)
         if in_window

@@ -10,7 +10,7 @@ from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
 from vosrt.commands.camera_options import add_hardware_decode, add_live_options
 from vosrt.errors import InputError
-from vosrt.shipped_bundles import DEFAULT
+from vosrt.shipped_bundles import DEFAULT, FINDER
 
 
 def add_serve_command(commands: Any) -> None:
@@ -68,7 +68,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         settings |= cameras_of_file(arguments.cameras)
     if not settings:
         raise InputError("no camera is given", allowed="--source SOURCE, --cameras TOML, or both")
-    print_terms(arguments.bundle)
+    print_terms([*arguments.bundle, FINDER])
     bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
     segmenter = Segmenter(bundles, **bundle_settings(arguments))
     outputs = CameraOutputs(settings)

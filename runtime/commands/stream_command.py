@@ -19,7 +19,7 @@ from vosrt.commands.camera_options import (
     lasting_outputs,
 )
 from vosrt.errors import InputError
-from vosrt.shipped_bundles import DEFAULT
+from vosrt.shipped_bundles import DEFAULT, FINDER
 
 _SOURCES = (
     "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, csi://0, rtsp://…, http://…, "
@@ -126,8 +126,9 @@ def run_stream(arguments: argparse.Namespace) -> int:
             allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER, --segments FOLDER, "
             "--push ADDRESS or several",
         )
-    print_terms(arguments.bundle)
     finder = finder_of(arguments)
+    by_default = [FINDER] if arguments.boxes and finder is None else []
+    print_terms([*arguments.bundle, *by_default])
     job = StreamJob(
         bundles=arguments.bundle,
         source=arguments.source,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -140,3 +143,41 @@ def test_files_of_other_kinds_are_refused(written, tmp_path, capsys, content):
     assert status(good, tmp_path / "absent.json") == 2
     assert status(good, written("other", run_of(noisy(1, seed=0), bundle="else"))) == 2
     assert "no candidate in common" in capsys.readouterr().err
+
+
+SLOWER = """
+import time
+from vosrt.stream import Stream
+
+step = Stream.step
+
+
+def slow_step(self, *arguments, **options):
+    started = time.perf_counter()
+    result = step(self, *arguments, **options)
+    end = started + 1.1 * (time.perf_counter() - started)
+    while time.perf_counter() < end:
+        pass
+    return result
+
+
+Stream.step = slow_step
+"""
+
+
+@pytest.mark.full  # a minute, and an idle machine
+def test_a_planted_slow_down_is_caught_and_equal_runs_pass(tmp_path):
+    """In real processes: every step takes a tenth longer."""
+    (tmp_path / "sitecustomize.py").write_text(SLOWER)  # reaches the measured process
+
+    def run(name, path):
+        file = tmp_path / f"{name}.json"
+        command = [sys.executable, "-m", "vosrt.benchmarks.bench", "--size", "240x426", "--json", str(file)]
+        options = ["--frames", "60", "--rounds", "12", "--warm-up", "4"]
+        environment = os.environ | {"PYTHONPATH": path}
+        subprocess.run([*command, *options], env=environment, check=True, capture_output=True, timeout=300)
+        return file
+
+    first, second, slow = run("first", ""), run("second", ""), run("slow", str(tmp_path))
+    assert status(first, second) == 0
+    assert status(first, slow) == 1

@@ -16,7 +16,7 @@ class BlueFinder:
     boxes: list[tuple[int, int, int, int]]
 
     @classmethod
-    def open(cls, folder):
+    def open(cls, folder, *, refine):
         cls.boxes = []
         return cls()
 
@@ -34,7 +34,8 @@ def test_every_finder_gets_the_true_boxes(tmp_path, capsys, monkeypatch):
     by_finder = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:4] for line in lines[2:4]}
     assert by_finder["GrabCut"] == ["100.0", "100.0", "100.0"]  # flat squares
     assert by_finder["blue"][1] == "50.0"  # one of the two objects
-    assert len(BlueFinder.boxes) == 2 * (FRAMES - 2)
+    assert any(line.startswith("| blue, then GrabCut |") for line in lines)
+    assert len(BlueFinder.boxes) == 2 * 2 * (FRAMES - 2)
     assert {box[2] - box[0] for box in BlueFinder.boxes} == {10}
     assert [line for line in lines if line.startswith("| squares")]
     assert "untold" not in "".join(lines)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vosrt.box_prompt import checked_box, mask_from_box
+from vosrt.box_prompt import checked_box, mask_from_box, refined_mask
+from vosrt.click_prompt import Click
 from vosrt.errors import InputError
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
@@ -124,3 +125,43 @@ def test_clicks_say_what_the_box_leaves_open():
     assert mask_from_box(frame, box, [(60, 180)])[180, 60]
     with pytest.raises(InputError, match="click: got"):
         mask_from_box(frame, box, [(400, 10)])
+
+
+class TestRefinedMask:
+    def guess(self, truth, inside, outside):
+        return np.where(truth, np.float32(inside), np.float32(outside))
+
+    def test_a_rough_guess_snaps_to_the_object(self):
+        frame, truth = ellipse_scene()
+        shifted = np.roll(truth, (8, -12), axis=(0, 1))
+        assert overlap(shifted, truth) < 0.8
+        mask = refined_mask(frame, box_around(truth), self.guess(shifted, 0.8, 0.2))
+        assert overlap(mask, truth) > 0.9
+
+    def test_what_is_sure_stays(self):
+        frame, truth = ellipse_scene()
+        x0, y0, _, _ = box = box_around(truth)
+        sure = self.guess(truth, 0.7, 0.3)
+        sure[y0 : y0 + 10, x0 : x0 + 10] = 1.0  # a corner, beside the ellipse
+        sure[105:115, 145:155] = 0.0  # a hole in the middle of it
+        mask = refined_mask(frame, box, sure)
+        assert mask[y0 : y0 + 9, x0 : x0 + 9].all()
+        assert not mask[106:114, 146:154].any()
+
+    def test_nothing_is_outside_the_box(self):
+        frame, truth = ellipse_scene()
+        mask = refined_mask(frame, (100, 80, 180, 140), np.ones(truth.shape, np.float32))
+        assert mask[80:140, 100:180].all()
+        assert mask.sum() == 60 * 80
+
+    def test_clicks_go_before_the_guess(self):
+        frame, truth = ellipse_scene()
+        box = box_around(truth)
+        clicks = [Click(150, 110, is_inside=False)]
+        assert not refined_mask(frame, box, self.guess(truth, 1.0, 0.0), clicks)[110, 150]
+
+    def test_where_colours_tell_nothing_the_guess_remains(self):
+        flat, guess = np.full((60, 80, 3), 90, np.uint8), np.zeros((60, 80), np.float32)
+        guess[20:40, 30:50] = 0.8
+        mask = refined_mask(flat, (10, 10, 70, 50), guess)
+        assert overlap(mask, guess > 0.5) > 0.9
