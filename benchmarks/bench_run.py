@@ -110,6 +110,8 @@ class BenchRun:
         self._meter = open_meter(self.candidates[0].device)
         self._kept = self._fed_from = frozenset(frame - 1 for frame in self.turns.fed_frames())
         with ExitStack() as stack:
+            if self._meter is not None:
+                stack.callback(self._meter.close)
             processes = [self._start(candidate, stack) for candidate in self.candidates]
             self._warm_up(processes)
             parts = self.turns.round_frames()

@@ -25,6 +25,10 @@ class Meter(Protocol):
         """Energy since some moment in the past."""
         ...
 
+    def close(self) -> None:
+        """End measuring."""
+        ...
+
 
 class CounterMeter:
     """Running counters of processor packages, in microjoules, which start over at a limit of theirs.
@@ -51,6 +55,9 @@ class CounterMeter:
             self._last[index] = now
         return self._total
 
+    def close(self) -> None:
+        """Nothing to end."""
+
     @staticmethod
     def _read(folder: Path) -> int:
         return int((folder / "energy_uj").read_text())
@@ -69,6 +76,7 @@ class PowerMeter:
         self._watts = watts
         self._joules, self._last, self._power = 0.0, time.monotonic(), watts()
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"power of {name}", daemon=True)
         self._thread.start()
 
@@ -78,9 +86,13 @@ class PowerMeter:
             self._advance()
             return self._joules
 
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self._thread.join()
+
     def _work(self) -> None:
-        while True:
-            time.sleep(_SAMPLE)
+        while not self._closing.wait(_SAMPLE):
             with self._lock:
                 self._advance()
 

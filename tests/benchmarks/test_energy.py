@@ -46,6 +46,7 @@ def test_a_jetsons_board_is_read_again_and_again(tmp_path):
     before, started = meter.joules(), time.monotonic()
     time.sleep(0.3)
     assert meter.joules() - before == pytest.approx(10 * (time.monotonic() - started), rel=0.2)
+    meter.close()
 
 
 def test_where_nothing_tells_there_is_no_meter(tmp_path):
