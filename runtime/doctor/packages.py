@@ -59,6 +59,7 @@ PACKAGES = (
     Package(("uvicorn",), "their server", _SERVE),
     Package(("websockets",), "their live pictures", _SERVE),
     Package(("prometheus-client",), "figures for monitoring", _SERVE),
+    Package(("matplotlib",), "pictures of a benchmark's figures", "pip install '.[plots]'"),
     Package(("fsspec",), "many clips on remote storage", _BATCH),
     Package(("ray",), "many clips on many machines", _BATCH),
 )

@@ -25,7 +25,7 @@ def run(capsys, *files):
     [
         "cfbi_matching",
         pytest.param("cfbi_mobilenetv2", marks=pytest.mark.full),
-        "cfbip_r101",
+        pytest.param("cfbip_r101", marks=pytest.mark.full),
         pytest.param("cfbi_r101", marks=pytest.mark.full),
     ],
 )

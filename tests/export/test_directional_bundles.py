@@ -91,6 +91,10 @@ def test_a_snapshot_goes_on(bundle):
 
 
 def _assert_alike(ours, theirs):
-    """Rounding is amplified where an appearance leaves next to nothing for its supplementary components."""
-    np.testing.assert_allclose(ours, theirs, atol=2e-2)
-    assert np.abs(ours - theirs).mean() < 1e-4
+    """Rounding is amplified where an appearance leaves next to nothing for its supplementary components.
+
+    Odds of objects that are all next to certain are those of the last bits: 1/6 of one is 1/7 of another.
+    """
+    difference = np.abs(ours - theirs)
+    assert (difference > 1e-2).mean() < 1e-3
+    assert difference.mean() < 1e-4
