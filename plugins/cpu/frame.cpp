@@ -35,30 +35,8 @@ static std::vector<Taps> taps_of(int64_t source, int64_t target) {
     return taps;
 }
 
-#if defined(__x86_64__)
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
-namespace avx512 {
-constexpr int kLanes = 16;
-#include "frame.inl"
-}  // namespace avx512
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-constexpr int kLanes = 8;
-#include "frame.inl"
-}  // namespace avx2
-#pragma GCC pop_options
-
-#endif
-
-namespace portable {
-constexpr int kLanes = 4;
-#include "frame.inl"
-}  // namespace portable
+#define VOSRT_SOURCE "frame.inl"
+#include "instruction_sets.h"
 
 void run(FrameImage const& a, ParallelFor const& parallel, Instructions instructions) {
     VOSRT_DISPATCH(frame_image(a, parallel))

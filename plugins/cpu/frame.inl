@@ -9,12 +9,12 @@ inline Vector floats(uint8_t const* from) {
 
 // Rows first, then columns, as the definition has it.
 inline void frame_image(FrameImage const& a, ParallelFor const& parallel) {
-    constexpr int64_t kRows = 8;  // of a task
+    constexpr int64_t kLines = 8;  // of a task
     std::vector<Taps> const down = taps_of(a.source_height, a.height), across = taps_of(a.source_width, a.width);
     int64_t const length = 3 * a.source_width, plane = a.height * a.width;
-    parallel((a.height + kRows - 1) / kRows, [&](int64_t task) {
+    parallel((a.height + kLines - 1) / kLines, [&](int64_t task) {
         std::vector<float> line(static_cast<size_t>(length));
-        for (int64_t y = task * kRows; y < std::min(a.height, (task + 1) * kRows); ++y) {
+        for (int64_t y = task * kLines; y < std::min(a.height, (task + 1) * kLines); ++y) {
             uint8_t const* rows[4];
             float weights[4];
             for (int tap = 0; tap < 4; ++tap) {

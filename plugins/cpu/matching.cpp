@@ -48,34 +48,8 @@ static float* scratch(size_t floats) {
     return memory.data() + (kAlignment - address % kAlignment) % kAlignment / sizeof(float);
 }
 
-#if defined(__x86_64__)
-
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
-namespace avx512 {
-constexpr int kLanes = 16, kRows = 8, kVectors = 3;
-#include "matching.inl"
-}  // namespace avx512
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-constexpr int kLanes = 8, kRows = 6, kVectors = 2;
-#include "matching.inl"
-}  // namespace avx2
-#pragma GCC pop_options
-
-#endif
-
-namespace portable {
-#if defined(__aarch64__)
-constexpr int kLanes = 4, kRows = 8, kVectors = 3;
-#else
-constexpr int kLanes = 4, kRows = 4, kVectors = 2;
-#endif
-#include "matching.inl"
-}  // namespace portable
+#define VOSRT_SOURCE "matching.inl"
+#include "instruction_sets.h"
 
 size_t workspace_of(GlobalMatching const& a) {
     return static_cast<size_t>((a.channels + 1) * (a.candidates + a.row_count * kMostRows));
