@@ -21,12 +21,12 @@ from statistics import mean
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.benchmarks.bench_report import markdown
 from vosrt.benchmarks.clip_score import ObjectScore
 from vosrt.benchmarks.datasets.clip import Clip, Scoring
 from vosrt.benchmarks.datasets.open_dataset import open_dataset
 from vosrt.benchmarks.evaluation.clip_run import boxes_of
 from vosrt.benchmarks.evaluation.scored_frames import scorer_of
+from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error, InputError
 from vosrt.sources.image_folder import read_image

@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from vosrt.benchmarks.bench_report import markdown
+from vosrt.benchmarks.bench_report import title
 from vosrt.benchmarks.confidence import Interval, median_interval
+from vosrt.benchmarks.markdown_table import markdown
 from vosrt.errors import InputError
 
 TOLERANCE = 0.05  # a median that is larger by more is a regression, unless both intervals overlap
@@ -120,11 +121,9 @@ def _compared(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) 
         machine = median(new["yardstick_ms"]) / median(old["yardstick_ms"])
     before, after = median_interval(old["rounds_ms"]), median_interval(new["rounds_ms"])
     adjusted = Interval(after.low / machine, after.high / machine)
-    objects = "1 object" if old["objects"] == 1 else f"{old['objects']} objects"
-    size = "x".join(str(side) for side in old["input_size"])
     memory = (new["peak_rss_above_opening_mb"] or math.nan) / (old["peak_rss_above_opening_mb"] or math.nan)
     return Comparison(
-        f"{old['bundle']}, {old['executor']} {old['precision']}, {size}, {objects}",
+        title(old),
         old["latency_ms"]["p50"],
         new["latency_ms"]["p50"],
         machine,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vosrt.benchmarks.markdown_table import markdown
+
 HEADINGS = (
     "bundle",
     "executor",
@@ -58,12 +60,6 @@ def report(document: Mapping[str, Any], remarks: Sequence[str], plots: Sequence[
         parts += ["## Plots", *(f"![{name.removesuffix('.png')}]({name})" for name in plots)]
     parts += ["## Machine", markdown([("fact", "value"), *((name, str(facts[name])) for name in facts)])]
     return "\n\n".join(parts) + "\n"
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its heading."""
-    heading, *others = rows
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, ["---"] * len(heading), *others))
 
 
 def title(run: Mapping[str, Any]) -> str:

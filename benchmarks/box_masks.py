@@ -21,12 +21,12 @@ from statistics import mean, median
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.benchmarks.bench_report import markdown
 from vosrt.benchmarks.clip_score import Labels
 from vosrt.benchmarks.datasets.clip import Clip, Scoring
 from vosrt.benchmarks.datasets.open_dataset import open_dataset
 from vosrt.benchmarks.evaluation.scored_frames import scored_frames
 from vosrt.benchmarks.jf_metric import contour_match, region_similarity
+from vosrt.benchmarks.markdown_table import markdown
 from vosrt.box_prompt import LEAST_PIXELS
 from vosrt.bundle_finder import BundleFinder
 from vosrt.commands import option_readers

@@ -26,8 +26,8 @@ import numpy as np
 
 from vosrt import Segmenter
 from vosrt.benchmarks.bench_clip import generated_clip
-from vosrt.benchmarks.bench_report import markdown
 from vosrt.benchmarks.environment import default_threads, environment, summary
+from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error, InputError

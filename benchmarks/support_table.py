@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vosrt import Segmenter
 from vosrt.benchmarks.bench_clip import generated_clip
-from vosrt.benchmarks.bench_report import markdown
+from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle

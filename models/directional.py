@@ -7,7 +7,8 @@ from torch import Tensor
 
 from vosrt.models.cfbi_lite import TRUNK_WIDTHS, LightPyramid
 from vosrt.models.directional_appearance import UPDATE_RATE
-from vosrt.models.directional_network import DirectionalNetwork, DirectionalSizes
+from vosrt.models.directional_description import DirectionalSizes
+from vosrt.models.directional_network import DirectionalNetwork
 from vosrt.models.resnet import ResNet, TrunkFeatures
 from vosrt.models.stm_encoders import DEVIATION, MEAN
 

@@ -8,7 +8,6 @@ Learning", DAVIS challenge 2020.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,9 +20,10 @@ from vosrt.models.directional_appearance import (
     unit_vectors,
     updated_means,
 )
+from vosrt.models.directional_description import COMPONENTS, DirectionalSizes, graphs_of, state_of
 from vosrt.models.guided_modulation import GuidedModulation
 from vosrt.models.least_aggregation import aggregated
-from vosrt.models.network import GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork, parts_left_out
+from vosrt.models.network import GraphSpec, NetworkInput, Taps, VosNetwork, parts_left_out
 from vosrt.models.pooled_decoder import PooledDecoder
 from vosrt.models.resize import crop_reflected, reflect_maps, resize_frame_linear, resize_nearest
 from vosrt.models.resnet import TrunkFeatures
@@ -32,30 +32,6 @@ from vosrt.plugins import directional_matching
 
 STRIDE = 16
 _KAPPA = 30.0  # concentration at the start of training
-_COMPONENTS = 4
-
-
-@dataclass(frozen=True)
-class DirectionalSizes:
-    """Channels of the parts.
-
-    Attributes:
-        trunk: of the frame's features at strides 4, 8 and 16.
-        embedding: of what is compared by direction.
-        guided: of guided features.
-        hidden: between a mask and what modulates features.
-        merged: behind the first convolution of the merge.
-        width: of the decoder.
-        pooled: of each pooled map of its guide.
-    """
-
-    trunk: tuple[int, int, int]
-    embedding: int
-    guided: int
-    hidden: int
-    merged: int
-    width: int
-    pooled: int
 
 
 class DirectionalNetwork(VosNetwork):
@@ -85,7 +61,7 @@ class DirectionalNetwork(VosNetwork):
         self.reduction = nn.Conv2d(coarse, sizes.guided, 1)
         self.modulation = GuidedModulation(sizes.guided, sizes.hidden)
         self.merge = nn.Sequential(
-            nn.Conv2d(2 + _COMPONENTS + sizes.guided, sizes.merged, 3, padding=1),
+            nn.Conv2d(2 + COMPONENTS + sizes.guided, sizes.merged, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(sizes.merged, sizes.width, 3, padding=1),
             nn.ReLU(),
@@ -234,7 +210,7 @@ class DirectionalNetwork(VosNetwork):
             for name, maps in (("matching", fit), ("appearance", likeness))
         )
         both = torch.cat([*kept], dim=1)
-        return both.reshape(both.shape[0], 2 + _COMPONENTS, *matching.shape[1:])
+        return both.reshape(both.shape[0], 2 + COMPONENTS, *matching.shape[1:])
 
     def guided(
         self, features: Tensor, modulated: Tensor, previous_mask: Tensor, first_mask: Tensor
@@ -309,90 +285,10 @@ class DirectionalNetwork(VosNetwork):
 
     # Self-description.
     def graphs(self) -> dict[str, GraphSpec]:
-        sizes = self.sizes
-        mask = ("objects", 2, "h", "w")
-        frame = TensorSpec("uint8", (1, "H", "W", 3), "frame")
-        canvas = TensorSpec("float32", ("nh", "nw"), "size")
-        grid = TensorSpec("float32", ("h", "w"), "size/16")
-        rows = TensorSpec("int32", ("objects+1",), "rows")
-        encoded = {
-            "matching": TensorSpec("float32", (sizes.embedding, "h", "w"), "encode.matching"),
-            "appearance": TensorSpec("float32", (sizes.embedding, "h", "w"), "encode.appearance"),
-            "features": TensorSpec("float32", (1, sizes.guided, "h", "w"), "encode.features"),
-            "skip8": TensorSpec("float32", (1, sizes.width, "2*h", "2*w"), "encode.skip8"),
-            "skip4": TensorSpec("float32", (1, sizes.width, "4*h", "4*w"), "encode.skip4"),
-        }
-        means = TensorSpec("float32", ("objects", _COMPONENTS, sizes.embedding), "state.appearance.means")
-        coarse = TensorSpec("float32", mask, "segment.coarse")
-        scores = TensorSpec("float32", ("objects", 2, "4*h", "4*w"), "segment.scores")
-        modulated = TensorSpec("float32", ("objects", sizes.guided, "h", "w"), "state.reference.modulated")
-        remembered = {
-            "bank": TensorSpec("float32", ("slots", sizes.embedding, "h", "w"), "state.reference.bank"),
-            "weights": TensorSpec("float32", ("objects", 2, "slots", "h", "w"), "state.reference.weights"),
-            "modulated": modulated,
-            "first_mask": TensorSpec("float32", mask, "state.reference.first_mask"),
-            "means": means,
-            "previous_mask": TensorSpec("float32", mask, "state.appearance.mask"),
-        }
-        seen = {name: encoded[name] for name in ("appearance", "features")}
-        told = {
-            "labels": TensorSpec("int32", ("H", "W"), "step.labels"),
-            "rows": rows,
-            "given": TensorSpec("int32", ("objects+1",), "given"),
-        }
-        return {
-            "encode": GraphSpec({"frame": frame, "canvas": canvas, "grid": grid}, encoded),
-            "reference": GraphSpec(
-                {**seen, "canvas": canvas, **told},
-                {
-                    "weights": TensorSpec("float32", mask),
-                    "modulated": modulated,
-                    "means": means,
-                    "masks": TensorSpec("float32", mask),
-                },
-            ),
-            "segment": GraphSpec({**encoded, **remembered}, {"scores": scores, "coarse": coarse}),
-            "finish": GraphSpec(
-                {"scores": scores, "canvas": canvas, "rows": rows},
-                {"probabilities": TensorSpec("float32", ("objects+1", "nh", "nw"))},
-            ),
-            "memorize": GraphSpec(
-                {"appearance": encoded["appearance"], "coarse": coarse, "means": means, "rows": rows},
-                {"running_means": means, "masks": TensorSpec("float32", mask)},
-            ),
-        }
+        return graphs_of(self.sizes)
 
     def state(self) -> dict[str, Any]:
-        sizes = self.sizes
-        mask, of_mask = ["objects", 2, "h", "w"], ["object", "class", "h", "w"]
-        reference = {
-            "bank": _remembered(
-                "encode.matching", ["slots", sizes.embedding, "h", "w"], ["slot", "channel", "h", "w"], fill=0
-            ),
-            "weights": _remembered(
-                "reference.weights",
-                ["objects", 2, "slots", "h", "w"],
-                ["object", "class", "slot", "h", "w"],
-                fill=-1,
-            ),
-            "modulated": _remembered(
-                "reference.modulated", ["objects", sizes.guided, "h", "w"], ["object", "channel", "h", "w"]
-            ),
-            "first_mask": _remembered("reference.masks", mask, of_mask),
-        }
-        appearance = {
-            "means": _remembered(
-                "memorize.running_means",
-                ["objects", _COMPONENTS, sizes.embedding],
-                ["object", "component", "channel"],
-                initial="reference.means",
-            ),
-            "mask": _remembered("memorize.masks", mask, of_mask, initial="reference.masks"),
-        }
-        return {
-            "reference": {"rule": "reference", "capacity": 4, "tensors": reference},
-            "appearance": {"rule": "previous", "tensors": appearance},
-        }
+        return state_of(self.sizes)
 
     def grid_sizes(self, height: int, width: int) -> dict[str, int]:
         return {"nh": height, "nw": width, "h": -(-height // STRIDE), "w": -(-width // STRIDE)}
@@ -412,14 +308,3 @@ class DirectionalNetwork(VosNetwork):
 def _averaged(maps: Tensor, height: int, width: int) -> Tensor:
     """Means of squares of 16 x 16 pixels: `[n, 16h, 16w]` to `[n, h, w]`."""
     return maps.reshape(-1, height, STRIDE, width, STRIDE).mean(4).mean(2)
-
-
-def _remembered(
-    source: str, shape: list[Any], axes: list[str], *, fill: float | None = None, initial: str | None = None
-) -> dict[str, Any]:
-    """A remembered tensor; `fill` makes it one of slots."""
-    join = "row" if fill is None else "append"
-    entry = {"from": source, "dtype": "float32", "shape": shape, "axes": axes, "join": join}
-    return entry | {
-        name: value for name, value in (("fill", fill), ("initial", initial)) if value is not None
-    }

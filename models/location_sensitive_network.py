@@ -157,7 +157,11 @@ class LocationSensitiveNetwork(VosNetwork):
     def search_boxes(self, masks: Tensor, before: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
         """Where to look next; arguments and results as in `search_box`."""
         boxes, missed = search_box(masks, before, missed)
-        return (whole_frames(boxes, masks.shape) if "zoom" in self.without else boxes), missed
+        return self._looked_at(boxes, masks.shape), missed
+
+    def _looked_at(self, boxes: Tensor, shape: torch.Size) -> Tensor:
+        """Search boxes, or whole frames without zoom."""
+        return whole_frames(boxes, shape) if "zoom" in self.without else boxes
 
     def adapt(
         self, image: Tensor, labels: Tensor, rows: Tensor, box: Tensor, *, taps: Taps | None = None
@@ -223,12 +227,8 @@ class LocationSensitiveNetwork(VosNetwork):
         Returns:
             confidence `[n, H, W]`, 0 outside the box.
         """
-        around = (
-            whole_frames(boxes, image.shape)
-            if "zoom" in self.without
-            else search_box_around(boxes, image.shape)
-        )
-        found = self.looked_for(image, around, taps)
+        around = search_box_around(boxes, image.shape)
+        found = self.looked_for(image, self._looked_at(around, image.shape), taps)
         return (found * inside_boxes(boxes, image),)
 
     def looked_for(

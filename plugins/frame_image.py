@@ -35,7 +35,12 @@ def frame_image(frame: Tensor, canvas: Tensor, factor: Tensor, summand: Tensor) 
     if torch.onnx.is_in_onnx_export():
         size = torch.stack([torch.scalar_tensor(side, dtype=torch.int64) for side in (height, width)])
         return FRAME_IMAGE.emit([frame, size, factor, summand], [1, 3, height, width])
-    if frame.ndim != 4 or frame.shape[0] != 1 or frame.shape[3] != 3 or factor.shape != summand.shape != (3,):
+    if (
+        frame.ndim != 4
+        or frame.shape[0] != 1
+        or frame.shape[3] != 3
+        or not factor.shape == summand.shape == (3,)
+    ):
         raise ValueError(
             "frame_image needs a frame [1, H, W, 3], factor and summand [3], "
             f"got {tuple(frame.shape)}, {tuple(factor.shape)} and {tuple(summand.shape)}"

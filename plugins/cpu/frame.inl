@@ -1,6 +1,5 @@
-// Included once for each instruction set, in a namespace of its own, with kLanes floats of a vector.
+// For instruction_sets.h.
 
-typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
 inline Vector floats(uint8_t const* from) {

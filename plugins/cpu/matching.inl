@@ -1,17 +1,10 @@
-// Included once for each instruction set, in a namespace of its own, with
-//   kLanes     floats of a vector
-//   kRows      candidates, and
-//   kVectors   vectors of query pixels, whose products registers hold
+// For instruction_sets.h; kRows candidates and kVectors vectors of query pixels meet in the innermost product.
 //
 // A squared distance is |q|^2 + (|b|^2 - 2 q b). The query's norm is the same for all candidates, so it is added
 // to the least of what is in brackets.
 
-typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 typedef int32_t Integers __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
-inline Vector load(float const* from) { return *reinterpret_cast<Vector const*>(from); }
-inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
-inline Vector all(float value) { return value - Vector{}; }
 inline Vector least(Vector one, Vector other) { return one < other ? one : other; }
 inline Vector most(Vector one, Vector other) { return one > other ? one : other; }
 

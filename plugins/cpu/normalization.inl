@@ -1,10 +1,4 @@
-// Included once for each instruction set, in a namespace of its own, with kLanes floats of a vector.
-
-typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-
-inline Vector load(float const* from) { return *reinterpret_cast<Vector const*>(from); }
-inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
-inline Vector all(float value) { return value - Vector{}; }
+// For instruction_sets.h.
 
 inline double total(Vector value) {
     double sum = 0;

@@ -1,15 +1,7 @@
-// Included once for each instruction set, in a namespace of its own, with
-//   kLanes     floats of a vector
-//   kRows      outputs, and
-//   kVectors   vectors of tiles, that the innermost product keeps in registers
+// For instruction_sets.h; kRows outputs and kVectors vectors of tiles meet in the innermost product.
 //
 // Tiles of 4x4 results are numbered along tile rows. Transformed arrays are [36, channels, tiles]: every loop runs
 // over neighbouring tiles, so that it fills vectors, and the products are 36 ordinary matrix products.
-
-typedef float Vector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-
-inline Vector load(float const* from) { return *reinterpret_cast<Vector const*>(from); }
-inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
 
 // The points of the interpolation are 0, kNear, -kNear, kFar, -kFar and infinity. Against the usual 1 and 2 these halve
 // the rounding error, and a quarter is left of the largest; all products of them are exact.
