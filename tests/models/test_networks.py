@@ -54,7 +54,7 @@ def test_unused_rows_do_not_change_probabilities(model):
     load_stand_in_weights(network)
     plain, _ = run_two_frames(network)
     padded, _ = run_two_frames(network, rows=torch.tensor([0, 1, 2, -1, -1], dtype=torch.int32))
-    torch.testing.assert_close(padded[:3], plain, atol=1e-5, rtol=0)
+    torch.testing.assert_close(padded[:3], plain, atol=1e-4, rtol=0)
 
 
 def test_elcp_is_cfbi_without_biases_and_one_block():
