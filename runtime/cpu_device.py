@@ -1,4 +1,4 @@
-"""Arrays in the host's memory; small graphs on ONNX Runtime."""
+"""Arrays in the host's memory; small graphs on ONNX Runtime, the commonest by numpy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from vosrt.cpu_arithmetic import DIRECT
 from vosrt.device import Array, Take
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 
@@ -82,6 +83,10 @@ class CpuDevice:
 
     def run(self, graph: str, inputs: Mapping[str, Array], output: Array) -> Array:
         """See `Device`."""
+        direct = DIRECT.get(graph)
+        if direct is not None:
+            direct(inputs, output)
+            return output
         session = self._session(graph)
         value_of = self._runtime.OrtValue.ortvalue_from_numpy
         binding = session.io_binding()

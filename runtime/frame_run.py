@@ -16,6 +16,8 @@ from vosrt.rows import Rows
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
 
+MOST_COUNTED = 10  # objects, one after another; a histogram takes as long as ten
+
 
 @dataclass
 class FrameRun:
@@ -32,6 +34,7 @@ class FrameRun:
     probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
     on_device: Array = None  # uint8 [H, W]: `labels` with void as background
     shown: NDArray[np.uint8] | None = None  # the same on the host
+    areas: dict[int, int] = field(default_factory=dict)  # pixels of every object in `shown`
     confidence: dict[int, float] = field(default_factory=dict)
     asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
     ids_before: tuple[int, ...] = ()  # objects that were predicted
@@ -81,11 +84,15 @@ class FrameRun:
         download = self.arithmetic.device.download
         self.on_device = self.arithmetic.shown(self.labels)
         self.shown = download(self.on_device)
+        after = joined[0].ids
+        self.areas = areas_of(self.shown, after)
         if sums is not None:
-            areas = areas_of(self.shown if asserted is None else download(self.arithmetic.shown(predicted)))
+            areas = self.areas
+            if asserted is not None:
+                areas = areas_of(download(self.arithmetic.shown(predicted)), self.ids)
             self.confidence = self._confidence(download(sums), areas)
         self.confidence |= dict.fromkeys(given, 1.0)
-        self.ids = joined[0].ids
+        self.ids = after
 
     def undo(self) -> None:
         """Take back what was overwritten, the last first."""
@@ -146,10 +153,12 @@ class FrameRun:
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
     def _sums(self) -> Array | None:
-        """Of every row's probability over its pixels; None where bundles have none."""
+        """Of every object's probability over its pixels; None where bundles have none."""
         if self.probabilities is None:
             return None
-        return self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
+        rows = Rows(self.ids).labels()
+        rows[0] = -1  # nobody asks for the background's
+        return self.arithmetic.measure(self.probabilities, self.labels, rows)
 
     def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
         """Mean probability of every object over its pixels."""
@@ -181,7 +190,9 @@ class FrameRun:
         return self.arithmetic.decide(self.probabilities, rows.labels(), 1 - rows.flags(ids))
 
 
-def areas_of(labels: NDArray[np.integer]) -> dict[int, int]:
-    """Pixels of every object in a label map."""
-    counts = np.bincount(labels.ravel(), minlength=VOID)
-    return {int(value): int(counts[value]) for value in np.flatnonzero(counts[:VOID]) if value}
+def areas_of(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:
+    """Pixels of every object in a label map `[H, W]`."""
+    if len(ids) <= MOST_COUNTED:
+        return {value: int(np.count_nonzero(labels == value)) for value in ids}
+    counts = np.bincount(labels.ravel(), minlength=256)
+    return {value: int(counts[value]) for value in ids}

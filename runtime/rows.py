@@ -57,4 +57,4 @@ class Rows:
     def flags(self, ids: Iterable[int], *, background: bool = False) -> NDArray[np.int32]:
         """1 for the rows of some objects, 0 for the others; [rows]."""
         chosen = set(ids) | ({0} if background else set())
-        return np.isin(self.labels(), sorted(chosen)).astype(np.int32)
+        return np.array([label in chosen for label in self.labels().tolist()], np.int32)

@@ -20,7 +20,7 @@ from vosrt.cpu_device import CpuDevice
 from vosrt.device import Array, Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
-from vosrt.frame_run import FrameRun, areas_of
+from vosrt.frame_run import FrameRun
 from vosrt.frames_ahead import FramesAhead
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder, grab_cut
@@ -357,7 +357,7 @@ class Stream:
         self._now = _Point(
             rows=tuple(run.rows for run in runs),
             states=tuple(run.state for run in runs),
-            presence=now.presence.after(frame_run.ids, areas_of(labels), frame_run.confidence),
+            presence=now.presence.after(frame_run.ids, frame_run.areas, frame_run.confidence),
             ids=frame_run.ids,
             index=now.index + 1,
             size=(labels.shape[0], labels.shape[1]),
