@@ -14,19 +14,24 @@ import torch
 import vosrt
 from vosrt.bundle import Bundle
 from vosrt.errors import ExportError
+from vosrt.export.calibration import Clip
 from vosrt.export.half_precision import to_half_precision
+from vosrt.export.int8_search import LEAST_SIMILARITY, Int8Choice, Say, choose_int8
 from vosrt.export.memory_estimate import estimate_memory
 from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
+from vosrt.export.parity_clip import make_clip
 from vosrt.export.rewriting import finish_graph, name_convolutions, strip_function_bodies
 from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
 from vosrt.manifest import Checkpoint, Manifest, sha256_of_file, write_bundle_manifest
+from vosrt.manifest_graph import ASIDE
 from vosrt.models import VosNetwork
 from vosrt.resize_rule import parse_resize_rule
 from vosrt.strict_json import Node
 
-PRECISIONS = ("float32", "float16")
+PRECISIONS = ("float32", "float16", "int8")  # int8 is made from float32, and comes with it
+INT8_SIZE, INT8_OBJECTS, INT8_FRAMES = (240, 426), 2, 16  # of the generated clip
 MEMORY_FRAME = (145, 193)  # frame size at which memory is counted where none is fixed
 
 
@@ -40,6 +45,9 @@ class ExportSettings:
         references: slots for frames with given masks; None for any number up to the network's capacity.
         precisions: one graph file per role for each.
         taps: add the network's intermediate results to the outputs, for checking.
+        calibration: frames on which int8 is calibrated and judged, the first with a mask; None for a
+            generated clip.
+        similarity: mean J of masks with those in float32 that int8 has to reach.
     """
 
     frame: tuple[int, int] | None = None
@@ -47,6 +55,14 @@ class ExportSettings:
     references: int | None = None
     precisions: tuple[str, ...] = ("float32",)
     taps: bool = False
+    calibration: Clip | None = None
+    similarity: float = LEAST_SIMILARITY
+
+    @property
+    def traced_precisions(self) -> tuple[str, ...]:
+        """Those whose graphs follow from the network alone; int8 needs a clip."""
+        float32 = ("float32",) if "int8" in self.precisions else ()
+        return tuple(dict.fromkeys([*float32, *(one for one in self.precisions if one != "int8")]))
 
 
 def export_bundle(
@@ -56,6 +72,7 @@ def export_bundle(
     settings: ExportSettings | None = None,
     *,
     overwrite: bool = False,
+    say: Say = lambda line: None,
 ) -> list[ParityReport]:
     """Export a network as a bundle folder and check it against the network.
 
@@ -65,9 +82,10 @@ def export_bundle(
         output: the folder to make.
         settings: what is fixed.
         overwrite: replace an existing bundle.
+        say: is told how far the search for int8 is, and what it found.
 
     Returns:
-        one report per precision; they are in the bundle too.
+        one report per precision but int8, whose report is a part of the bundle like the others.
 
     Raises:
         ExportError: the folder exists, a graph is not readable by TensorRT 8.5, or parity fails; then nothing
@@ -78,7 +96,12 @@ def export_bundle(
         traced = trace_network(network, settings)
         manifest = write_bundle(network, traced, source, folder, settings)
         reports = check_parity(network, Bundle.open(folder), settings)
-        document = manifest.to_json() | {"parity": {report.precision: report.to_json() for report in reports}}
+        parity = {report.precision: report.to_json() for report in reports}
+        document = manifest.to_json() | {"parity": parity}
+        if "int8" in settings.precisions:
+            choice = choose_for(manifest, network, traced, settings, say)
+            add_int8(folder, document, choice)
+            parity["int8"] = choice.to_json()
         write_bundle_manifest(folder, Manifest.parse(Node(document, document="bundle.json")))
         return reports
 
@@ -132,7 +155,7 @@ def write_bundle(
         if settings.objects is None and (role in ("segment", "finish") or "part" in graph.spec.inputs):
             memory[role] = _memory_of(role, model, graph, network, settings)
         files[role] = {}
-        for precision in settings.precisions:
+        for precision in settings.traced_precisions:
             path = folder / (f"{role}.onnx" if precision == "float32" else f"{role}.{precision}.onnx")
             onnx.save(_in_precision(model, precision), path)
             files[role][precision] = {"path": path.name, "sha256": sha256_of_file(path)}
@@ -148,6 +171,43 @@ def _in_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     named.CopyFrom(model)
     name_convolutions(named)
     return named
+
+
+def choose_for(
+    manifest: Manifest,
+    network: VosNetwork,
+    traced: Mapping[str, TracedGraph],
+    settings: ExportSettings,
+    say: Say,
+) -> Int8Choice:
+    """Search the convolutions of a traced network that may be int8.
+
+    Raises:
+        ExportError: none may.
+    """
+    weights = dict(network.state_dict()) | dict(network.named_buffers())
+    models = {role: finish_graph(graph, weights) for role, graph in traced.items() if role not in ASIDE}
+    clip = settings.calibration
+    if clip is None:
+        objects = min(manifest.objects or INT8_OBJECTS, INT8_OBJECTS)
+        frames, masks = make_clip(INT8_FRAMES, *(manifest.frame_size or INT8_SIZE), objects)
+        clip = [(frame, masks[0] if index == 0 else None) for index, frame in enumerate(frames)]
+    choice = choose_int8(manifest, models, clip, least=settings.similarity, say=say)
+    for line in choice.lines():
+        say(line)
+    return choice
+
+
+def add_int8(folder: Path, document: dict[str, Any], choice: Int8Choice) -> None:
+    """Write the int8 graphs into a bundle's folder and its manifest; graphs without any serve as they are."""
+    for role, graph in document["graphs"].items():
+        graph["file"]["int8"] = dict(graph["file"]["float32"])
+        if role in choice.models:
+            model = choice.models[role]
+            name_convolutions(model)
+            path = folder / f"{role}.int8.onnx"
+            onnx.save(model, path)
+            graph["file"]["int8"] = {"path": path.name, "sha256": sha256_of_file(path)}
 
 
 def _memory_of(
@@ -170,7 +230,7 @@ def check_parity(network: VosNetwork, bundle: Bundle, settings: ExportSettings) 
     """
     reports = [
         measure_parity(network, bundle, precision, with_taps=settings.taps)
-        for precision in settings.precisions
+        for precision in settings.traced_precisions
     ]
     failures = [f"{report.precision} {failure}" for report in reports for failure in report.failures()]
     if failures:

@@ -9,7 +9,10 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vosrt.export.calibration import Clip
 
 LARGEST_SIDE = 8192  # pixels
 INSTALL = (
@@ -69,12 +72,32 @@ def run(arguments: argparse.Namespace) -> int:
         references=arguments.references,
         precisions=arguments.precision,
         taps=arguments.taps,
+        calibration=_calibration(arguments),
+        similarity=arguments.int8_similarity,
     )
-    reports = export_bundle(network, source, arguments.output, settings, overwrite=arguments.overwrite)
+    reports = export_bundle(
+        network, source, arguments.output, settings, overwrite=arguments.overwrite, say=print
+    )
     for report in reports:
         print("\n".join(report.lines()))
     print(f"wrote {arguments.output}")
     return 0
+
+
+def _calibration(arguments: argparse.Namespace) -> Clip | None:
+    """The user's frames for int8.
+
+    Raises:
+        InputError: they cannot be read, or there is no mask.
+    """
+    from vosrt.errors import InputError
+    from vosrt.export.calibration_clip import read_calibration_clip
+
+    if arguments.calibrate is None and arguments.calibrate_mask is None:
+        return None
+    if arguments.calibrate is None or arguments.calibrate_mask is None or "int8" not in arguments.precision:
+        raise InputError("--calibrate, --calibrate-mask and --precision int8 belong together")
+    return read_calibration_clip(arguments.calibrate, arguments.calibrate_mask)
 
 
 def _require_packages() -> None:
@@ -179,7 +202,20 @@ def _add_results(results: Any) -> None:
         type=_precisions,
         default=("float32",),
         metavar="LIST",
-        help="float32, float16 or both (float32)",
+        help="of float32, float16, int8 (float32); int8 brings float32 with it",
+    )
+    results.add_argument(
+        "--calibrate",
+        metavar="SOURCE",
+        help="a video or folder like your own, for int8 (generated frames without it)",
+    )
+    results.add_argument("--calibrate-mask", metavar="FILE", help="label map of its first frame")
+    results.add_argument(
+        "--int8-similarity",
+        type=_number(1),
+        default=0.995,
+        metavar="J",
+        help="mean J of masks with those in float32, at least; layers stay in float32 until then (0.995)",
     )
 
 
@@ -226,7 +262,7 @@ def _salt(text: str) -> str:
 
 
 def _precisions(text: str) -> tuple[str, ...]:
-    known = ("float32", "float16")
+    known = ("float32", "float16", "int8")
     chosen = tuple(dict.fromkeys(text.split(",")))
     if not set(chosen) <= set(known):
         raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(known)}")

@@ -17,6 +17,7 @@ from vosrt.trt.plugin_outputs import LIKE_INPUT, SHAPES
 if TYPE_CHECKING:
     import onnx
 
+_QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 _SMALL = 4096  # elements of constants that shapes may follow from
 _LARGEST = 1 << 24  # elements of a result
 _FEW = 8  # rounds; each makes more shapes known
@@ -153,6 +154,8 @@ def _value(
         sizes = shapes.get(node.input[0], (None,))[start:stop]
         complete = node.input[0] in shapes and None not in sizes
         return np.array(sizes, np.int64) if complete else None
+    if node.op_type in _QUANTIZING:  # of weights: they tell an engine to compute in int8
+        return None
     if len(node.output) != 1 or any(name and name not in known for name in node.input):
         return None
     values = {name: known[name] for name in node.input if name}

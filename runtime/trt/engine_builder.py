@@ -31,7 +31,8 @@ class EngineBuilder:
 
     Attributes:
         tensorrt: the package.
-        precision: of the graphs. float16 is in the graph; TensorRT 8 needs flags to obey it.
+        precision: of the graphs. float16 is in the graph; TensorRT 8 needs flags to obey it. int8 is in the
+            graph, too; what lies between may become float16 up to TensorRT 10, which knows a flag for it.
         workspace: most bytes that a layer may take while it runs.
         timing_cache: file of measured layers, which makes later builds faster; None for none.
         detailed: keep what `layer_report` needs.
@@ -81,9 +82,14 @@ class EngineBuilder:
         chosen = 0
         if version_of(self.tensorrt)[0] < 10:
             chosen |= 1 << int(flags.EXPLICIT_BATCH)
-        elif hasattr(flags, "STRONGLY_TYPED"):
+        elif hasattr(flags, "STRONGLY_TYPED") and not self._is_mixed:
             chosen |= 1 << int(flags.STRONGLY_TYPED)
         return chosen
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether TensorRT chooses types where the graph says float32."""
+        return self.precision == "int8" and version_of(self.tensorrt)[0] <= 10
 
     def _config(self, builder: Any, sizes: Mapping[str, InputSizes]) -> Any:
         trt = self.tensorrt
@@ -95,6 +101,9 @@ class EngineBuilder:
         if self.precision == "float16" and version_of(trt)[0] < 10:
             config.set_flag(flags.FP16)
             config.set_flag(flags.OBEY_PRECISION_CONSTRAINTS)
+        if self._is_mixed:
+            config.set_flag(flags.INT8)
+            config.set_flag(flags.FP16)
         if version_of(trt)[0] < 10:
             config.set_tactic_sources(_tactic_sources(trt, config))
         if self.detailed:

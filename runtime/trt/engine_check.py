@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,33 +10,13 @@ from numpy.typing import NDArray
 from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
 from vosrt.errors import BundleError
+from vosrt.label_agreement import LEAST_AGREEMENT, Agreement, agreement_of
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
-LEAST_AGREEMENT = 0.995  # of the pixels of a frame, on average
 FRAMES = 8  # the first is given
 _MOST_OBJECTS = 3  # of the generated scene
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Share of equal labels, frame by frame."""
-
-    frames: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        """Over all frames."""
-        return float(np.mean(self.frames))
-
-    @property
-    def worst(self) -> float:
-        """Of the worst frame."""
-        return min(self.frames)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3%} of the labels equal those in float32, {self.worst:.3%} in the worst frame"
 
 
 def compare_with_float32(
@@ -57,16 +36,8 @@ def compare_with_float32(
         size: height and width of the frames.
         objects: there is room for so many.
     """
-    exact, tried = Stream(reference, CpuDevice()), Stream(variants, device)
-    shares = []
-    for index, (image, mask) in enumerate(_scene(size, min(objects, _MOST_OBJECTS))):
-        if index == 0:
-            exact.step(image, mask=mask)
-            tried.step(image, mask=mask)  # builds what a frame with a mask needs
-        else:
-            tried.restore(exact.save())
-            shares.append(float((exact.step(image).labels == tried.step(image).labels).mean()))
-    return Agreement(tuple(shares))
+    scene = _scene(size, min(objects, _MOST_OBJECTS))
+    return agreement_of(Stream(reference, CpuDevice()), Stream(variants, device), scene)
 
 
 def require_agreement(agreement: Agreement, name: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vosrt.errors import BundleError, MissingDependencyError
 from vosrt.trt.constant_folding import fold_constants
+from vosrt.trt.int8_pairs import to_signed_pairs
 from vosrt.trt.plugin_outputs import PLUGINS
 
 Shape = tuple[int, ...]
@@ -76,6 +77,7 @@ def engine_graph(
         graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
     for name, shapes in sizes.items():
         _set_shape(inputs[name], shapes)
+    to_signed_pairs(model)
     fold_constants(model)
     return model.SerializeToString(deterministic=True)
 
