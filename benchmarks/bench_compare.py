@@ -7,15 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import numpy as np
+
 from vosrt.benchmarks.bench_report import title
-from vosrt.benchmarks.confidence import Interval, median_interval
+from vosrt.benchmarks.confidence import LEAST_ROUNDS, differ
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.errors import InputError
 
-TOLERANCE = 0.05  # a median that is larger by more is a regression, unless both intervals overlap
+TOLERANCE = 0.05  # a frame that certainly takes more than that longer is a regression
+FAST_SHARE, YARDSTICK_SHARE = 10, 25  # percent: the fast ones among frames, and among times of the fixed work
 MEMORY_TOLERANCE = 0.10
 _KEY = ("bundle", "executor", "device", "precision", "size", "input_size", "objects", "threads")
 _MACHINE = ("cpu", "cores", "gpu")
@@ -25,13 +27,17 @@ _MACHINE = ("cpu", "cores", "gpu")
 class Comparison:
     """One candidate, before and after.
 
+    What disturbs a machine only adds time, so the fast frames say what a program takes: the ratio is of the
+    tenth percentile of all frames.
+
     Attributes:
         name: of the candidate.
         before: median latency in milliseconds.
         after: the same.
         machine: how many times as long the fixed work beside the frames took afterwards; 1 where it was not
             run.
-        is_certain: whether the intervals of both medians, machine aside, have nothing in common.
+        ratio: how many times as long a fast frame takes, machine aside.
+        is_certain: whether the fastest frames of the rounds differ at 5 %, machine aside.
         memory: how many times the peak above opening.
         tolerance: of the latency.
     """
@@ -40,14 +46,10 @@ class Comparison:
     before: float
     after: float
     machine: float
+    ratio: float
     is_certain: bool
     memory: float
     tolerance: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as long a frame takes, machine aside."""
-        return self.after / self.before / self.machine
 
     @property
     def is_slower(self) -> bool:
@@ -118,16 +120,19 @@ def table(comparisons: Sequence[Comparison]) -> str:
 def _compared(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) -> Comparison:
     machine = 1.0
     if old["device"] == "cpu" and old["yardstick_ms"] and new["yardstick_ms"]:
-        machine = median(new["yardstick_ms"]) / median(old["yardstick_ms"])
-    before, after = median_interval(old["rounds_ms"]), median_interval(new["rounds_ms"])
-    adjusted = Interval(after.low / machine, after.high / machine)
+        before, after = (np.percentile(run["yardstick_ms"], YARDSTICK_SHARE) for run in (old, new))
+        machine = float(after / before)
+    frames = [[value for part in run["rounds_ms"] for value in part] for run in (old, new)]
+    fast = [float(np.percentile(values, FAST_SHARE)) for values in frames]
+    fastest = [[min(part) for part in run["rounds_ms"] if part] for run in (old, new)]
     memory = (new["peak_rss_above_opening_mb"] or math.nan) / (old["peak_rss_above_opening_mb"] or math.nan)
     return Comparison(
         title(old),
         old["latency_ms"]["p50"],
         new["latency_ms"]["p50"],
         machine,
-        before.is_apart_from(adjusted),
+        fast[1] / fast[0] / machine,
+        differ([value * machine for value in fastest[0]], fastest[1]),
         memory,
         tolerance,
     )
@@ -145,8 +150,7 @@ def _remarks(
     for name in _MACHINE:
         if facts[0].get(name) != facts[1].get(name):
             remarks.append(f"another machine: {name} {facts[0].get(name)}, then {facts[1].get(name)}")
-    short = [key for key in runs[0] if not median_interval(runs[0][key]["rounds_ms"]).is_known]
-    if short:
+    if any(len(run["rounds_ms"]) < LEAST_ROUNDS for which in runs for run in which.values()):
         remarks.append("too few rounds to be certain of anything; run at least 6")
     return remarks
 

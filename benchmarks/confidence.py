@@ -1,4 +1,4 @@
-"""How well a median is known, from the rounds in which it was measured."""
+"""How well a median is known, and whether two runs differ, from the rounds in which they were measured."""
 
 from __future__ import annotations
 
@@ -28,10 +28,6 @@ class Interval:
         """Half of it as a share of a value."""
         return (self.high - self.low) / 2 / middle
 
-    def is_apart_from(self, other: Interval) -> bool:
-        """Whether both are known and have no value in common."""
-        return self.is_known and other.is_known and (self.low > other.high or other.low > self.high)
-
 
 def median_interval(rounds: Sequence[Sequence[float]]) -> Interval:
     """Interval of the median over rounds: by order of the rounds' medians, whatever their distribution.
@@ -51,3 +47,19 @@ def median_interval(rounds: Sequence[Sequence[float]]) -> Interval:
         below += math.comb(count, skipped)
         skipped += 1
     return Interval(medians[skipped - 1], medians[count - skipped])
+
+
+def differ(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether values of two runs' rounds differ at 5 %: Mann and Whitney's rank test, normal approximation.
+
+    Args:
+        one: a value of each round.
+        other: the same of the other run; too few rounds of either tell nothing.
+    """
+    if min(len(one), len(other)) < LEAST_ROUNDS:
+        return False
+    pairs = len(one) * len(other)
+    larger = sum((value > than) + (value == than) / 2 for value in one for than in other)
+    deviation = math.sqrt(pairs * (len(one) + len(other) + 1) / 12)
+    away = max(0.0, abs(larger - pairs / 2) - 0.5) / deviation
+    return math.erfc(away / math.sqrt(2)) < _RISK

@@ -129,12 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `vosrt export` wrote, or a shipped one")
-    parser.add_argument("--size", type=frame_size, default=(480, 854), metavar="HxW", help="(480x854)")
-    parser.add_argument("--objects", type=whole_number(1, 254), default=1, metavar="N", help="(1)")
-    parser.add_argument("--frames", type=whole_number(1, 10_000), default=10, metavar="F", help="timed (10)")
-    parser.add_argument("--precision", help="of the graphs (the bundle's first)")
-    parser.add_argument("--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="(all cores)")
+    add_options(parser)
     parser.add_argument(
         "--top", type=whole_number(0, 1000), default=15, metavar="N", help="nodes listed (15)"
     )
@@ -153,6 +148,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(summary(environment(options.threads or default_threads())))
     print("\n\n".join(report(profiles, per_frame, limits, options.top)))
     return 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What `profile_bundle` takes."""
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `vosrt export` wrote, or a shipped one")
+    parser.add_argument("--size", type=frame_size, default=(480, 854), metavar="HxW", help="(480x854)")
+    parser.add_argument("--objects", type=whole_number(1, 254), default=1, metavar="N", help="(1)")
+    parser.add_argument("--frames", type=whole_number(1, 10_000), default=10, metavar="F", help="timed (10)")
+    parser.add_argument("--precision", help="of the graphs (the bundle's first)")
+    parser.add_argument("--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="(all cores)")
 
 
 def profile_bundle(options: argparse.Namespace) -> tuple[dict[str, GraphProfile], float]:
@@ -180,13 +185,11 @@ def profile_bundle(options: argparse.Namespace) -> tuple[dict[str, GraphProfile]
         (executor,) = segmenter.executors
         files: list[Path] = executor.write_profiles()  # type: ignore[attr-defined]
         bundle = segmenter.bundles[0]
-        attributes = _Attributes()
-        for role in bundle.manifest.graphs:
-            attributes.read(bundle.graph_path(role, precision=segmenter.precision))
         profiles = {}
         for file in files:
             role = file.name.rpartition("__")[0] or file.name.split("_")[0]
-            found = read_profile(json.loads(file.read_text()), options.frames, attributes.of)
+            attributes = _attributes_of(bundle.graph_path(role, precision=segmenter.precision))
+            found = read_profile(json.loads(file.read_text()), options.frames, attributes)
             if found.operators:
                 profiles[role] = found
     if not profiles:
@@ -197,14 +200,14 @@ def profile_bundle(options: argparse.Namespace) -> tuple[dict[str, GraphProfile]
 def read_profile(
     events: Sequence[Mapping[str, Any]],
     frames: int,
-    attributes: Callable[[str], Mapping[str, Any]] = lambda node: {},
+    attributes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> GraphProfile:
     """The last runs of a session in ONNX Runtime's trace.
 
     Args:
         events: of the trace.
         frames: how many runs count; those before are warm-up.
-        attributes: of a node by its name.
+        attributes: of nodes by their names; ONNX Runtime makes up some that have none.
     """
     runs = [(event["ts"], event["ts"] + event["dur"]) for event in events if event.get("name") == "model_run"]
     profile = GraphProfile()
@@ -215,6 +218,7 @@ def read_profile(
         if not any(start <= event["ts"] <= end for start, end in chosen):
             continue
         name = event["name"].removesuffix("_kernel_time")
+        own = (attributes or {}).get(name, {})
         arguments = event["args"]
         operator = arguments["op_name"]
         if operator in _HOLDS_OTHERS:
@@ -222,9 +226,7 @@ def read_profile(
         inputs, outputs = (_tensors(arguments.get(f"{side}_type_shape", ())) for side in ("input", "output"))
         spent = Spent(
             event["dur"] / 1e6 / frames,
-            _operations(
-                operator, [shape for _, shape in inputs], [shape for _, shape in outputs], attributes(name)
-            )
+            _operations(operator, [shape for _, shape in inputs], [shape for _, shape in outputs], own)
             / frames,
             sum(_BYTES.get(kind, 4) * math.prod(shape) for kind, shape in (*inputs, *outputs)) / frames,
             1 / frames,
@@ -263,24 +265,14 @@ def _operations(
     return 0.0
 
 
-class _Attributes:
-    """Attributes of the nodes of ONNX files, by the nodes' names."""
+def _attributes_of(file: Path) -> dict[str, dict[str, Any]]:
+    """Attributes of the nodes of an ONNX file, by the nodes' names; weights stay where they are."""
+    import onnx
 
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
-
-    def read(self, file: Path) -> None:
-        """Learn those of a file; weights stay where they are."""
-        import onnx
-
-        for node in onnx.load(str(file), load_external_data=False).graph.node:
-            self._known[node.name] = {
-                attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
-            }
-
-    def of(self, node: str) -> Mapping[str, Any]:
-        """Of a node; nothing of one that ONNX Runtime has made up."""
-        return self._known.get(node, {})
+    return {
+        node.name: {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+        for node in onnx.load(str(file), load_external_data=False).graph.node
+    }
 
 
 def machine_limits() -> Limits:

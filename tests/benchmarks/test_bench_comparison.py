@@ -13,7 +13,7 @@ import pytest
 
 from vosrt.benchmarks import bench
 from vosrt.benchmarks.bench_compare import compare_files
-from vosrt.benchmarks.confidence import LEAST_ROUNDS, median_interval
+from vosrt.benchmarks.confidence import LEAST_ROUNDS, differ, median_interval
 
 
 def run_of(rounds, *, yardstick=10.0, memory=100.0, **changes):
@@ -76,6 +76,26 @@ class TestInterval:
         assert (found.low, found.high) == (1, 6)
 
 
+class TestDifference:
+    def test_a_few_rounds_tell_nothing(self):
+        assert not differ([1.0] * 12, [2.0] * (LEAST_ROUNDS - 1))
+        assert differ([1.0] * 12, [2.0] * LEAST_ROUNDS)
+
+    def test_equal_runs_differ_as_seldom_as_it_says(self):
+        draw = random.Random(2)
+        tries = 2000
+        found = sum(
+            differ(*([draw.lognormvariate(0, 1) for _ in range(10)] for _ in range(2))) for _ in range(tries)
+        )
+        assert 0.02 < found / tries < 0.06
+
+    def test_it_needs_no_distribution_and_no_sign(self):
+        low, high = [1.0, 2, 3, 4, 5, 6, 7], [6.5, 7.5, 8, 9, 10, 11, 1000]
+        assert differ(low, high)
+        assert differ(high, low)
+        assert not differ(low, low)
+
+
 def status(*files, **options):
     extra = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     return bench.main(["--compare", *map(str, files), *extra])
@@ -94,6 +114,14 @@ def test_a_slower_machine_is_no_regression(written, capsys):
     assert status(old, written("new", run_of(noisy(1.3, seed=1), yardstick=13.0))) == 0
     assert "| 1.300 |" in capsys.readouterr().out
     assert status(old, written("other", run_of(noisy(1.3, seed=1), yardstick=10.0))) == 1
+
+
+def test_what_disturbs_some_frames_is_no_regression(written):
+    old = written("old", run_of(noisy(1, seed=0)))
+    disturbed = noisy(1, seed=1)
+    for part in disturbed:
+        part[:3] = [2 * value for value in part[:3]]
+    assert status(old, written("new", run_of(disturbed))) == 0
 
 
 def test_a_gpus_frames_are_not_measured_by_the_cpus_yardstick(written):

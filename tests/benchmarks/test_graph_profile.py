@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from vosrt.benchmarks import graph_profile
-from vosrt.benchmarks.graph_profile import Limits, read_profile, report
+from vosrt.benchmarks import graph_profile, projection
+from vosrt.benchmarks.graph_profile import GraphProfile, Limits, Spent, read_profile, report
 
 
 def run_event(start, length):
@@ -71,7 +71,7 @@ def test_a_graph_of_the_first_frame_alone_is_no_frames():
 )
 def test_operations_are_counted_from_shapes(operator, inputs, outputs, attributes, expected):
     events = [run_event(0, 1), run_event(10, 10), node_event(11, 5, operator, inputs, outputs)]
-    profile = read_profile(events, 1, lambda node: attributes)
+    profile = read_profile(events, 1, {"node": attributes})
     assert profile.operators[operator].operations == expected
 
 
@@ -100,3 +100,21 @@ def test_a_bundle_is_profiled(capsys):
 def test_mistakes_are_named(capsys):
     assert graph_profile.main(["no/such/bundle"]) == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_projection_takes_the_longer_of_operations_and_bytes(monkeypatch):
+    monkeypatch.setattr(projection, "MACHINES", ())
+    profile = GraphProfile()
+    profile.operators["Conv"] = Spent(0, operations=35e9, bytes=12e6, nodes=10)
+    profile.operators["Add"] = Spent(0, operations=0, bytes=120e6, nodes=90)
+    slow, wide = (projection.Machine("one", 1e12, rate) for rate in (1e9, 1e12))
+    found = projection.project({"segment": profile, "finish": GraphProfile()}, wide)
+    assert found == pytest.approx({"products": 0.1, "other kernels": 1e-4, "between kernels": 2e-4})
+    assert projection.project({"segment": profile}, slow)["other kernels"] == pytest.approx(0.1)
+    assert projection.report({"segment": profile}).startswith("35.0 GFLOP, 132 MB in float32, 100 nodes")
+
+
+def test_projection_names_every_machine(capsys):
+    assert projection.main(["cfbi-lite-davis", "--size", "96x160", "--frames", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"| {machine.name} |" in printed for machine in projection.MACHINES)
