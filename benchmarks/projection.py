@@ -20,8 +20,8 @@ from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error
 
-# Shares of the peaks. Global matching reached 0.48 of a product's measured rate on an H200 and 0.47 on an H100,
-# which is 0.7 to 0.8 of the data sheet's.
+# Shares of the peaks. Global matching reached 0.48 of a product's measured rate on an H200 and 0.47 on an
+# H100, which is 0.7 to 0.8 of the data sheet's.
 OPERATIONS_SHARE, BYTES_SHARE = 0.35, 0.6
 BETWEEN_KERNELS = 2e-6  # seconds
 _MULTIPLYING = ("convolution", "matching", "matrix product")
