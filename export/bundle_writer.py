@@ -15,12 +15,12 @@ import vosrt
 from vosrt.bundle import Bundle
 from vosrt.errors import ExportError
 from vosrt.export.calibration import Clip
+from vosrt.export.calibration_clip import generated_calibration_clip
 from vosrt.export.half_precision import to_half_precision
 from vosrt.export.int8_search import LEAST_SIMILARITY, Int8Choice, Say, choose_int8
 from vosrt.export.memory_estimate import estimate_memory
 from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
-from vosrt.export.parity_clip import make_clip
 from vosrt.export.rewriting import finish_graph, name_convolutions, strip_function_bodies
 from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
@@ -29,9 +29,9 @@ from vosrt.manifest_graph import ASIDE
 from vosrt.models import VosNetwork
 from vosrt.resize_rule import parse_resize_rule
 from vosrt.strict_json import Node
+from vosrt.trt.int8_pairs import to_signed_pairs
 
 PRECISIONS = ("float32", "float16", "int8")  # int8 is made from float32, and comes with it
-INT8_SIZE, INT8_OBJECTS, INT8_FRAMES = (240, 426), 2, 16  # of the generated clip
 MEMORY_FRAME = (145, 193)  # frame size at which memory is counted where none is fixed
 
 
@@ -187,11 +187,7 @@ def choose_for(
     """
     weights = dict(network.state_dict()) | dict(network.named_buffers())
     models = {role: finish_graph(graph, weights) for role, graph in traced.items() if role not in ASIDE}
-    clip = settings.calibration
-    if clip is None:
-        objects = min(manifest.objects or INT8_OBJECTS, INT8_OBJECTS)
-        frames, masks = make_clip(INT8_FRAMES, *(manifest.frame_size or INT8_SIZE), objects)
-        clip = [(frame, masks[0] if index == 0 else None) for index, frame in enumerate(frames)]
+    clip = settings.calibration or generated_calibration_clip(manifest.frame_size, manifest.objects)
     choice = choose_int8(manifest, models, clip, least=settings.similarity, say=say)
     for line in choice.lines():
         say(line)
@@ -199,11 +195,16 @@ def choose_for(
 
 
 def add_int8(folder: Path, document: dict[str, Any], choice: Int8Choice) -> None:
-    """Write the int8 graphs into a bundle's folder and its manifest; graphs without any serve as they are."""
+    """Write the int8 graphs into a bundle's folder and its manifest; graphs without any serve as they are.
+
+    Raises:
+        ExportError: a graph is not readable by TensorRT 8.5.
+    """
     for role, graph in document["graphs"].items():
         graph["file"]["int8"] = dict(graph["file"]["float32"])
         if role in choice.models:
             model = choice.models[role]
+            check_for_tensorrt(role, model)
             name_convolutions(model)
             path = folder / f"{role}.int8.onnx"
             onnx.save(model, path)
@@ -300,6 +301,8 @@ def _state_with_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str
 
 def check_for_tensorrt(role: str, model: onnx.ModelProto) -> None:
     """Refuse a graph that TensorRT 8.5 could not read."""
-    problems = lint_for_tensorrt(strip_function_bodies(model))
+    stripped = strip_function_bodies(model)
+    to_signed_pairs(stripped)  # as engines get it
+    problems = lint_for_tensorrt(stripped)
     if problems:
         raise ExportError(f"graph {role} leaves what TensorRT 8.5 reads: " + "; ".join(problems[:8]))

@@ -24,7 +24,7 @@ _SAMPLES = 1 << 18  # of one array that are counted
 _SHARES = np.linspace(0.2, 1, 81)  # of the largest magnitude at which values may be cut off
 
 Clip = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]  # frames with or without a mask
-Inputs = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 
 
 class GraphSessions:
@@ -34,7 +34,7 @@ class GraphSessions:
         manifest: of their bundle.
         models: role to graph.
         watched: role to names of values to count.
-        kept: so many calls' inputs of every role are kept.
+        kept: inputs and outputs of so many calls of every role are kept, in `calls`.
     """
 
     def __init__(
@@ -50,20 +50,22 @@ class GraphSessions:
         self.histograms = {
             role: {name: Histogram() for name in names} for role, names in (watched or {}).items()
         }
-        self.inputs: dict[str, list[Inputs]] = {role: [] for role in models}
+        self.calls: dict[str, list[tuple[Arrays, Arrays]]] = {role: [] for role in models}
         self._sessions = {role: open_graph(model, self._inner(role)) for role, model in models.items()}
 
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run a graph; see `vosrt.executor.Executor`."""
         graph = self._graphs[role]
         given = {name: np.ascontiguousarray(inputs[name]) for name in graph.inputs}
-        if len(self.inputs[role]) < self._kept:
-            self.inputs[role].append({name: array.copy() for name, array in given.items()})
         names = [*graph.outputs, *self._inner(role)]
         found = dict(zip(names, self._sessions[role].run(names, given), strict=True))
         for name, histogram in self.histograms.get(role, {}).items():
             histogram.add(found[name] if name in found else given[name])
-        return {name: found[name] for name in graph.outputs}
+        outputs = {name: found[name] for name in graph.outputs}
+        if len(self.calls[role]) < self._kept:  # inputs and outputs may be overwritten later
+            copies = [{name: array.copy() for name, array in arrays.items()} for arrays in (given, outputs)]
+            self.calls[role].append((copies[0], copies[1]))
+        return outputs
 
     def _inner(self, role: str) -> list[str]:
         """What is watched and neither an input nor an output."""

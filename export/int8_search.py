@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from vosrt.errors import ExportError
-from vosrt.export.calibration import Clip, GraphSessions, Inputs, open_graph, stream_of
+from vosrt.export.calibration import Clip, GraphSessions, open_graph, stream_of
 from vosrt.export.int8_graph import Range, convolutions_of, quantize_graph, values_of
 from vosrt.label_agreement import LEAST_AGREEMENT, Agreement, agreement_of
 from vosrt.manifest import Manifest
@@ -142,11 +142,12 @@ class _Search:
         stream = stream_of(manifest, sessions)
         for image, mask in clip[:CALIBRATED]:
             stream.step(image, mask=mask)
+        self.exact = GraphSessions(manifest, models)
         self.ranges: dict[str, dict[str, Range]] = {
             role: {name: histogram.range() for name, histogram in histograms.items()}
             for role, histograms in sessions.histograms.items()
         }
-        self.inputs: dict[str, list[Inputs]] = sessions.inputs
+        self.calls = sessions.calls
         say(
             f"int8: ranges of {sum(map(len, self.ranges.values()))} values on {len(clip[:CALIBRATED])} frames"
         )
@@ -166,24 +167,22 @@ class _Search:
 
     def try_exact(self, exact: tuple[Layer, ...] | list[Layer]) -> Agreement:
         """Labels where some layers stay in float32."""
-        exact_stream = stream_of(self.manifest, GraphSessions(self.manifest, self.models))
         tried = GraphSessions(self.manifest, {**self.models, **self.quantized(exact)})
-        agreement = agreement_of(exact_stream, stream_of(self.manifest, tried), self.clip)
+        agreement = agreement_of(
+            stream_of(self.manifest, self.exact), stream_of(self.manifest, tried), self.clip
+        )
         self.say(f"int8: {len(self.layers) - len(exact)} of {len(self.layers)} convolutions: {agreement}")
         return agreement
 
     def damage(self) -> dict[Layer, float]:
         """The error that each layer alone causes in its graph's results, as a share of them."""
-        expected = {
-            role: [open_graph(model).run(None, inputs) for inputs in self.inputs[role]]
-            for role, model in self.models.items()
-            if self._of(role, ())
-        }
         found = {}
         for index, (role, name) in enumerate(self.layers, start=1):
             session = open_graph(quantize_graph(self.models[role], [name], self.ranges[role]))
-            calls = zip(self.inputs[role], expected[role], strict=True)
-            shares = [_error(session.run(None, inputs), wanted) for inputs, wanted in calls]
+            shares = [
+                _error(session.run(list(wanted), inputs), list(wanted.values()))
+                for inputs, wanted in self.calls[role]
+            ]
             found[role, name] = max(shares, default=0.0)
             if index % 16 == 0 or index == len(self.layers):
                 self.say(f"int8: {index} of {len(self.layers)} convolutions tried alone")

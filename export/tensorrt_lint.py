@@ -23,6 +23,7 @@ _READABLE_TEXT = """
 READABLE = frozenset(_READABLE_TEXT.split())
 NEWEST_OPSET = 17
 _NEEDS_CONSTANT = {"Slice": 3, "Squeeze": 1, "Unsqueeze": 1, "TopK": 1, "Conv": 1, "ConvTranspose": 1}
+_OF_WEIGHTS = ("QuantizeLinear", "DequantizeLinear")  # TensorRT folds them into a convolution
 _TYPES = {
     TensorProto.FLOAT,
     TensorProto.FLOAT16,
@@ -51,10 +52,12 @@ def lint_for_tensorrt(model: onnx.ModelProto, *, of_engine: bool = False) -> lis
     types = _types(graph)
     constants = {tensor.name for tensor in graph.initializer}
     constants |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
-    if not of_engine:
-        for node in graph.node:  # in order
-            if node.op_type == "Shape" or all(name in constants for name in node.input if name):
-                constants |= set(node.output)
+    for node in graph.node:  # in order
+        is_computed_before = not of_engine or node.op_type in _OF_WEIGHTS
+        if (node.op_type == "Shape" and not of_engine) or (
+            is_computed_before and all(name in constants for name in node.input if name)
+        ):
+            constants |= set(node.output)
     for node in graph.node:
         problems += [f"{node.op_type} {node.name}: {text}" for text in _problems(node, types, constants)]
         if of_engine and node.op_type == "Shape" and node.attribute:

@@ -197,6 +197,10 @@ def _add_results(results: Any) -> None:
     results.add_argument(
         "--adapt-rate", type=_number(10), metavar="R", help="of lse: learning rate of those steps (2.5e-5)"
     )
+    _add_precision(results)
+
+
+def _add_precision(results: Any) -> None:
     results.add_argument(
         "--precision",
         type=_precisions,

@@ -12,6 +12,7 @@ from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
+from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
 from vosrt.memory_budget import parse_bytes
@@ -22,7 +23,6 @@ from vosrt.shipped_finder import ShippedFinder
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
 from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
-from vosrt.trt.engine_check import Agreement
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept

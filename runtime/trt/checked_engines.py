@@ -13,9 +13,10 @@ from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError
+from vosrt.label_agreement import Agreement
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.trt.engine_builder import EngineBuilder, layer_report
-from vosrt.trt.engine_check import Agreement, compare_with_float32, require_agreement
+from vosrt.trt.engine_check import compare_with_float32, require_agreement
 from vosrt.trt.engines import Engines
 from vosrt.trt.executor import TensorRtExecutor
 from vosrt.trt.import_tensorrt import import_tensorrt, plugin_library

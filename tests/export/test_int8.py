@@ -32,6 +32,7 @@ from vosrt.export.int8_graph import (  # noqa: E402
     values_of,
 )
 from vosrt.export.parity_clip import make_clip  # noqa: E402
+from vosrt.export.tensorrt_lint import lint_for_tensorrt  # noqa: E402
 from vosrt.label_agreement import agreement_of  # noqa: E402
 from vosrt.manifest import Manifest, write_bundle_manifest  # noqa: E402
 from vosrt.segmenter import Segmenter  # noqa: E402
@@ -157,6 +158,7 @@ def test_engines_get_signed_pairs_with_weights_to_quantise(model, tmp_path):
     graph = onnx.load_from_string(
         engine_graph(tmp_path / "graph.onnx", {"image": InputSizes.fixed((2, 3, 6, 9))}, {})
     )
+    assert lint_for_tensorrt(graph, of_engine=True) == []
     types = {one.name: one.data_type for one in graph.graph.initializer}
     pairs = [node for node in graph.graph.node if node.op_type.endswith("Linear")]
     assert len(pairs) == 10  # of three values and two weights
