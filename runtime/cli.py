@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vosrt import __version__
+from vosrt.commands.batch_command import add_batch_command
 from vosrt.commands.build_command import add_build_command
 from vosrt.commands.doctor_command import add_doctor_command
 from vosrt.commands.forwarded import FORWARDED, add_forwarded_commands, run_forwarded
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_stream_command(commands)
     add_serve_command(commands)
+    add_batch_command(commands)
     add_pick_command(commands)
     add_build_command(commands)
     add_inspect_command(commands)

@@ -8,6 +8,7 @@ from types import ModuleType
 from vosrt.errors import MissingDependencyError
 
 _SERVE = "pip install '.[serve]' in the folder that holds setup.py"
+_BATCH = "pip install '.[batch]' in the folder that holds setup.py"
 _INSTALL = {
     "cv2": "pip install opencv-python",
     "PIL": "pip install pillow",
@@ -16,6 +17,8 @@ _INSTALL = {
     "uvicorn": _SERVE,
     "websockets": _SERVE,
     "prometheus_client": _SERVE,
+    "fsspec": _BATCH,
+    "ray": _BATCH,
 }
 
 

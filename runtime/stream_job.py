@@ -52,6 +52,7 @@ class StreamJob:
         sinks: further takers of frames and results, called in another thread than `run`.
         overwrite: replace outputs that exist.
         settings: of the `Segmenter`; it chooses what is left out.
+        first_frame: leave out so many frames first.
         most_frames: stop after so many; None for all.
         adjustment: what is done to frames first; masks and boxes are of the adjusted ones.
         hardware_decode: decode videos by hardware where there is some.
@@ -72,6 +73,7 @@ class StreamJob:
     sinks: Sequence[Sink] = ()
     overwrite: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    first_frame: int = 0
     most_frames: int | None = None
     adjustment: Adjustment = field(default_factory=Adjustment)
     hardware_decode: bool = False
@@ -79,8 +81,11 @@ class StreamJob:
     latency: float | None = None
     show_progress: bool = True
 
-    def run(self) -> StreamSummary:
+    def run(self, segmenter: Segmenter | None = None) -> StreamSummary:
         """Run to the end of the source.
+
+        Args:
+            segmenter: networks that have been loaded, in place of `bundles` and `settings`.
 
         Raises:
             Error: an input, an output or the bundle cannot be used.
@@ -94,10 +99,10 @@ class StreamJob:
         with ExitStack() as stack:
             source = stack.enter_context(self._open_source())
             prompts.check_source(source)
-            segmenter = self._segmenter()
+            segmenter = segmenter or self._segmenter()
             group = SinkGroup([older, *outputs.sinks(), *self.sinks])
             sinks = stack.enter_context(closing(BackgroundSinks(group)))
-            total = _least(source.length, self.most_frames)
+            total = _least(_after(self.first_frame, source.length), self.most_frames)
             progress = stack.enter_context(show_progress(total, shown=self.show_progress))
             self._segment(source, prompts, segmenter, sinks, record, progress)
         for folder, count in older.by_folder().items():
@@ -124,7 +129,8 @@ class StreamJob:
         gap = self.gap if source.is_live else None
         stream = LastingStream(segmenter.stream(), gap=gap, latency=self.latency)
         in_time = (frame for frame in source if not stream.is_late(frame))
-        for index, frame in enumerate(islice(in_time, self.most_frames)):
+        stop = None if self.most_frames is None else self.first_frame + self.most_frames
+        for index, frame in enumerate(islice(in_time, self.first_frame, stop)):
             given = prompts.at(index, frame)
             before = time.perf_counter()
             result = stream.step(frame, **given)
@@ -185,3 +191,8 @@ class StreamJob:
 def _least(*counts: int | None) -> int | None:
     """The least of the counts that are known; None when none is."""
     return min((count for count in counts if count is not None), default=None)
+
+
+def _after(first: int, length: int | None) -> int | None:
+    """How many frames are left of a source; None when its length is not known."""
+    return None if length is None else max(0, length - first)

@@ -16,8 +16,9 @@ from vosrt.benchmarks.evaluation.scored_frames import check_length
 from vosrt.benchmarks.evaluation.settings import BundleFacts, Settings
 from vosrt.bundle import Bundle
 from vosrt.commands.bundle_settings import bundle_settings
-from vosrt.commands.camera_options import GRAB_CUT, finder_of
+from vosrt.commands.camera_options import finder_of
 from vosrt.errors import InputError
+from vosrt.finder_files import GRAB_CUT
 from vosrt.manifest import sha256_of_file
 from vosrt.segmenter import Segmenter
 from vosrt.shipped_bundles import DEFAULT, FINDER

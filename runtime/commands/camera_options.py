@@ -6,16 +6,13 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from vosrt.commands import option_readers
-from vosrt.errors import InputError
+from vosrt.finder_files import GRAB_CUT, FinderFiles
 from vosrt.shipped_bundles import FINDER
 
 if TYPE_CHECKING:
     from vosrt.marked_objects import MaskFinder
     from vosrt.sinks.sink import Sink
     from vosrt.sources.adjusted_source import Adjustment
-
-
-GRAB_CUT = "grabcut"  # in the place of a bundle
 
 
 def add_live_options(group: Any) -> None:
@@ -65,21 +62,13 @@ def finder_of(arguments: argparse.Namespace) -> MaskFinder | None:
         BundleError: the bundle is damaged, or finds nothing in boxes.
         InputError: the files cannot be used, or both are given.
     """
-    if arguments.finder_bundle is not None:
-        if arguments.finder is not None:
-            raise InputError("--finder and --finder-bundle exclude each other", cure="give one of them")
-        if arguments.finder_bundle == GRAB_CUT:
-            from vosrt.marked_objects import grab_cut
+    return finder_files_of(arguments).open()
 
-            return grab_cut
-        from vosrt.bundle_finder import BundleFinder
 
-        return BundleFinder.open(arguments.finder_bundle)
-    if arguments.finder is None:
-        return None
-    from vosrt.prompted_segmenter import PromptedSegmenter
-
-    return PromptedSegmenter(*arguments.finder)
+def finder_files_of(arguments: argparse.Namespace) -> FinderFiles:
+    """The files that `--finder` or `--finder-bundle` names."""
+    networks = None if arguments.finder is None else tuple(arguments.finder)
+    return FinderFiles(networks, arguments.finder_bundle)
 
 
 def add_adjustments(group: Any) -> None:

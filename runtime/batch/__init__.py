@@ -1,0 +1,1 @@
+"""Many videos: what is to be done, who does it, and what is kept of it."""

@@ -1,0 +1,75 @@
+"""Addresses of videos, masks and results: paths of this machine, or what fsspec opens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from vosrt.errors import InputError
+from vosrt.optional_import import import_for
+from vosrt.sources.address import scheme_of, shown_address
+
+_CAMERAS = ("rtsp", "rtsps", "rtmp", "v4l2", "csi", "gstreamer")
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
+
+
+def is_remote(address: str) -> bool:
+    """Whether fsspec opens it; generated sources (`test://`) and paths are opened here."""
+    return scheme_of(address) not in (None, "test")
+
+
+def check_is_recording(address: str) -> None:
+    """Refuse cameras: a batch ends.
+
+    Raises:
+        InputError: the address is one of a camera.
+    """
+    if scheme_of(address) in _CAMERAS:
+        raise InputError(
+            f"video {shown_address(address)} is a camera",
+            allowed="files, folders of images, s3://, gs://, http(s):// and other file systems",
+            cure="run cameras with `vosrt stream` or `vosrt serve`",
+        )
+
+
+def open_remote(address: str) -> tuple[Any, str]:
+    """The file system of an address and the path in it.
+
+    Raises:
+        InputError: the address cannot be used.
+        MissingDependencyError: a package is missing; names it.
+    """
+    core = import_for("addresses such as s3:// and http://", "fsspec.core")
+    scheme = scheme_of(address) or ""
+    try:
+        return core.url_to_fs(address)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme)
+        cure = f"pip install {package}" if package else f"install the fsspec package for {scheme}://"
+        raise InputError(f"{scheme}:// cannot be opened ({error})", cure=cure) from error
+    except Exception as error:  # every file system has errors of its own
+        raise InputError(f"{shown_address(address)} cannot be used ({error})", cure="check it") from error
+
+
+def join(base: str, path: str) -> str:
+    """An address relative to a folder's, unless it is absolute or has a scheme."""
+    if scheme_of(path) is not None or os.path.isabs(path):
+        return path
+    if is_remote(base):
+        return f"{base.rstrip('/')}/{path}"
+    return str(Path(base) / path)
+
+
+def folder_of(address: str) -> str:
+    """The folder that a file lies in."""
+    if is_remote(address):
+        return address.rpartition("/")[0]
+    return str(Path(address).parent)
+
+
+def stem_of(address: str) -> str:
+    """A file's name without its folder and suffix."""
+    if scheme_of(address) is not None:
+        address = address.partition("://")[2].partition("?")[0]
+    return PurePosixPath(address.replace(os.sep, "/").rstrip("/")).stem

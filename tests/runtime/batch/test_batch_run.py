@@ -1,0 +1,237 @@
+"""What a batch does, leaves alone and keeps, with a worker in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.runtime.batch.inline_pool import InlinePool
+from tests.runtime.batch.moving_squares import digests, records, write_videos
+from vosrt.batch.batch_display import BatchDisplay
+from vosrt.batch.batch_folder import BatchFolder
+from vosrt.batch.batch_run import BatchRun, Shard
+from vosrt.batch.batch_status import BatchStatus
+from vosrt.batch.job_list import JobDefaults, find_jobs
+from vosrt.batch.worker import WorkerSetup
+from vosrt.errors import InputError
+from vosrt.label_map import read_label_map, write_label_map
+from vosrt.stream_job import StreamJob
+
+FRAMES = 5
+
+
+@pytest.fixture
+def batch(scene, tmp_path):
+    """Three videos, and a function that runs a batch over them: returns the report and what was run."""
+    write_videos(tmp_path, 3, FRAMES)
+
+    def run(*videos, output=tmp_path / "out", shard=(1, 1), limit=None, needs=None, retries=0, **defaults):
+        setup = WorkerSetup(str(output), [str(scene / "bundle")], needs=needs or {})
+        given = JobDefaults(**({"masks": str(tmp_path / "masks")} | defaults))
+        jobs = find_jobs([str(video) for video in videos] or [str(tmp_path / "videos")], given)
+        batch_run = BatchRun(BatchFolder.open(str(output)), setup, BatchDisplay(is_shown=False))
+        todo = batch_run.plan(jobs, shard=Shard(*shard), limit=limit)
+        pool = InlinePool(setup)
+        report = batch_run.run(todo, lambda: pool, retries=retries)
+        return report, pool.ran
+
+    return run
+
+
+def test_results_are_those_of_a_stream(batch, scene, tmp_path):
+    batch(outputs=("masks", "rle", "video", "cutout"))
+    alone = tmp_path / "alone"
+    StreamJob(
+        str(scene / "bundle"),
+        str(tmp_path / "videos" / "clip_001.mp4"),
+        mask=str(tmp_path / "masks" / "clip_001.png"),
+        masks=str(alone / "masks"),
+        rle=str(alone / "masks.jsonl"),
+        video=str(alone / "overlay.mp4"),
+        cutout=str(alone / "cutout"),
+        show_progress=False,
+    ).run()
+    for file in (path for path in alone.rglob("*") if path.is_file()):
+        result = tmp_path / "out" / "results" / "clip_001" / file.relative_to(alone)
+        assert result.read_bytes() == file.read_bytes()
+    assert not (tmp_path / "out" / "unfinished").exists()
+
+
+def test_a_record_says_what_was_read_made_and_how(batch, tmp_path):
+    batch(needs={"bundles": [["colour", "abc"]]})
+    record = records(tmp_path / "out")["clip_002"]
+    assert record["state"] == "done"
+    assert record["frames"] == FRAMES
+    assert record["objects"] == 2
+    assert record["needs"]["bundles"] == [["colour", "abc"]]
+    assert set(record["inputs"]) == {"video", "mask"}
+    assert len(record["inputs"]["video"]["sha256"]) == len(record["outputs"]["masks"]) == 64
+    assert record["worker"].endswith(f":{os.getpid()}")
+
+
+def test_a_second_run_does_nothing(batch):
+    batch()
+    report, ran = batch()
+    assert (report.current, ran) == (3, [])
+
+
+def test_only_what_changed_runs_again(batch, tmp_path):
+    batch()
+    mask = read_label_map(tmp_path / "masks" / "clip_001.png")
+    mask[mask == 2] = 0
+    write_label_map(tmp_path / "masks" / "clip_001.png", mask)
+    os.utime(tmp_path / "videos" / "clip_002.mp4", (1, 1))  # another stamp, the same content
+    report, ran = batch()
+    assert ran == ["clip_001"]
+    assert report.current == 2
+
+
+def test_other_networks_settings_outputs_or_missing_results_run_again(batch, tmp_path):
+    batch()
+    assert len(batch(needs={"bundles": [["other", "1"]]})[1]) == 3
+    assert len(batch(outputs=("rle",))[1]) == 3
+    assert not (tmp_path / "out" / "results" / "clip_000" / "masks").exists()  # the older results have gone
+    shutil.rmtree(tmp_path / "out" / "results" / "clip_000")
+    assert batch(outputs=("rle",))[1] == ["clip_000"]
+
+
+def test_a_damaged_record_is_no_record(batch, tmp_path):
+    batch()
+    (tmp_path / "out" / "records" / "clip_001.json").write_text('{"format": 1')
+    assert batch()[1] == ["clip_001"]
+
+
+def test_bad_videos_fail_and_stop_no_other(batch, tmp_path):
+    videos = tmp_path / "videos"
+    (videos / "clip_000.mp4").write_bytes(b"this is no video")
+    whole = (videos / "clip_001.mp4").read_bytes()
+    (videos / "clip_001.mp4").write_bytes(whole[: len(whole) // 3])
+    shutil.copy(videos / "clip_002.mp4", videos / "unmarked.mp4")
+    report, ran = batch(retries=1)
+    assert ran == ["clip_000", "clip_001", "clip_002", "unmarked", "clip_000", "clip_001", "unmarked"]
+    reasons = {record.key: record.failures[-1].reason for record in report.failed}
+    assert set(reasons) == {"clip_000", "clip_001", "unmarked"}
+    assert "unmarked.png" in reasons["unmarked"]
+    assert all(len(record.failures) == 2 for record in report.failed)
+    assert sorted(path.name for path in (tmp_path / "out" / "results").iterdir()) == ["clip_002"]
+    status = BatchStatus.of(BatchFolder.open(str(tmp_path / "out")))
+    assert status.lines()[0] == "4 videos: 1 done, 3 failed, 0 left"
+    (videos / "clip_001.mp4").write_bytes(whole)
+    assert batch()[1] == ["clip_000", "clip_001", "unmarked"]
+    assert records(tmp_path / "out")["clip_001"]["state"] == "done"
+
+
+def test_a_failure_leaves_older_results_alone(batch, tmp_path):
+    batch()
+    before = (tmp_path / "out" / "results" / "clip_000" / "masks" / "00003.png").read_bytes()
+    (tmp_path / "videos" / "clip_000.mp4").write_bytes(b"damaged")
+    batch()
+    assert records(tmp_path / "out")["clip_000"]["state"] == "failed"
+    assert (tmp_path / "out" / "results" / "clip_000" / "masks" / "00003.png").read_bytes() == before
+
+
+def test_shards_share_videos_out_and_a_limit_leaves_some(batch, tmp_path):
+    assert batch(shard=(2, 2))[1] == ["clip_001"]
+    report, ran = batch(shard=(1, 2), limit=1)
+    assert (ran, report.left) == (["clip_000"], 1)
+    status = BatchStatus.of(BatchFolder.open(str(tmp_path / "out"))).to_json()
+    assert (status["done"], status["left"]) == (2, ["clip_002"])
+
+
+def test_manifests_name_masks_boxes_outputs_and_lengths(batch, tmp_path):
+    lines = [
+        {"video": "videos/clip_000.mp4", "mask": "masks/clip_000.png", "name": "first", "outputs": ["rle"]},
+        {"video": "videos/clip_001.mp4", "boxes": {"3": [4, 4, 30, 27]}, "frames": 2},
+        {"video": "test://64x96?objects=1&frames=2", "name": "generated"},
+    ]
+    manifest = tmp_path / "list.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    report, _ = batch(manifest, masks=None)
+    assert not report.failed
+    results = tmp_path / "out" / "results"
+    assert sorted(path.name for path in results.iterdir()) == ["clip_001", "first", "generated"]
+    assert [path.name for path in (results / "first").iterdir()] == ["masks.jsonl"]
+    labels = [read_label_map(path) for path in sorted((results / "clip_001" / "masks").iterdir())]
+    assert len(labels) == 2
+    assert set(np.unique(labels[0])) == {0, 3}
+
+
+def test_split_videos_start_anew_at_every_mask_and_are_put_together(batch, tmp_path):
+    masks = tmp_path / "masks" / "clip_000"
+    masks.mkdir()
+    first = tmp_path / "masks" / "clip_000.png"
+    shutil.copy(first, masks / "00000.png")
+    shutil.copy(first, masks / "00003.png")
+    first.unlink()
+    (tmp_path / "list.jsonl").write_text(
+        json.dumps({"video": "videos/clip_000.mp4", "mask": "masks/clip_000", "split": True})
+    )
+    _, ran = batch(tmp_path / "list.jsonl", outputs=("masks", "rle"))
+    assert ran == ["clip_000/0000", "clip_000/0001"]
+    results = tmp_path / "out" / "results" / "clip_000"
+    assert [path.stem for path in sorted((results / "masks").iterdir())] == [
+        f"{i:05d}" for i in range(FRAMES)
+    ]
+    indices = [json.loads(line)["index"] for line in (results / "masks.jsonl").read_text().splitlines()]
+    assert indices == list(range(FRAMES))
+    given = read_label_map(masks / "00003.png")
+    assert np.array_equal(read_label_map(results / "masks" / "00003.png"), given)
+    record = records(tmp_path / "out")["clip_000"]
+    assert (record["state"], record["frames"]) == ("done", FRAMES)
+    assert not (tmp_path / "out" / "parts" / "clip_000").exists()
+    assert batch(tmp_path / "list.jsonl", outputs=("masks", "rle"))[1] == []
+
+
+def test_parts_that_are_done_stay_done(batch, tmp_path):
+    masks = tmp_path / "masks" / "clip_000"
+    masks.mkdir()
+    for name in ("00000.png", "00002.png"):
+        shutil.copy(tmp_path / "masks" / "clip_000.png", masks / name)
+    (masks / "00002.png").write_bytes(b"no mask")
+    (tmp_path / "list.jsonl").write_text(
+        json.dumps({"video": "videos/clip_000.mp4", "mask": "masks/clip_000", "split": True})
+    )
+    report, _ = batch(tmp_path / "list.jsonl")
+    assert "part clip_000/0001" in report.failed[0].failures[-1].reason
+    shutil.copy(tmp_path / "masks" / "clip_000.png", masks / "00002.png")
+    report, ran = batch(tmp_path / "list.jsonl")
+    assert (ran, len(report.failed)) == (["clip_000/0001"], 0)
+
+
+def test_addresses_of_file_systems_are_fetched_and_written(batch, tmp_path):
+    pytest.importorskip("fsspec")
+    base, output = tmp_path.as_uri(), (tmp_path / "remote").as_uri()
+    report, ran = batch(
+        f"{base}/videos/*.mp4", output=output, masks=f"{base}/masks", outputs=("masks", "rle")
+    )
+    assert (len(ran), report.failed) == (3, [])
+    batch(output=tmp_path / "local", outputs=("masks", "rle"))
+    assert digests(tmp_path / "remote") == digests(tmp_path / "local")
+    assert (tmp_path / "remote" / "results" / "clip_002" / "masks" / "00004.png").is_file()
+    report, ran = batch(
+        f"{base}/videos/*.mp4", output=output, masks=f"{base}/masks", outputs=("masks", "rle")
+    )
+    assert (report.current, ran) == (3, [])
+
+
+def test_a_folder_of_something_else_is_refused(batch, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"not empty and holds no batch\.json"):
+        batch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_leftovers_of_dead_workers_go(batch, tmp_path):
+    import socket
+
+    left = tmp_path / "out" / "unfinished" / f"clip_000~{socket.gethostname()}~999999999~abc"
+    batch(limit=1)
+    left.mkdir(parents=True)
+    shutil.rmtree(tmp_path / "out" / "results" / "clip_000")
+    assert batch(limit=1)[1] == ["clip_000"]
+    assert not left.exists()

@@ -1,0 +1,115 @@
+"""Which videos addresses name, how results are called, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vosrt.batch.job_list import JobDefaults, find_jobs
+from vosrt.errors import InputError
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Files named like videos, and a folder of images; nothing reads what is in them."""
+    for name in ("a.mp4", "b.MKV", "notes.md", "deep/c.avi", ".hidden.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "frames").mkdir()
+    cv2.imwrite(str(tmp_path / "frames" / "0.jpg"), np.zeros((4, 4, 3), np.uint8))
+    return tmp_path
+
+
+def names(*addresses, **defaults):
+    return [job.name for job in find_jobs([str(address) for address in addresses], JobDefaults(**defaults))]
+
+
+def test_a_folder_gives_its_videos_and_folders_of_images(tree):
+    assert names(tree) == ["a", "b", "frames"]
+
+
+def test_a_folder_of_images_is_one_video(tree):
+    assert names(tree / "frames") == ["frames"]
+
+
+def test_patterns_keep_the_folders_in_names(tree):
+    assert names(tree / "**/*.[am][pv][4i]") == ["a", "deep__c"]
+
+
+def test_lists_are_relative_to_themselves(tree, tmp_path):
+    (tree / "list.txt").write_text("# two\na.mp4\n\ndeep/c.avi\n")
+    jobs = find_jobs([str(tree / "list.txt")], JobDefaults())
+    assert [Path(job.video) for job in jobs] == [tree / "a.mp4", tree / "deep" / "c.avi"]
+
+
+def test_one_video_twice_is_one_job(tree):
+    assert names(tree / "a.mp4", tree / "*.mp4") == ["a"]
+
+
+def test_masks_are_files_folders_or_patterns(tree):
+    (tree / "m" / "b").mkdir(parents=True)
+    (tree / "m" / "a.png").write_bytes(b"x")
+    jobs = find_jobs([str(tree)], JobDefaults(masks=str(tree / "m")))  # m itself is no video
+    assert [Path(job.mask).name for job in jobs] == ["a.png", "b", "frames.png"]
+    (tree / "first").mkdir()
+    (tree / "first" / "a_0.png").write_bytes(b"x")
+    (job,) = find_jobs([str(tree / "a.mp4")], JobDefaults(masks=str(tree / "first" / "{name}_0.png")))
+    assert Path(job.mask) == tree / "first" / "a_0.png"
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nothing.mp4", "nothing.mp4 cannot be used"),
+        ("*.webm", "finds nothing"),
+        ("deep/empty", "holds no videos"),
+        ("rtsp://user:secret@door/1", "is a camera"),
+        ("list.jsonl", "is not there"),
+    ],
+)
+def test_what_names_no_video_is_refused(tree, address, message):
+    (tree / "deep" / "empty").mkdir()
+    with pytest.raises(InputError, match=message) as error:
+        names(address if "://" in address else tree / address)
+    assert "secret" not in str(error.value)
+
+
+def test_two_videos_of_one_name_are_refused(tree):
+    (tree / "deep" / "a.mov").write_bytes(b"x")
+    with pytest.raises(InputError, match="two videos share the name 'a'"):
+        names(tree / "a.mp4", tree / "deep" / "a.mov")
+
+
+def test_a_place_without_any_mask_is_refused(tree):
+    with pytest.raises(InputError, match="no video has a mask"):
+        names(tree, masks=str(tree / "typo"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"video": "a.mp4"', "line 2 is not valid JSON"),
+        ('{"video": 3}', "line 2: video: got 3"),
+        ('{"mask": "m.png"}', "line 2: video is missing"),
+        ('{"video": "a.mp4", "masks": "m"}', "line 2: masks is not a known field.*did you mean 'mask'"),
+        ('{"video": "a.mp4", "mask": "m", "boxes": {"1": [0, 0, 1, 1]}}', "a mask or boxes, not both"),
+        ('{"video": "a.mp4", "boxes": {"0": [0, 0, 1, 1]}}', "object ids from 1 to 254"),
+        ('{"video": "a.mp4", "boxes": {"1": [0, 0, 1]}}', r"\[x0, y0, x1, y1\]"),
+        ('{"video": "a.mp4", "outputs": ["mask"]}', "did you mean 'masks'"),
+        ('{"video": "a.mp4", "outputs": []}', "at least one of"),
+        ('{"video": "a.mp4", "name": "../../etc"}', "a file name"),
+        ('{"video": "a.mp4", "name": ".hidden"}', "a file name"),
+        ('{"video": "a.mp4", "frames": 0}', "an integer from 1"),
+        ('{"video": "a.mp4", "split": true, "outputs": ["video"]}', "is to be split"),
+        ("[1, 2]", "line 2: the document is a list"),
+    ],
+)
+def test_mistakes_in_manifests_name_line_and_field(tree, line, message):
+    (tree / "list.jsonl").write_text(json.dumps({"video": "a.mp4", "name": "ok"}) + "\n" + line)
+    with pytest.raises(InputError, match=message) as error:
+        names(tree / "list.jsonl")
+    assert "export again" not in str(error.value)
