@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Distribution, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
@@ -52,7 +53,15 @@ class NativeDistribution(Distribution):
     """A package for one platform as soon as it holds something compiled."""
 
     def has_ext_modules(self) -> bool:
-        return cpp_compiler() is not None or bool(os.environ.get("TENSORRT_ROOT"))
+        built = any((ROOT / "runtime" / "native").glob("*.so"))  # by `make plugins`
+        return built or cpp_compiler() is not None or bool(os.environ.get("TENSORRT_ROOT"))
+
+
+class WheelOfEveryPython(bdist_wheel):
+    """Compiled libraries are loaded by their path and know nothing of Python: one wheel serves every 3.x."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", super().get_tag()[2]
 
 
 class BuildWithNativeLibraries(build_py):
@@ -103,7 +112,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     distclass=NativeDistribution,
-    cmdclass={"build_py": BuildWithNativeLibraries},
+    cmdclass={"build_py": BuildWithNativeLibraries, "bdist_wheel": WheelOfEveryPython},
     packages=sorted(PACKAGE_DIR),
     package_dir=PACKAGE_DIR,
     package_data={
@@ -147,9 +156,19 @@ setup(
             "prometheus-client>=0.20",  # figures for monitoring
         ],
         "plots": ["matplotlib>=3.8"],  # pictures of a benchmark's figures
-        "batch": ["fsspec>=2024.2", "ray>=2.9"],
+        "batch": [  # on one machine, with files of its own, `vosrt batch` needs none of them
+            "fsspec>=2024.2",  # buckets and servers under one interface
+            "aiohttp>=3.9",  # what it opens http:// with
+            "ray>=2.9",  # clusters
+        ],
+        "docs": [
+            "mkdocs-material>=9.5",  # the documentation site, static files without a server of its own
+            "mkdocstrings-python>=1.10",  # reads the API reference from docstrings, without importing
+        ],
         "dev": [
             "pytest>=8",
+            "build>=1.2",  # wheel and source archive, the standard way
+            "setuptools>=70.1",  # for the same in a test, without a download
             "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python
             "ruff>=0.11",
             "mypy>=1.10",
@@ -159,6 +178,9 @@ setup(
             "httpx>=0.27",  # asks the server
             "playwright>=1.45",  # drives a browser that is installed: Chromium
             "schemathesis>=4",  # makes up calls of the server's interface
+            "hypothesis>=6.100",  # makes up values, and orders of calls of a stream
+            "fsspec>=2024.2",  # as in batch; Ray's tests are skipped without Ray
+            "aiohttp>=3.9",
         ],
     },
     entry_points={"console_scripts": ["vosrt = vosrt.cli:main"]},

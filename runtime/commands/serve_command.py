@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings,
 from vosrt.commands.camera_options import add_hardware_decode, add_live_options
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT, FINDER
+
+TOKEN_VARIABLE = "VOSRT_TOKEN"
 
 
 def add_serve_command(commands: Any) -> None:
@@ -38,7 +41,12 @@ def add_serve_command(commands: Any) -> None:
     group = parser.add_argument_group("server")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     group.add_argument("--port", type=option_readers.port, default=8000, help="(8000); 0 takes a free one")
-    group.add_argument("--token", help="what clients must show; needed where other machines can connect")
+    group.add_argument(
+        "--token",
+        default=os.environ.get(TOKEN_VARIABLE) or None,
+        help=f"what clients must show; needed where other machines can connect (${TOKEN_VARIABLE}, which "
+        "no list of processes shows)",
+    )
     group.add_argument(
         "--most-objects",
         type=option_readers.positive,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -19,6 +20,7 @@ from tests.runtime.batch.moving_squares import (
     write_videos,
 )
 from tests.waiting import wait_for
+from vosrt.label_map import read_label_map
 from vosrt.shipped_bundles import DEFAULT
 
 ray = pytest.importorskip("ray")
@@ -51,6 +53,28 @@ def test_a_small_batch_on_a_cluster(cluster, tmp_path, scene):
     assert summary == {"done": 4, "failed": {}, "current": 0, "left": 0}
     run(command(bundle, tmp_path, tmp_path / "local"))
     assert digests(tmp_path / "ray") == digests(tmp_path / "local")
+    assert areas_by_example(tmp_path, address) == areas_in_masks(tmp_path)
+
+
+def areas_by_example(folder, address):
+    """What the example of a program with actors prints for two of the videos."""
+    pairs = [f"{folder}/videos/clip_{i:03d}.mp4={folder}/masks/clip_{i:03d}.png" for i in range(2)]
+    environment = os.environ | {"RAY_ADDRESS": address}
+    return subprocess.check_output(
+        [sys.executable, "examples/ray_job.py", *pairs], text=True, env=environment
+    ).splitlines()
+
+
+def areas_in_masks(folder):
+    """The same from label maps that the default network gives without a cluster."""
+    run(command(DEFAULT, folder, folder / "default", "--limit", 2))
+    lines = []
+    for video in sorted((folder / "default" / "results").iterdir()):
+        labels = [read_label_map(path) for path in sorted((video / "masks").iterdir())]
+        for object_id in (1, 2):
+            first, last = (int((labels[i] == object_id).sum()) for i in (0, -1))
+            lines.append(f"{video.name}.mp4: object {object_id}: {first} to {last} pixels")
+    return lines
 
 
 @pytest.mark.full

@@ -1,0 +1,68 @@
+"""Options that sentences and tables of the documentation name exist; links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from tests.docs.command_lines import options_of_program
+from tests.docs.fenced_blocks import PAGES, ROOT, code_spans
+
+COMMANDS_PAGE = ROOT / "docs/reference/commands.md"
+SECTIONS = re.split(r"^## ", COMMANDS_PAGE.read_text(encoding="utf-8"), flags=re.M)[1:]
+LINES = sorted(
+    {span for _, span in code_spans() if re.match(r"(vosrt [a-z]+|python -m vosrt\.\S+) .*--", span)}
+)
+
+
+def options_of(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text))
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_command_in_a_sentence_has_its_options(line):
+    words = line.split()
+    known = options_of_program(words[2] if words[0] == "python" else " ".join(words[:2]))
+    assert options_of(line) <= known
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.split("\n")[0])
+def test_table_of_a_command_names_options_that_it_has(section):
+    title, _, text = section.partition("\n")
+    firsts = [line.split("|")[1] for line in text.split("\n") if line.startswith("| `")]
+    known = set().union(*map(options_of_program, title.split(", ")))
+    named = options_of(" ".join(firsts)) - {"--memory-"}
+    assert named <= known
+
+
+def test_every_command_has_a_section():
+    from vosrt.cli import _parser
+
+    commands = next(action.choices for action in _parser()._actions if action.dest == "==SUPPRESS==")
+    titles = ", ".join(section.split("\n")[0] for section in SECTIONS)
+    assert {name for name in commands if f"vosrt {name}" not in titles} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_to_files_and_headings(page):
+    text = re.sub(r"^(`{3,}).*?^\1", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if "://" in target:
+            continue  # nothing is asked over the network
+        name, _, heading = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.M)
+            assert heading in {_anchor(title) for title in titles}, target
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip())
+
+
+def test_spans_are_found():
+    assert len(LINES) > 10
+    assert shlex.split(LINES[0])
