@@ -29,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("ray")
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Three nodes with a processor each, on loopback."""
+    """Three nodes with a processor each, on this machine."""
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
