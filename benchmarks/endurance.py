@@ -2,9 +2,10 @@
 
     python -m vosrt.benchmarks.endurance BUNDLE --frames 1000
 
-Every 5 frames an object joins, is corrected or is removed. Resident memory is read between frames; times are
-compared among frames with equally many objects. Exit status 1 when memory after the last frame is more than
-2 MB above that after frame 200. Memory is read from /proc, so this runs on Linux.
+Every 5 frames an object joins, is corrected or is removed. Memory, descriptors and threads of the process are
+read between frames; times are compared among frames with equally many objects. Exit status 1 when resident
+memory after the last frame is more than 2 MB above that after frame 200, or after frame 1000 where there are
+10,000 or more. They are read from /proc, so this runs on Linux.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vosrt.benchmarks.option_values import frame_size, whole_number
+from vosrt.benchmarks.endurance_plot import draw_endurance
+from vosrt.benchmarks.option_values import frame_size_from, whole_number
+from vosrt.benchmarks.process_usage import ProcessUsage
 from vosrt.errors import Error
 from vosrt.segmenter import Segmenter
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
@@ -30,34 +34,56 @@ EVENT_INTERVAL = (
     5  # frames: every part of the scene has met a full reference bank before memory is first read
 )
 MOST_GROWTH = 2.0  # MB
-FIRST_MEASURED = 200
+FIRST_MEASURED, FIRST_OF_MANY, MANY = 200, 1000, 10_000  # frames
+TOLD, READINGS = 10, 100  # evenly spread over a run; of a short one only those that are told
+SMALLEST_SIDE = 17
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the process holds after so many frames, and in MB what of it the stream's own arrays are."""
+
+    frames: int
+    usage: ProcessUsage
+    stream_mb: float
+
+    HEAD = "   frames  resident MB  private MB  stream MB  descriptors  threads"
+
+    def line(self) -> str:
+        """A row below `HEAD`."""
+        usage = self.usage
+        memory = f"{usage.resident_mb:12.2f} {usage.private_mb:11.2f} {self.stream_mb:10.2f}"
+        return f"{self.frames:9d} {memory} {usage.descriptors:12d} {usage.threads:8d}"
 
 
 @dataclass(frozen=True)
 class Endurance:
-    """What a run measured; memory in MB, times in milliseconds."""
+    """What a run measured; times in milliseconds."""
 
-    frames: int
-    rss_mb: dict[int, float]  # after so many frames
-    stream_mb: dict[int, float]  # the stream's own tensors and buffers
+    bundle: str
+    size: tuple[int, int]
+    readings: list[Reading]
     median_ms: dict[int, dict[str, float]]  # by number of objects: of the first and the last half
-    growth_mb: float
+
+    @property
+    def growth_mb(self) -> float:
+        """Of resident memory, from the first reading to the last."""
+        return self.readings[-1].usage.resident_mb - self.readings[0].usage.resident_mb
 
     def lines(self) -> list[str]:
-        """For people."""
-        rows = [f"{'frames':>8} {'resident MB':>12} {'stream MB':>10}"]
-        rows += [
-            f"{count:8d} {size:12.1f} {self.stream_mb[count]:10.1f}" for count, size in self.rss_mb.items()
-        ]
+        """For people: what is to be said after the readings."""
+        rows = []
         for objects, halves in sorted(self.median_ms.items()):
             first, last = halves["first"], halves["last"]
             rows.append(
                 f"{objects} objects: median {first:.1f} ms in the first half, {last:.1f} ms in the last "
                 f"({last / first:.2f})"
             )
+        start, end = self.readings[0], self.readings[-1]
+        private = end.usage.private_mb - start.usage.private_mb
         rows.append(
-            f"growth from frame {FIRST_MEASURED} to {self.frames}: {self.growth_mb:+.2f} MB "
-            f"(limit {MOST_GROWTH})"
+            f"growth from frame {start.frames} to {end.frames}: {self.growth_mb:+.2f} MB resident "
+            f"(limit {MOST_GROWTH}), {private:+.2f} MB private"
         )
         return rows
 
@@ -69,20 +95,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that `vosrt export` wrote")
     parser.add_argument("--frames", type=whole_number(400, 10_000_000), default=1000, metavar="F")
-    parser.add_argument("--size", type=frame_size, default=(240, 426), metavar="HxW")
+    parser.add_argument("--size", type=frame_size_from(SMALLEST_SIDE), default=(240, 426), metavar="HxW")
+    parser.add_argument("--threads", type=whole_number(1, 64), metavar="N", help="per graph")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw memory over frames")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args(argv)
+    logging.getLogger("vosrt").setLevel(logging.ERROR)  # a full reference bank is said with every object
+    if not arguments.json:
+        print(Reading.HEAD, flush=True)
     try:
-        measured = measure(arguments.bundle, arguments.frames, arguments.size)
+        measured = measure(
+            arguments.bundle,
+            arguments.frames,
+            arguments.size,
+            threads=arguments.threads,
+            tell=None if arguments.json else lambda reading: print(reading.line(), flush=True),
+        )
+        if arguments.plot is not None:
+            draw_endurance(arguments.plot, measured)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(asdict(measured)) if arguments.json else "\n".join(measured.lines()))
+    figures = asdict(measured) | {"growth_mb": measured.growth_mb}
+    print(json.dumps(figures) if arguments.json else "\n".join(measured.lines()))
     return 0 if measured.growth_mb <= MOST_GROWTH else 1
 
 
-def measure(bundle: str | Path, frames: int, size: tuple[int, int]) -> Endurance:
+def measure(
+    bundle: str | Path,
+    frames: int,
+    size: tuple[int, int],
+    *,
+    threads: int | None = None,
+    tell: Callable[[Reading], object] | None = None,
+) -> Endurance:
     """Run a stream over a scene that repeats.
+
+    Args:
+        bundle: folder, or the name of one that comes with the package.
+        frames: how many.
+        size: height and width of the frames.
+        threads: for each graph; None for one per core.
+        tell: called with about every tenth reading as soon as it is there.
 
     Raises:
         Error: the bundle cannot be used.
@@ -90,21 +144,32 @@ def measure(bundle: str | Path, frames: int, size: tuple[int, int]) -> Endurance
     settings = PatternSettings(height=size[0], width=size[1], objects=OBJECTS, frames=40)
     scene = [(frame.image, frame.truth) for frame in TestPattern(settings)]
     there_and_back = [*scene, *scene[-2:0:-1]]
-    stream = Segmenter(bundle).stream()
-    times: list[tuple[int, float]] = []
-    rss, own = {}, {}
-    marks = {FIRST_MEASURED, *(frames * part // 10 for part in range(2, 11))}
+    stream = Segmenter(bundle, threads=threads).stream()
+    # Made and written to before the first reading, so that what is kept of each frame is no growth.
+    times, counts = np.full(frames, np.nan, np.float32), np.full(frames, 255, np.uint8)
+    readings = []
+    marks = marked_frames(frames)
     for index in range(frames):
         image, truth = there_and_back[index % len(there_and_back)]
         assert truth is not None
         mask = event(stream, truth, index)
         result = stream.step(image, mask)
         if mask is None:
-            times.append((len(result.ids), result.timings["total"]))
+            times[index], counts[index] = result.timings["total"], len(result.ids)
         if index + 1 in marks:
             gc.collect()
-            rss[index + 1], own[index + 1] = resident_mb(), stream.memory / 1e6
-    return Endurance(frames, rss, own, _medians(times), rss[frames] - rss[FIRST_MEASURED])
+            readings.append(Reading(index + 1, ProcessUsage.now(), stream.memory / 1e6))
+            if tell is not None and marks[index + 1]:
+                tell(readings[-1])
+    return Endurance(str(bundle), size, readings, _medians(times, counts))
+
+
+def marked_frames(frames: int) -> dict[int, bool]:
+    """After which frames there is a reading, and which of them are told."""
+    first = FIRST_OF_MANY if frames >= MANY else FIRST_MEASURED
+    count = READINGS if frames >= MANY else TOLD
+    evenly = {frames * part // count: part % (count // TOLD) == 0 for part in range(1, count + 1)}
+    return {first: True} | {frame: told for frame, told in evenly.items() if frame > first}
 
 
 def event(stream: Stream, truth: np.ndarray, index: int) -> np.ndarray | None:
@@ -119,22 +184,14 @@ def event(stream: Stream, truth: np.ndarray, index: int) -> np.ndarray | None:
     return np.where(truth == chosen, truth, 0).astype(np.uint8)
 
 
-def resident_mb() -> float:
-    """Resident memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
-
-
-def _medians(times: Sequence[tuple[int, float]]) -> dict[int, dict[str, float]]:
-    halves = {"first": times[: len(times) // 2], "last": times[len(times) // 2 :]}
-    counts = sorted({count for count, _ in halves["first"]} & {count for count, _ in halves["last"]})
-    return {
-        count: {
-            name: float(np.median([milliseconds for objects, milliseconds in half if objects == count]))
-            for name, half in halves.items()
-        }
-        for count in counts
-    }
+def _medians(times: np.ndarray, counts: np.ndarray) -> dict[int, dict[str, float]]:
+    """By number of objects, of the first and the last half of the frames without a mask."""
+    half = len(times) // 2
+    medians = {}
+    for count in sorted({*counts[:half]} & {*counts[half:]} - {255}):
+        first, last = (times[part][counts[part] == count] for part in (slice(half), slice(half, None)))
+        medians[int(count)] = {"first": float(np.median(first)), "last": float(np.median(last))}
+    return medians
 
 
 if __name__ == "__main__":

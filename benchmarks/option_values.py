@@ -9,14 +9,21 @@ from collections.abc import Callable, Sequence
 SMALLEST_SIDE, LARGEST_SIDE = 64, 8192  # pixels
 
 
-def frame_size(text: str) -> tuple[int, int]:
-    """Height and width from `HEIGHTxWIDTH`."""
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    sides = [int(side) for side in match.groups()] if match else [0]
-    if min(sides) < SMALLEST_SIDE or max(sides) > LARGEST_SIDE:
-        allowed = f"HEIGHTxWIDTH in pixels, each from {SMALLEST_SIDE} to {LARGEST_SIDE}, as 480x854"
-        raise argparse.ArgumentTypeError(f"got {text!r}; allowed: {allowed}")
-    return sides[0], sides[1]
+def frame_size_from(smallest: int) -> Callable[[str], tuple[int, int]]:
+    """A reader of height and width from `HEIGHTxWIDTH`, no side below `smallest`."""
+
+    def read(text: str) -> tuple[int, int]:
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+        sides = [int(side) for side in match.groups()] if match else [0]
+        if min(sides) < smallest or max(sides) > LARGEST_SIDE:
+            allowed = f"HEIGHTxWIDTH in pixels, each from {smallest} to {LARGEST_SIDE}, as 480x854"
+            raise argparse.ArgumentTypeError(f"got {text!r}; allowed: {allowed}")
+        return sides[0], sides[1]
+
+    return read
+
+
+frame_size = frame_size_from(SMALLEST_SIDE)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -33,11 +33,16 @@ def new_bundle_folder(output: Path, *, overwrite: bool) -> Iterator[Path]:
         partial.chmod(0o755)
         _check_replaceable(output, overwrite=overwrite)  # minutes have passed
         _move_into_place(partial, output)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        if isinstance(error, OSError):
+            raise ExportError(
+                f"{output} cannot be written ({error.strerror or error})",
+                cure="make room, or choose an --output on another disk",
+            ) from error
         raise
 
 

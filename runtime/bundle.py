@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from vosrt.errors import BundleError
+from vosrt.external_data import has_external_data
 from vosrt.manifest import Manifest, read_manifest, sha256_of_file
 from vosrt.manifest_graph import PRECISIONS, GraphFile
 from vosrt.regular_file import require_regular_file, stat_of
@@ -89,3 +90,14 @@ class Bundle:
                 allowed=file.sha256,
                 cure="copy the bundle again, or export again; never edit a graph in place",
             )
+        self._check_whole(place, path)
+
+    def _check_whole(self, place: str, path: Path) -> None:
+        """Weights in files beside the graph would be covered by no hash."""
+        cure = "export again; every graph is one file"
+        try:
+            is_whole = not has_external_data(path)
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{place}.path: {path} is no ONNX file ({error})", cure=cure) from error
+        if not is_whole:
+            raise BundleError(f"{place}.path: {path} keeps weights in other files", cure=cure)

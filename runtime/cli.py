@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vosrt import __version__
 from vosrt.commands.batch_command import add_batch_command
@@ -18,7 +21,9 @@ from vosrt.commands.serve_command import add_serve_command
 from vosrt.commands.stream_command import add_stream_command
 from vosrt.errors import Error
 
+_log = logging.getLogger(__name__)
 EXIT_MISTAKE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+_OPENCV_NO_MEMORY = -4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return EXIT_BROKEN_PIPE
+    except OSError as error:  # of files that commands open themselves there is an Error with a cure
+        _log.debug("not expected here", exc_info=True)
+        _discard_output()
+        print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_MISTAKE
 
 
 def _run(given: list[str]) -> int:
@@ -51,16 +61,34 @@ def _run(given: list[str]) -> int:
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_MISTAKE
+    except Exception as error:
+        if not _is_lack_of_memory(error):
+            raise
+        cure = "use smaller frames, fewer objects or threads, or free some memory"
+        print(f"error: too little memory ({_first_line(error)}); {cure}", file=sys.stderr)
+        return EXIT_MISTAKE
     except KeyboardInterrupt:
         written = "nothing was written" if given[:1] == ["export"] else "what was written so far is complete"
         print(f"interrupted; {written}", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether it is what numpy, OpenCV, C++ libraries or Python's threads raise when memory runs out."""
+    said = ("bad_alloc", "bad allocation", "can't start new thread")
+    is_opencv = type(error).__module__ == "cv2" and getattr(error, "code", 0) == _OPENCV_NO_MEMORY
+    return isinstance(error, MemoryError) or is_opencv or any(text in str(error) for text in said)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _discard_output() -> None:
     """Send what is left in the buffer nowhere: Python flushes it once more at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    with suppress(io.UnsupportedOperation):  # an output that is no file, of a program around us
+        os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 

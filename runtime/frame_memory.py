@@ -15,7 +15,14 @@ from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.row_joins import (
+    filled,
+    frame_value,
+    replaced_rows,
+    tensors_for_rows,
+    tensors_without_ids,
+    without_slot,
+)
 from vosrt.rows import Rows
 from vosrt.slot_writes import new_slots, write_slot
 
@@ -126,15 +133,13 @@ class FrameMemory:
         return replace(self, slots=slots, tensors=dict(tensors), evicted=int(record["evicted"]))
 
     def _item(self, tensor: StateTensor, moment: Moment) -> Array | None:
-        fresh = moment.values.get(tensor.source)
+        fresh = frame_value(tensor, moment)
         if tensor.initial is None or not moment.given:
             return fresh
         flags = moment.rows.flags(moment.given)
         initial = moment.values[tensor.initial]
-        slot = tensor.axes.index("slot")
-        if fresh is not None and len(fresh.shape) < len(tensor.axes):
-            axes = tensor.axes[:slot] + tensor.axes[slot + 1 :]
-            tensor = replace(tensor, axes=axes)
+        if fresh is not None:
+            tensor = without_slot(tensor, fresh)
         return replaced_rows(tensor, fresh, initial, flags=flags, arithmetic=moment.arithmetic)
 
     def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
+from vosrt.errors import BundleError
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.prompt import Prompt
 from vosrt.rows import Rows
@@ -34,7 +35,7 @@ class FrameRun:
     probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
     on_device: Array = None  # uint8 [H, W]: `labels` with void as background
     shown: NDArray[np.uint8] | None = None  # the same on the host
-    areas: dict[int, int] = field(default_factory=dict)  # pixels of every object in `shown`
+    areas: dict[int, int] = field(default_factory=dict)  # pixels of every row in `shown`
     confidence: dict[int, float] = field(default_factory=dict)
     asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
     ids_before: tuple[int, ...] = ()  # objects that were predicted
@@ -85,12 +86,14 @@ class FrameRun:
         self.on_device = self.arithmetic.shown(self.labels)
         self.shown = download(self.on_device)
         after = joined[0].ids
-        self.areas = areas_of(self.shown, after)
+        self.areas = areas_of(self.shown, (0, *after))
+        _check_labels(self.shown, self.areas)
         if sums is not None:
-            areas = self.areas
+            areas, measured = self.areas, download(sums)
+            _check_finite(measured)
             if asserted is not None:
                 areas = areas_of(download(self.arithmetic.shown(predicted)), self.ids)
-            self.confidence = self._confidence(download(sums), areas)
+            self.confidence = self._confidence(measured, areas)
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = after
 
@@ -153,12 +156,10 @@ class FrameRun:
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
     def _sums(self) -> Array | None:
-        """Of every object's probability over its pixels; None where bundles have none."""
+        """Of every row's probability over its pixels; None where bundles have none."""
         if self.probabilities is None:
             return None
-        rows = Rows(self.ids).labels()
-        rows[0] = -1  # nobody asks for the background's
-        return self.arithmetic.measure(self.probabilities, self.labels, rows)
+        return self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
 
     def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
         """Mean probability of every object over its pixels."""
@@ -196,3 +197,22 @@ def areas_of(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:
         return {value: int(np.count_nonzero(labels == value)) for value in ids}
     counts = np.bincount(labels.ravel(), minlength=256)
     return {value: int(counts[value]) for value in ids}
+
+
+def _check_labels(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
+    if sum(areas.values()) != labels.size:
+        raise BundleError(
+            "a graph gives labels that are no objects of the stream",
+            value=sorted({*np.unique(labels).tolist()} - areas.keys())[:5],
+            allowed=", ".join(map(str, list(areas)[:10])),
+            cure="export again: labels are taken from the graph input rows",
+        )
+
+
+def _check_finite(sums: NDArray[np.float32]) -> None:
+    """A pixel that is no number makes all rows of it so, and one of them is the row that it is given to."""
+    if not np.isfinite(sums).all():
+        raise BundleError(
+            "a graph gives probabilities that are no finite numbers on this frame",
+            cure="run the bundle in float32 (--precision float32); where that is so, export it again",
+        )

@@ -16,6 +16,7 @@ class Moment:
 
     index: int  # of the frame in the stream
     values: Mapping[str, Array]  # by source name: "frame", "encode.embedding", "step.labels"
+    before: Rows  # of the objects that were predicted
     rows: Rows  # with the objects that joined on this frame
     arithmetic: Arithmetic
     given: tuple[int, ...] = ()  # objects of which the user said something on this frame

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vosrt.errors import InputError
 from vosrt.regular_file import stat_of
+from vosrt.whole_file import name_of_part
 
 
 def check_free(path: str, *, overwrite: bool) -> None:
@@ -123,5 +124,5 @@ def _unusable(path: str, error: Exception) -> InputError:
 def _is_image(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir():
         return False
-    killed = entry.name.startswith(".") and entry.name.endswith(".png.part")  # half a file of a killed run
-    return killed or entry.name.endswith(".png")
+    name = name_of_part(entry.name) or entry.name  # half a file of a killed run
+    return name.endswith(".png")

@@ -10,7 +10,7 @@ from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.row_joins import filled, frame_value, replaced_rows, tensors_for_rows, tensors_without_ids
 from vosrt.rows import Rows
 
 
@@ -62,7 +62,7 @@ class PreviousFrame:
         """Take over the frame's tensors; objects of the user's mask keep their first value."""
         tensors = {}
         for name, tensor in self.spec.tensors.items():
-            fresh = moment.values.get(tensor.source)
+            fresh = frame_value(tensor, moment)
             if fresh is None:  # not computed on this frame: segmenting and what follows from it need objects
                 tensors[name] = self.tensors[name]
             elif tensor.initial is None or not moment.given:

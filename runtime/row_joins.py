@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
+from vosrt.manifest_links import PREDICTING
 from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.moment import Moment
 from vosrt.rows import Rows
 
 
@@ -19,6 +22,31 @@ def row_axis(tensor: StateTensor) -> int | None:
         if axis in ("object", "row"):
             return i
     return None
+
+
+def frame_value(tensor: StateTensor, moment: Moment) -> Array | None:
+    """What feeds a tensor at the end of a frame; None when it was not computed.
+
+    What was predicted has rows for the objects there were; those that joined get the fill value until their
+    first value takes its place.
+    """
+    value = moment.values.get(tensor.source)
+    if value is None or tensor.source.partition(".")[0] not in PREDICTING:
+        return value
+    return moved_rows(
+        without_slot(tensor, value),
+        value,
+        before=moment.before,
+        after=moment.rows,
+        arithmetic=moment.arithmetic,
+    )
+
+
+def without_slot(tensor: StateTensor, value: Array) -> StateTensor:
+    """The tensor with the axes of a value that may lack the axis of the slots."""
+    if "slot" not in tensor.axes or len(value.shape) == len(tensor.axes):
+        return tensor
+    return replace(tensor, axes=tuple(axis for axis in tensor.axes if axis != "slot"))
 
 
 def replaced_rows(

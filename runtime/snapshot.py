@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -133,7 +134,7 @@ class Snapshot:
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"snapshot {os.fspath(path)} cannot be read ({reason})", cure=CURE) from error
-        except (ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError) as error:
+        except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
             raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=CURE) from error
         try:
             return cls._parse(json.loads(str(arrays[_RECORD])), arrays)

@@ -313,6 +313,11 @@ class Stream:
         try:
             with self._arithmetic.device.exclusively():
                 yield
+        except MemoryError as error:
+            raise InputError(
+                f"too little memory ({error or 'an array does not fit'})",
+                cure="use smaller frames, fewer objects, or a bundle with a smaller capacity",
+            ) from error
         finally:
             self._lock.release()
 

@@ -95,7 +95,7 @@ class VariantRun:
             probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
         """
         self.values["step.labels"] = self.turned(labels, axis=1)
-        self.moment = Moment(self.index, self.values, rows, self.arithmetic, given)
+        self.moment = Moment(self.index, self.values, self.rows, rows, self.arithmetic, given)
         if asserted is not None:
             self.state = self.state.with_rows(self.rows, rows, self.arithmetic)
             before, self.rows = self.rows, rows

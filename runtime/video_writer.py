@@ -81,6 +81,10 @@ class VideoWriter:
         if timestamp is None:
             tick = self._last + duration if self.count else 0
         else:
+            if not math.isfinite(timestamp):
+                raise InputError(
+                    f"video {self.path}: time of frame {self.count}", value=timestamp, allowed="seconds"
+                )
             self._start = timestamp if self._start is None else self._start
             tick = round((timestamp - self._start) * self._ticks)
         self._last = max(tick, self._last + 1)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
 
 
 def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -24,3 +27,31 @@ def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def name_of_part(name: str) -> str | None:
+    """The file of which `write_whole_file` was to make this temporary one; None for any other name."""
+    match = _PART.fullmatch(name)
+    return match["name"] if match else None
+
+
+def remove_left_parts(folder: Path) -> None:
+    """Remove temporary files whose process was killed; those of running ones stay."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            match = _PART.fullmatch(path.name)
+            if match and not _is_running(int(match["process"])):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # asking ends the process there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vosrt.errors import InputError
+from vosrt.errors import CheckpointError, InputError
 from vosrt.models.training.settings import TrainingSettings
 
 CHECKPOINT, SETTINGS = "checkpoint.pt", "settings.json"
@@ -35,9 +38,11 @@ class RunFolder:
         """Make the folder, or check that the run in it is this one; once, before the run's processes start.
 
         Raises:
-            InputError: the folder holds a run with other settings.
+            InputError: the folder holds a run with other settings, or cannot be written.
+            CheckpointError: the checkpoint in it is damaged.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         stored = self.path / SETTINGS
         if stored.exists() and TrainingSettings.from_json(stored.read_text()) != settings:
             raise InputError(
@@ -49,42 +54,63 @@ class RunFolder:
         self._forget_after(0 if checkpoint is None else int(checkpoint["step"]))
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """What `save_checkpoint` stored last, or None."""
+        """What `save_checkpoint` stored last, or None.
+
+        Raises:
+            CheckpointError: it is damaged, or something else.
+        """
         path = self.path / CHECKPOINT
         if not path.exists():
             return None
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            _check_sums(path)
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            int(content["step"])
+        except Exception as error:  # a damaged pickle can raise nearly anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise CheckpointError(
+                f"{path} is damaged, or no run wrote it ({reason})",
+                cure="put a copy in its place, or delete it: the run then begins anew",
+            ) from error
         return content
 
     def save_checkpoint(self, content: Mapping[str, Any]) -> None:
-        """Store everything that the next step depends on."""
-        partial = self.path / f"{CHECKPOINT}.partial"
-        torch.save(dict(content), partial)
-        _publish(partial, self.path / CHECKPOINT)
+        """Store everything that the next step depends on.
+
+        Raises:
+            InputError: it cannot be written; the one before is still there.
+        """
+        with _writing(self.path / CHECKPOINT) as partial:
+            torch.save(dict(content), partial)
 
     def save_weights(self, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
         """Store weights for export, with notes on where they come from, and in float16, to be handed on.
 
         Norms and biases stay float32 there: they are few, and a variance may be too large for float16.
+
+        Raises:
+            InputError: they cannot be written.
         """
         halves = {
             name: value.half() if value.is_floating_point() and value.dim() > 1 else value
             for name, value in weights.items()
         }
         for file, tensors in ((WEIGHTS, weights), (HALF_WEIGHTS, halves)):
-            partial = self.path / f"{file}.partial"
-            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, dict(notes))
-            _publish(partial, self.path / file)
+            with _writing(self.path / file) as partial:
+                save_file({name: value.contiguous() for name, value in tensors.items()}, partial, dict(notes))
 
     def log(self, name: str, values: Mapping[str, float]) -> None:
         """Append a line to a CSV file, and to TensorBoard where that is installed."""
         path = self.path / name
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(values))
-            if is_new:
-                writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
+        try:
+            is_new = not path.exists()
+            with path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, list(values))
+                if is_new:
+                    writer.writeheader()
+                writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
+        except OSError as error:
+            raise _not_written(path, error) from error
         board = self._open_board()
         if board is not None:
             for key, value in values.items():
@@ -123,13 +149,38 @@ class RunFolder:
                 _write_whole(path, ("\n".join([header, *kept]) + "\n").encode())
 
 
+def _check_sums(path: Path) -> None:
+    """Compare every part of an archive with its check sum, which loading it does not."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the check sum of {damaged} is another one")
+
+
 def _write_whole(path: Path, content: bytes) -> None:
+    with _writing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """A temporary name that becomes `path` when all is written; nothing happens where none was written."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    _publish(partial, path)
+    try:
+        yield partial
+        if partial.exists():
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # PyTorch's own writer raises RuntimeError
+        with suppress(OSError):
+            partial.unlink()
+        raise _not_written(path, error) from error
 
 
-def _publish(partial: Path, path: Path) -> None:
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def _not_written(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(
+        f"{path} cannot be written ({reason})",
+        cure="make room or choose another --output; the same command goes on from the last checkpoint",
+    )

@@ -29,8 +29,9 @@ class BackgroundSinks:
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Open the sink; errors come at once."""
         self._sink.open(first, rate)
-        self._thread = threading.Thread(target=self._work, name="sinks", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._work, name="sinks", daemon=True)
+        thread.start()  # raises where there is no memory for it: then there is nothing to end
+        self._thread = thread
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Have a frame written; waits only where several still wait.

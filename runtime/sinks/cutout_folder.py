@@ -14,7 +14,7 @@ from vosrt.optional_import import import_for
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
-from vosrt.whole_file import write_whole_file
+from vosrt.whole_file import remove_left_parts, write_whole_file
 
 
 class CutoutFolder:
@@ -31,8 +31,9 @@ class CutoutFolder:
         self.keep_colour = keep_colour
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
-        """Make the folder."""
+        """Make the folder; what a killed run has left half-written in it goes."""
         make_folder(self.folder)
+        remove_left_parts(self.folder)
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Write the cut-out of a frame.

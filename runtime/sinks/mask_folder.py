@@ -10,6 +10,7 @@ from vosrt.label_map import write_label_map
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
+from vosrt.whole_file import remove_left_parts
 
 
 class MaskFolder:
@@ -23,8 +24,9 @@ class MaskFolder:
         self.folder = Path(folder)
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
-        """Make the folder."""
+        """Make the folder; what a killed run has left half-written in it goes."""
         make_folder(self.folder)
+        remove_left_parts(self.folder)
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Write the label map of a frame.

@@ -104,8 +104,9 @@ class PushedVideo:
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Begin to connect; waits for nothing."""
         self._rate = Fraction(rate).limit_denominator(1001)
-        self._thread = threading.Thread(target=self._work, name=f"push {self.name}", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._work, name=f"push {self.name}", daemon=True)
+        thread.start()  # raises where there is no memory for it: then there is nothing to end
+        self._thread = thread
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Send a frame if there is a connection that is fast enough; never waits, never fails."""

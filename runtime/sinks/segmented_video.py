@@ -25,7 +25,8 @@ class SegmentedVideo:
     """H.264 in MP4 files of some seconds each, named by the time at which they begin.
 
     Every file plays by itself and at any moment, the one that is being written too. Frames of another size
-    begin a new file.
+    begin a new file. No file is replaced, and none of this run counts as older than what was there before,
+    whatever the clock does.
 
     Args:
         folder: where the files go; those that are there stay.
@@ -50,6 +51,7 @@ class SegmentedVideo:
         self._writer: VideoWriter | None = None
         self._size: tuple[int, ...] = ()
         self._ends = math.inf
+        self._own: list[str] = []  # names of this run's files that are to be kept, the oldest first
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Make the folder.
@@ -84,12 +86,27 @@ class SegmentedVideo:
 
     def _begin(self, timestamp: float, size: tuple[int, ...]) -> None:
         self.close()
-        now = self._clock()
-        named = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        self._writer = VideoWriter(self.folder / f"{named}.mp4", rate=self._rate)
+        path = self._free_path()
+        self._writer = VideoWriter(path, rate=self._rate)
         self._ends, self._size = timestamp + self._seconds, size
         if self._keep is not None:
-            files = sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
-            for path in files[: max(0, len(files) + 1 - self._keep)]:  # the new file is not there yet
-                with suppress(OSError):
-                    path.unlink()
+            self._remove_oldest(self._keep - 1)  # the new file is not there yet
+            self._own = [*self._own[-self._keep :], path.name]
+
+    def _free_path(self) -> Path:
+        """A file named by the time, or by the next millisecond at which none is there."""
+        now = self._clock()
+        while True:
+            named = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+            path = self.folder / f"{named}.mp4"
+            if not path.exists():
+                return path
+            now += 0.001
+
+    def _remove_oldest(self, left: int) -> None:
+        """Remove files of earlier runs by their names, then those of this one, until so many are left."""
+        there = {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)}
+        ordered = [*sorted(there - set(self._own)), *(name for name in self._own if name in there)]
+        for name in ordered[: max(0, len(ordered) - left)]:
+            with suppress(OSError):
+                (self.folder / name).unlink()

@@ -139,6 +139,19 @@ def test_boxes_start_from_the_mask_and_move_from_frame_to_frame(tmp_path):
     assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((9, 9, 8, 10, 9)))
 
 
+def test_objects_that_join_others_leave_their_boxes_as_predicted(tmp_path):
+    """A box is predicted for each that was there, and the others start from their mask."""
+    stream = Segmenter(write_box_bundle(tmp_path / "bundle"), threads=1).stream()
+    places = {value: (value, 0, 2 * value, 0, 2 * value + 1) for value in range(1, 8)}
+    for given in ((1, 2), (3,), (4, 5), (6,), (7,)):
+        expected = {value: (v, r0 + 1, c0, r1 + 1, c1) for value, (v, r0, c0, r1, c1) in places.items()}
+        result = stream.step(frame_of(10), rectangle(*(places[value] for value in given)))
+        for value in stream.ids:
+            if value not in given:
+                places[value] = expected[value]
+        assert np.array_equal(result.labels, rectangle(*(places[value] for value in stream.ids)))
+
+
 # --- a full reference bank ---
 
 

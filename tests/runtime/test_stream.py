@@ -231,6 +231,13 @@ def test_objects_may_start_on_any_frame(colour):
         )
 
 
+def test_too_little_memory_is_an_error_that_leaves_the_stream_as_it_was(tmp_path):
+    stream = Segmenter(write_colour_bundle(tmp_path / "bundle", capacity=2**31 - 1), threads=1).stream()
+    assert "too little memory" in str(error_of(stream, frame_at(0), mask_at(0, RED)))
+    assert stream.ids == ()
+    assert stream.step(frame_at(0)).frame_index == 0
+
+
 # --- objects and masks ---
 
 

@@ -1,0 +1,70 @@
+"""Long runs: what is read from the process, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from tests.runtime.toy_bundle import write_colour_bundle
+from vosrt.benchmarks import endurance
+from vosrt.benchmarks.process_usage import ProcessUsage
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="usage is read from /proc")
+
+
+def test_usage_counts_what_this_process_holds(tmp_path):
+    before = ProcessUsage.now()
+    held = np.ones(20_000_000, np.uint8)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    with (tmp_path / "a").open("w"), (tmp_path / "b").open("w"):
+        after = ProcessUsage.now()
+    done.set()
+    thread.join()
+    assert after.descriptors == before.descriptors + 2
+    assert after.threads == before.threads + 1
+    assert after.private_mb - before.private_mb > 0.9 * held.nbytes / 1e6
+    assert after.resident_mb > after.private_mb > 0
+
+
+def test_readings_are_printed_and_drawn(tmp_path, capsys):
+    bundle, plot = str(write_colour_bundle(tmp_path / "bundle", ids=True)), tmp_path / "plots" / "run.png"
+    line = [bundle, "--frames", "400", "--size", "17x23", "--threads", "1"]
+    assert endurance.main([*line, "--plot", str(plot)]) in (
+        0,
+        1,
+    )  # a process of tests may grow for others' sake
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == endurance.Reading.HEAD
+    assert [int(row.split()[0]) for row in said[1:7]] == [200, 240, 280, 320, 360, 400]
+    assert said[-1].startswith("growth from frame 200 to 400: ")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    endurance.main([*line, "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["readings"][-1]["frames"] == 400
+    assert set(figures["median_ms"]) <= {"1", "2", "3"}
+
+
+def test_growth_beyond_the_limit_is_exit_status_1(tmp_path, monkeypatch, capsys):
+    bundle = str(write_colour_bundle(tmp_path / "bundle", ids=True))
+    step, held = endurance.Stream.step, []
+
+    def leaking(*arguments):
+        held.append(np.ones(40_000, np.uint8))
+        return step(*arguments)
+
+    monkeypatch.setattr(endurance.Stream, "step", leaking)
+    assert endurance.main([bundle, "--frames", "400", "--size", "17x23"]) == 1
+    assert "+8." in capsys.readouterr().out.splitlines()[-1].split("resident")[0]
+
+
+def test_many_frames_are_measured_from_the_thousandth_on():
+    marks = endurance.marked_frames(1_000_000)
+    assert min(marks) == 1000
+    assert max(marks) == 1_000_000
+    assert sum(marks.values()) == 11
