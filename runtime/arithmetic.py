@@ -122,7 +122,7 @@ class Arithmetic:
         return self.device.run("decide", inputs, self.pool.take(probabilities.shape[1:], np.int32))
 
     def measure(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> Array:
-        """Sum of each row's probability over the pixels that bear its id: `[R]`."""
+        """Sum of each row's probability over the pixels of its id, all pixels for `EVERY_PIXEL`: `[R]`."""
         inputs = {"probabilities": probabilities, "labels": labels, "rows": self.constant(rows)}
         return self.device.run("measure", inputs, self.pool.take((len(rows),), np.float32))
 

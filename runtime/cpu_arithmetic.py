@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vosrt.user_input import VOID
 
+EVERY_PIXEL = -2  # in place of a label
 Inputs = Mapping[str, NDArray[Any]]
 
 
@@ -17,10 +18,11 @@ def _measure(inputs: Inputs, sums: NDArray[np.float32]) -> None:
     probabilities, labels = inputs["probabilities"], inputs["labels"]
     sums[:] = 0
     for row, label in enumerate(inputs["rows"]):
-        if label < 0:
-            continue  # no pixel's
         # Lines first: sums of float32 stay exact enough.
-        sums[row] = probabilities[row].sum(axis=1, where=labels == label).sum(dtype=np.float64)
+        if label == EVERY_PIXEL:
+            sums[row] = probabilities[row].sum(axis=1).sum(dtype=np.float64)
+        elif label >= 0:
+            sums[row] = probabilities[row].sum(axis=1, where=labels == label).sum(dtype=np.float64)
 
 
 def _shown(inputs: Inputs, shown: NDArray[np.uint8]) -> None:

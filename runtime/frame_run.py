@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
+from vosrt.cpu_arithmetic import EVERY_PIXEL
 from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.overridden_probabilities import overridden_probabilities
@@ -156,10 +157,12 @@ class FrameRun:
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
     def _sums(self) -> Array | None:
-        """Of every row's probability over its pixels; None where bundles have none."""
+        """Of objects' probabilities over their pixels, the background's over all; None without them."""
         if self.probabilities is None:
             return None
-        return self.arithmetic.measure(self.probabilities, self.labels, Rows(self.ids).labels())
+        rows = Rows(self.ids).labels()
+        rows[0] = EVERY_PIXEL  # tells whether all of it are numbers
+        return self.arithmetic.measure(self.probabilities, self.labels, rows)
 
     def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
         """Mean probability of every object over its pixels."""
@@ -210,7 +213,7 @@ def _check_labels(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
 
 
 def _check_finite(sums: NDArray[np.float32]) -> None:
-    """A pixel that is no number makes all rows of it so, and one of them is the row that it is given to."""
+    """Rows that have met make a pixel that is no number so in all of them, the background's too."""
     if not np.isfinite(sums).all():
         raise BundleError(
             "a graph gives probabilities that are no finite numbers on this frame",

@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from vosrt.running_process import is_running
+
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
 
 
@@ -40,18 +42,6 @@ def remove_left_parts(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.iterdir():
             match = _PART.fullmatch(path.name)
-            if match and not _is_running(int(match["process"])):
+            if match and not is_running(int(match["process"])):
                 with suppress(OSError):
                     path.unlink()
-
-
-def _is_running(process: int) -> bool:
-    if os.name != "posix":
-        return True  # asking ends the process there
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True

@@ -15,6 +15,7 @@ from typing import Protocol
 from vosrt.batch.address import is_remote, open_remote
 from vosrt.errors import InputError
 from vosrt.regular_file import stat_of
+from vosrt.running_process import is_running
 from vosrt.sources.address import shown_address
 from vosrt.whole_file import write_whole_file
 
@@ -139,7 +140,7 @@ class LocalStorage:
         prefix = _scratch_prefix(name)
         for entry in base.glob(f"{glob.escape(prefix)}*"):
             process = entry.name[len(prefix) :].partition("~")[0]
-            if process.isdigit() and not _is_alive(int(process)):
+            if process.isdigit() and not is_running(int(process)):
                 shutil.rmtree(entry, ignore_errors=True)
 
 
@@ -242,13 +243,3 @@ def _looked_at(address: str) -> os.stat_result | None:
 
 def _scratch_prefix(name: str) -> str:
     return f"{name.replace('/', '~')}~{socket.gethostname()}~"
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -14,7 +14,9 @@ class Tally:
     """Counts of one test; the test fails with the first few failures, after all inputs were tried."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts = dict.fromkeys(
+            (TRIED, FAULTS, FAILURES), 0
+        )  # plain, so that it can go to another process
         self.failures: list[str] = []
 
     def tried(self, count: int = 1) -> None:

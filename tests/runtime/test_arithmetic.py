@@ -96,6 +96,9 @@ def test_probability_is_summed_over_own_pixels(arithmetic):
     sums = arithmetic.measure(probabilities, labels, np.array([0, 2, 9], np.int32))
     expected = [probabilities[0][labels == 0].sum(), probabilities[1][labels == 2].sum(), 0]
     np.testing.assert_allclose(sums, expected, rtol=1e-5)
+    sums = arithmetic.measure(probabilities, labels, np.array([-2, -1, 1], np.int32))
+    expected = [probabilities[0].sum(), 0, probabilities[2][labels == 1].sum()]
+    np.testing.assert_allclose(sums, expected, rtol=1e-5)
 
 
 def test_asserted_labels_are_one_hot_at_any_size(arithmetic):
