@@ -166,7 +166,7 @@ setup(
             "mkdocstrings-python>=1.10",  # reads the API reference from docstrings, without importing
         ],
         "dev": [
-            "pytest>=8",
+            "pytest>=8,<9.2",  # pytest-xdist 3.8 does not keep groups of tests together under 9.2
             "build>=1.2",  # wheel and source archive, the standard way
             "setuptools>=70.1",  # for the same in a test, without a download
             "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python

@@ -15,7 +15,8 @@ import gc
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,17 +101,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw memory over frames")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args(argv)
-    logging.getLogger("vosrt").setLevel(logging.ERROR)  # a full reference bank is said with every object
     if not arguments.json:
         print(Reading.HEAD, flush=True)
     try:
-        measured = measure(
-            arguments.bundle,
-            arguments.frames,
-            arguments.size,
-            threads=arguments.threads,
-            tell=None if arguments.json else lambda reading: print(reading.line(), flush=True),
-        )
+        with _few_words():
+            measured = measure(
+                arguments.bundle,
+                arguments.frames,
+                arguments.size,
+                threads=arguments.threads,
+                tell=None if arguments.json else lambda reading: print(reading.line(), flush=True),
+            )
         if arguments.plot is not None:
             draw_endurance(arguments.plot, measured)
     except Error as error:
@@ -119,6 +120,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = asdict(measured) | {"growth_mb": measured.growth_mb}
     print(json.dumps(figures) if arguments.json else "\n".join(measured.lines()))
     return 0 if measured.growth_mb <= MOST_GROWTH else 1
+
+
+@contextmanager
+def _few_words() -> Iterator[None]:
+    """Errors alone are logged: a full reference bank would be told with every object."""
+    logger = logging.getLogger("vosrt")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def measure(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vosrt.bundle import Bundle
 from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.device import Array, Take
-from vosrt.errors import ExportError
+from vosrt.errors import BundleError, ExportError
 from vosrt.executor import Executor
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
@@ -86,6 +86,7 @@ class ParityReport:
         whole: share of equal values of outputs that are whole numbers by `role.output`, worst call.
         equal_labels: share of equal labels, worst frame, with the network's previous state.
         free_equal_labels: the same with both running freely.
+        refused: why the stream refused the graphs' results; empty where it did not.
         frame_size: height and width of the frames.
         objects: how many.
         frames: how many, the first with the given mask.
@@ -100,6 +101,7 @@ class ParityReport:
     whole: dict[str, float] = field(default_factory=dict)
     equal_labels: float = 1.0
     free_equal_labels: float = 1.0
+    refused: str = ""
 
     def take_labels(self, share: float) -> None:
         """Take the share of equal labels of one more frame into account."""
@@ -132,6 +134,7 @@ class ParityReport:
         limits = LIMITS[self.precision]
         missing = self.expected - self.graphs.keys() - self.whole.keys()
         found = [f"{name}: not compared" for name in sorted(missing)]
+        found += [f"stream: {self.refused}"] if self.refused else []
         for name, difference in self.graphs.items():
             if name.endswith(".probabilities"):
                 if not difference.mean <= limits.probabilities:
@@ -225,7 +228,12 @@ def compare_streams(
     found = Stream.of_bundle(manifest, graphs)
     for index, frame in enumerate(frames):
         wanted = expected.step(frame, given.get(index)).labels
-        share = float((wanted == found.step(frame, given.get(index)).labels).mean())
+        try:
+            labels = found.step(frame, given.get(index)).labels
+        except BundleError as error:  # which output it is, the comparison of the same frame says
+            report.refused = str(error)
+            return
+        share = float((wanted == labels).mean())
         report.free_equal_labels = min(report.free_equal_labels, share)
 
 

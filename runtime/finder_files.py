@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vosrt.bundle import Bundle
 from vosrt.errors import InputError
-from vosrt.manifest import sha256_of_file
 from vosrt.shipped_bundles import FINDER
-from vosrt.snapshot import bundle_digest
 
 if TYPE_CHECKING:
     from vosrt.marked_objects import MaskFinder
@@ -36,6 +33,10 @@ class FinderFiles:
             BundleError: the bundle is damaged.
             OSError: a file cannot be read.
         """
+        from vosrt.bundle import Bundle  # here, so that the command line needs no numpy for its help
+        from vosrt.manifest import sha256_of_file
+        from vosrt.snapshot import bundle_digest
+
         if self.networks is not None:
             return " ".join(sha256_of_file(file) for file in self.networks)
         if self.bundle == GRAB_CUT:

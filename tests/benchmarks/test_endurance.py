@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import sys
 import threading
 
@@ -55,7 +56,9 @@ def test_growth_beyond_the_limit_is_exit_status_1(tmp_path, monkeypatch, capsys)
     step, held = endurance.Stream.step, []
 
     def leaking(*arguments):
-        held.append(np.ones(40_000, np.uint8))
+        pages = mmap.mmap(-1, 40_960)  # never ones that an earlier test has given back
+        pages.write(bytes(40_960))
+        held.append(pages)
         return step(*arguments)
 
     monkeypatch.setattr(endurance.Stream, "step", leaking)
