@@ -74,3 +74,12 @@ def killed(process: subprocess.Popen) -> None:
     """Kill a process at once and wait until it is gone."""
     process.send_signal(signal.SIGKILL)
     process.wait(60)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        with open(f"/proc/{process}/stat") as status:
+            return status.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

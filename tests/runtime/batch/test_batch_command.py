@@ -15,6 +15,7 @@ import pytest
 from tests.runtime.batch.moving_squares import (
     command,
     digests,
+    is_alive,
     killed,
     records,
     run,
@@ -113,7 +114,7 @@ def test_a_killed_batch_takes_its_workers_along_and_goes_on_where_it_was(videos,
     wait_for(lambda: any("clip_002" in path.name for path in (videos / "out" / "unfinished").glob("*")))
     (worker,) = workers_of(videos / "out")
     killed(batch)
-    wait_for(lambda: not _is_alive(worker))
+    wait_for(lambda: not is_alive(worker))
     before = records(videos / "out")
     assert set(before) == {"clip_000", "clip_001"}
     assert run(line) == {"done": 2, "failed": {}, "current": 2, "left": 0}
@@ -144,11 +145,3 @@ def test_videos_come_from_a_server(videos, scene):
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
         """Nothing."""
-
-
-def _is_alive(process):
-    try:
-        with open(f"/proc/{process}/stat") as status:
-            return status.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -107,7 +107,7 @@ def test_killed_workers_nodes_and_drivers_lose_nothing(cluster, tmp_path):
     driver = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: done_in(output) >= 20, within=300)
     killed(driver)
-    wait_for(lambda: not any(map(_is_alive, workers_of(output))), within=120)
+    wait_for(lambda: not any(map(is_alive, workers_of(output))), within=120)
     before = {name: record["started"] for name, record in records(output).items()}
     summary = run(line)
     after = {name: record["started"] for name, record in records(output).items()}
@@ -130,11 +130,3 @@ def test_two_workers_are_faster_than_one(tmp_path):
     ratio = sorted(times[1])[1] / sorted(times[2])[1]
     print(f"\nseconds with one worker {times[1]}, two {times[2]}: {ratio:.2f} times as fast")
     assert digests(tmp_path / "1_0") == digests(tmp_path / "2_0")
-
-
-def _is_alive(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
