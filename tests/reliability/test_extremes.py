@@ -9,8 +9,7 @@ from onnx import helper
 
 from tests.reliability.effort import effort, explore
 from tests.reliability.stream_machine import frame_of
-from tests.runtime.test_stream import extend_graph
-from tests.runtime.toy_bundle import write_colour_bundle
+from tests.runtime.toy_bundle import extend_graph, write_colour_bundle
 from vosrt import BundleError, InputError, Segmenter
 from vosrt.manifest import MOST_OBJECTS
 

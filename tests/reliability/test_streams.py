@@ -5,33 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from onnx import TensorProto, helper
 
 from tests.reliability.effort import effort
 from tests.reliability.stream_machine import machine_of
 from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
-from tests.runtime.test_stream import extend_graph
-from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
+from tests.runtime.toy_bundle import write_colour_bundle, write_failing_bundle, write_running_mean_bundle
 from vosrt import Segmenter
 
 STEPS = 20  # of one sequence of calls
-
-
-def write_failing_bundle(folder: Path) -> Path:
-    """The running mean, whose last graph fails on a white pixel: everything else has run by then."""
-    path = write_running_mean_bundle(folder)
-    nodes = [
-        helper.make_node("ReduceMax", ["embedding"], ["brightest"], keepdims=0),
-        helper.make_node("Cast", ["brightest"], ["position"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["zeros", "position"], ["zero"]),  # 255 is out of bounds
-        helper.make_node("Add", ["mean_before", "zero"], ["mean"]),
-    ]
-    extend_graph(path, "memorize", "mean", nodes, zeros=np.zeros(255, np.float32))
-    return path
 
 
 WRITERS: dict[str, Callable[[Path], Path]] = {

@@ -7,7 +7,6 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,7 +18,9 @@ from tests.runtime.toy_bundle import (
     ABSENT,
     LEARNED,
     LOYALTY,
+    extend_graph,
     write_colour_bundle,
+    write_failing_bundle,
     write_running_mean_bundle,
 )
 from vosrt import BundleError, Error, InputError, Segmenter
@@ -164,31 +165,7 @@ def running_mean(folder):
 @pytest.fixture(scope="module")
 def fails_on_white(folder):
     """The running-mean bundle; the last graph of a frame fails when the frame has a channel value of 255."""
-    path = write_running_mean_bundle(folder / "fails")
-    nodes = [
-        helper.make_node("ReduceMax", ["embedding"], ["brightest"], keepdims=0),
-        helper.make_node("Cast", ["brightest"], ["position"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["zeros", "position"], ["zero"]),  # 255 is out of bounds
-        helper.make_node("Add", ["mean_before", "zero"], ["mean"]),
-    ]
-    extend_graph(path, "memorize", "mean", nodes, zeros=np.zeros(255, np.float32))
-    return Segmenter(path, threads=1)
-
-
-def extend_graph(
-    folder: Path, role: str, output: str, nodes: list[onnx.NodeProto], **constants: np.ndarray
-) -> None:
-    """Add nodes to a graph of a bundle: they make `output` from what was it before, `<output>_before`."""
-    path = folder / f"{role}.onnx"
-    model = onnx.load(path)
-    (maker,) = (node for node in model.graph.node if output in node.output)
-    maker.output[list(maker.output).index(output)] = f"{output}_before"
-    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    model.graph.node.extend(nodes)
-    onnx.save(model, path)
-    document = json.loads((folder / "bundle.json").read_text())
-    document["graphs"][role]["file"]["float32"]["sha256"] = sha256_of_file(path)
-    (folder / "bundle.json").write_text(json.dumps(document))
+    return Segmenter(write_failing_bundle(folder / "fails"), threads=1)
 
 
 def error_of(stream, frame, mask=None, **options) -> Error:

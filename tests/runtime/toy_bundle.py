@@ -8,6 +8,7 @@ with rows, a first value, and the graphs `reference` and `memorize`.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -292,3 +293,32 @@ def _nearest_mean_nodes() -> GraphBuilder:
     shape = b.node("Shape", "embedding", start=1)
     b.node("Reshape", b.node("Gather", "rows", best), shape, output="labels")
     return b
+
+
+def extend_graph(
+    folder: Path, role: str, output: str, nodes: list[onnx.NodeProto], **constants: np.ndarray
+) -> None:
+    """Add nodes to a graph of a bundle: they make `output` from what was it before, `<output>_before`."""
+    path = folder / f"{role}.onnx"
+    model = onnx.load(path)
+    (maker,) = (node for node in model.graph.node if output in node.output)
+    maker.output[list(maker.output).index(output)] = f"{output}_before"
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+    document = json.loads((folder / "bundle.json").read_text())
+    document["graphs"][role]["file"]["float32"]["sha256"] = sha256_of_file(path)
+    (folder / "bundle.json").write_text(json.dumps(document))
+
+
+def write_failing_bundle(folder: Path) -> Path:
+    """The running mean, whose last graph fails on a white pixel: everything else has run by then."""
+    path = write_running_mean_bundle(folder)
+    nodes = [
+        helper.make_node("ReduceMax", ["embedding"], ["brightest"], keepdims=0),
+        helper.make_node("Cast", ["brightest"], ["position"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["zeros", "position"], ["zero"]),  # 255 is out of bounds
+        helper.make_node("Add", ["mean_before", "zero"], ["mean"]),
+    ]
+    extend_graph(path, "memorize", "mean", nodes, zeros=np.zeros(255, np.float32))
+    return path

@@ -13,6 +13,7 @@ import pytest
 from tests.runtime.batch.moving_squares import (
     command,
     digests,
+    is_alive,
     killed,
     records,
     run,
