@@ -39,7 +39,7 @@ _OPENCV = (
 )
 _EXPORT, _SERVE = "pip install '.[cpu,export]'", "pip install '.[serve]'"
 _TENSORRT, _BATCH = "pip install '.[tensorrt]'", "pip install '.[batch]'"
-_TRAIN = "pip install '.[train]'"
+_TRAIN, _DOCS = "pip install '.[train]'", "pip install '.[docs]'"
 PACKAGES = (
     Package(("numpy",), "arrays", "pip install numpy", "numpy", State.BROKEN),
     Package(_OPENCV, "images, cameras, drawing, boxes", "pip install opencv-python", "cv2", State.PROBLEM),
@@ -60,8 +60,11 @@ PACKAGES = (
     Package(("websockets",), "their live pictures", _SERVE),
     Package(("prometheus-client",), "figures for monitoring", _SERVE),
     Package(("matplotlib",), "pictures of a benchmark's figures", "pip install '.[plots]'"),
-    Package(("fsspec",), "many clips on remote storage", _BATCH),
-    Package(("ray",), "many clips on many machines", _BATCH),
+    Package(("fsspec",), "many videos on remote storage", _BATCH),
+    Package(("aiohttp",), "many videos on web servers", _BATCH),
+    Package(("ray",), "many videos on many machines", _BATCH),
+    Package(("mkdocs-material",), "the documentation as a site", _DOCS),
+    Package(("mkdocstrings-python",), "its reference", _DOCS),
 )
 
 
