@@ -121,7 +121,7 @@ def test_killed_workers_nodes_and_drivers_lose_nothing(cluster, tmp_path):
 @pytest.mark.full
 def test_two_workers_are_faster_than_one(tmp_path):
     """In processes of this machine, one thread each, alternating."""
-    write_videos(tmp_path, 12, 20, height=120, width=214)
+    write_videos(tmp_path, 12, 80, height=120, width=214)
     times: dict[int, list[float]] = {1: [], 2: []}
     for turn in range(3):
         for workers in (1, 2):
