@@ -66,13 +66,11 @@ class RayPool:
     """An actor that dies, or whose machine does, is replaced as soon as the cluster has room.
 
     Args:
-        setups: one for each worker.
-        address: of the cluster: "auto" for the one that this machine belongs to, `host:port`, `ray://…`.
+        setups: one for each worker; `connect` comes before.
         cpus: processors that Ray sets aside for each worker.
         gpus: GPUs, or a share of one, for each worker.
 
     Raises:
-        InputError: there is no such cluster.
         MissingDependencyError: Ray is not installed.
     """
 
@@ -145,6 +143,9 @@ class RayPool:
 
 def connect(address: str) -> dict[str, float]:
     """Connect to a cluster; returns how much of what it has, by Ray's names.
+
+    Args:
+        address: "auto" for the one that this machine belongs to, `host:port`, or `ray://…`.
 
     Raises:
         InputError: there is none.

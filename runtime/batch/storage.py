@@ -206,7 +206,7 @@ class RemoteStorage:
         return f"{self._root.rstrip('/')}/{name}"
 
     def _make_parent(self, name: str) -> None:
-        with suppress(FileExistsError, NotImplementedError):
+        with suppress(FileExistsError, NotImplementedError):  # the last: it knows no folders and needs none
             self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
 
 
