@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import warnings
 from collections import defaultdict
@@ -42,7 +41,6 @@ def check_files(paths: Sequence[str], record: GoldenRecord) -> None:
     Raises:
         InputError: a file is not a golden file.
     """
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     by_network: dict[NetworkKey, list[GoldenSequence | MemorySequence]] = defaultdict(list)
     for path in paths:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import re
 import signal
 import sys
@@ -54,7 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
     from vosrt.models import build_network, load_checkpoint, load_stand_in_weights, stand_in_source
     from vosrt.models.catalog import CONSTRUCTOR_OPTIONS
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     options = {
         name: getattr(arguments, name) for name in CONSTRUCTOR_OPTIONS if getattr(arguments, name) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,7 @@ def trace_role(
         fixed: sizes by dimension name; every other named dimension stays dynamic.
         with_taps: append the network's named intermediate results to the outputs.
     """
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses every operator of torchvision by name
     fixed = dict(fixed or {})
     spec = network.graphs()[role]
     sizes = {**EXAMPLE_SIZES, **fixed}
