@@ -109,9 +109,26 @@ def test_254_objects_in_parts_under_a_small_memory_limit(tally):
     assert len(stream.ids) == MOST_OBJECTS
 
 
+SIZES_TO_4K = [
+    ("toy", (2160, 3840)),
+    ("toy", (17, 3840)),
+    ("toy", (2160, 17)),
+    ("cfbi-lite-davis", (2160, 3840)),
+]
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("size", [(2160, 3840), (17, 3840), (2160, 17)], ids=str)
-@pytest.mark.parametrize("kind", ["toy", "cfbi-lite-davis"])
+@pytest.mark.parametrize("size", [(17, 3840), (2160, 17)], ids=str)
+def test_a_frame_that_is_too_narrow_for_a_network_is_an_error(size, tally):
+    stream = Segmenter("cfbi-lite-davis", device="cpu").stream()
+    with pytest.raises(InputError, match="at least 16 pixels on each side"):
+        stream.step(frame_of(0, size), two_objects(size))
+    assert stream.ids == ()
+    tally.tried()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "size"), SIZES_TO_4K, ids=str)
 def test_frames_up_to_4k(colour_bundle, kind, size, tally):
     stream = Segmenter(colour_bundle if kind == "toy" else kind, device="cpu").stream()
     mask = two_objects(size)

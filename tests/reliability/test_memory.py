@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @effort("step", 470, 12)
-@pytest.mark.parametrize("bundle", ["toy", pytest.param("cfbi-lite-davis", marks=pytest.mark.full)])
-def test_a_stream_with_little_memory_ends_well(colour_bundle, bundle, step, tmp_path, tally):
+@pytest.mark.parametrize(
+    ("bundle", "most"), [("toy", 620), pytest.param("cfbi-lite-davis", 1860, marks=pytest.mark.full)]
+)
+def test_a_stream_with_little_memory_ends_well(colour_bundle, bundle, most, step, tmp_path, tally):
     statuses = []
-    for extra in range(30, 620, step):
+    for extra in range(30, most, step * most // 620):
         folder = tmp_path / str(extra)
         line = stream_line(colour_bundle if bundle == "toy" else bundle, folder, 6)
         line[line.index("--source") + 1] = "test://720x1280?objects=2&frames=6"
