@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.array_archive import read_arrays
 from vosrt.errors import InputError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -236,10 +236,9 @@ def read_golden(path: str | Path) -> GoldenContent:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_arrays(path)
         meta = json.loads(str(arrays["meta"])) if "meta" in arrays else {}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no golden file ({error})", cure="give .npz files") from error
     try:
         if any(key.endswith("/info") for key in arrays):

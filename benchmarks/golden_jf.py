@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.array_archive import read_arrays
 from vosrt.benchmarks.clip_score import ClipScorer, ObjectScore, Summary, davis_ids, inner_frames
 from vosrt.benchmarks.golden_record import GoldenRecord
 from vosrt.benchmarks.jf_metric import boundary_map, contour_match, region_similarity
@@ -56,9 +56,8 @@ def _read(path: Path) -> tuple[Mapping[str, Any], Arrays]:
         document = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(document, dict) or not set(_PARTS) <= set(document):
             raise InputError(f"{path} holds no golden numbers of J and F", allowed=", ".join(_PARTS))
-        with np.load(archive, allow_pickle=False) as file:
-            return document, {key: file[key] for key in file.files}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        return document, read_arrays(archive)
+    except (OSError, ValueError) as error:
         cure = f"give a .json file of the metric with {archive.name} beside it"
         raise InputError(f"{path} is no golden file ({error})", cure=cure) from error
 

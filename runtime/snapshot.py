@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.array_archive import read_arrays
 from vosrt.device import Array
 from vosrt.errors import InputError
 from vosrt.manifest import Manifest
@@ -129,12 +128,11 @@ class Snapshot:
         """
         try:
             require_regular_file(path)
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
+            arrays = read_arrays(path)
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"snapshot {os.fspath(path)} cannot be read ({reason})", cure=CURE) from error
-        except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        except ValueError as error:
             raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=CURE) from error
         try:
             return cls._parse(json.loads(str(arrays[_RECORD])), arrays)

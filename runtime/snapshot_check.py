@@ -69,9 +69,22 @@ def _check_tensor(
 def _check_slots(name: str, entry: StateEntry, record: Mapping[str, Any]) -> None:
     slots = record.get("slots", [])
     capacity = entry.capacity or 0
-    allowed = {0, capacity + 1} if entry.rule == "memory" else set(range(capacity + 1))
-    if not isinstance(slots, list) or len(slots) not in allowed:
+    is_memory = entry.rule == "memory"
+    allowed = {0, capacity + 1} if is_memory else set(range(capacity + 1))
+    is_right = isinstance(slots, list) and len(slots) in allowed
+    if not is_right or not all(_is_slot(slot, is_memory=is_memory) for slot in slots):
         raise _damaged(f"the slots of {name}", slots)
+
+
+def _is_slot(slot: object, *, is_memory: bool) -> bool:
+    """Whether it is a frame's number with the ids of its objects; in a memory, and of those that pin it."""
+    if slot is None:
+        return is_memory
+    if not isinstance(slot, list) or len(slot) != (3 if is_memory else 2):
+        return False
+    frame, *groups = slot
+    is_frame = type(frame) is int and frame >= 0
+    return is_frame and all(isinstance(ids, list) and all(type(one) is int for one in ids) for ids in groups)
 
 
 def _damaged(what: str, value: object) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -136,6 +137,28 @@ def damage_bit(path):
     path.write_bytes(data)
 
 
+def damage_zip(where, value):
+    """Write over the header of the archive's first entry in its directory."""
+
+    def change(path):
+        data = bytearray(path.read_bytes())
+        entry = data.index(b"PK\x01\x02")
+        data[entry + where : entry + where + len(value)] = value
+        path.write_bytes(bytes(data))
+
+    return change
+
+
+def damage_array_header(path):
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"'fortran_order'", b"'fortran_order("))
+    assert path.read_bytes() != data
+
+
 def damage_record(change):
     def damage(path):
         with np.load(path) as file:
@@ -154,6 +177,9 @@ DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "half": damage_half,
     "bit": damage_bit,
+    "zip of another version": damage_zip(6, b"\xff"),
+    "encrypted zip": damage_zip(8, b"\x01"),
+    "header of an array": damage_array_header,
     "missing": lambda path: path.unlink(),
     "folder": lambda path: (path.unlink(), path.mkdir()),
     "object array": lambda path: np.save(path.open("wb"), np.array([{}], object), allow_pickle=True),
@@ -172,6 +198,9 @@ DAMAGE = {
         lambda document, arrays: document["variants"][0]["entries"].pop("reference")
     ),
     "negative frame": damage_record(lambda document, arrays: document.update(index=-4)),
+    "slots of another kind": damage_record(
+        lambda document, arrays: document["variants"][0]["entries"]["reference"].update(slots=[None])
+    ),
     "too many slots": damage_record(
         lambda document, arrays: document["variants"][0]["entries"]["reference"].update(slots=[[0, [5]]] * 99)
     ),
