@@ -13,6 +13,8 @@ from vosrt.manifest_graph import PRECISIONS, GraphFile
 from vosrt.regular_file import require_regular_file, stat_of
 from vosrt.shipped_bundles import find_bundle
 
+BFLOAT16_MATCHING = "+bf16"  # behind a precision: ONNX Runtime's operators on the CPU match in bfloat16
+
 
 class Bundle:
     """A bundle whose manifest is valid and whose files are all there, inside the folder and unchanged."""
@@ -49,9 +51,14 @@ class Bundle:
     def graph_path(self, role: str, *, precision: str) -> Path:
         """Return the file of a graph in one precision.
 
+        Args:
+            role: of the graph.
+            precision: with or without `BFLOAT16_MATCHING` behind it.
+
         Raises:
             BundleError: the bundle does not hold that precision.
         """
+        precision = precision.removesuffix(BFLOAT16_MATCHING)
         if precision not in self.precisions:
             raise BundleError(
                 f"bundle {self.manifest.name}: precision",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from vosrt.bundle import Bundle
+from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.device import Array, Take
 from vosrt.errors import BundleError, InputError, MissingDependencyError
@@ -31,7 +31,8 @@ class OnnxRuntimeExecutor:
 
     Args:
         bundle: an opened bundle.
-        precision: which of the bundle's precisions to run.
+        precision: which of the bundle's precisions to run. `+bf16` behind it lets the matching operators
+            round features to bfloat16, and sum in float32.
         cuda: where graphs and arrays are on a GPU; None for the CPU.
         roles: of the graphs that will run; None for those of a stream.
         threads: threads per graph; None means one per physical core that this process may use.
@@ -146,6 +147,10 @@ class OnnxRuntimeExecutor:
     def _add_operators(self, options: Any) -> None:
         """Let compiled operators take the place of function bodies, where there are any."""
         library = self._arrays.custom_ops()
+        if self.precision.endswith(BFLOAT16_MATCHING):
+            if self.device != "cpu" or library is None:
+                raise unusable_matching(self.precision)
+            options.add_session_config_entry("vosrt.matching", "bfloat16")
         if library is None:
             return
         try:
@@ -155,6 +160,16 @@ class OnnxRuntimeExecutor:
                 f"the compiled operators {library} do not load ({_first_line(error)})",
                 cure="install vosrt again on this machine, or delete the file",
             ) from error
+
+
+def unusable_matching(precision: str) -> InputError:
+    """The error of a precision with `BFLOAT16_MATCHING` where no operator knows it."""
+    return InputError(
+        "precision",
+        value=precision,
+        allowed=f"{BFLOAT16_MATCHING} with ONNX Runtime on the CPU and the compiled operators",
+        cure=f"leave {BFLOAT16_MATCHING} out, or install vosrt after `make plugins`",
+    )
 
 
 def physical_cores() -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from vosrt.bundle import Bundle
+from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
@@ -16,7 +16,7 @@ from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
 from vosrt.memory_budget import parse_bytes
-from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.onnxruntime_executor import OnnxRuntimeExecutor, unusable_matching
 from vosrt.placement import Placement, place
 from vosrt.presence import LostRule
 from vosrt.shipped_finder import ShippedFinder
@@ -45,7 +45,8 @@ class Segmenter:
         memory_every: of bundles that keep frames: each k-th one; None for their own rhythm.
         memory_capacity: how many frames those bundles keep beside the latest, the oldest giving way; None for
             their own number.
-        precision: one of the bundles' precisions; None for float32, or the only one there is.
+        precision: one of the bundles' precisions; None for float32, or the only one there is. `+bf16` behind
+            it matches in bfloat16, with the compiled operators of the CPU.
         device: "cpu", "cuda", or "auto" for the fastest there is.
         executor: "onnxruntime", "tensorrt", or "auto" for the fastest there is.
         require: "cuda" or "tensorrt": an error where it does not work, instead of the next best.
@@ -148,6 +149,8 @@ class Segmenter:
         if self.placement.executor != "tensorrt":
             return None
         assert self.placement.cuda is not None
+        if self.precision.endswith(BFLOAT16_MATCHING):
+            raise unusable_matching(self.precision)
         return CheckedEngines(self.bundles, self.precision, self.placement.cuda, settings)
 
     def _open_executors(

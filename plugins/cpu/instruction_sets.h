@@ -2,13 +2,30 @@
 //   kLanes     floats of a vector
 //   kRows      rows, and
 //   kVectors   vectors of columns, of a product that registers hold
-// and what is in vectors.inl
+//   kPairs     whether it multiplies pairs of bfloat16, which fill the place of a float
+// and what is in vectors.inl. VOSRT_WITH_PAIRS adds the set that does.
 #if defined(__x86_64__)
+
+#if defined(VOSRT_WITH_PAIRS)
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")
+namespace avx512_bf16 {
+constexpr int kLanes = 16, kRows = 8, kVectors = 3;
+constexpr bool kPairs = true;
+#define VOSRT_VDPBF16PS
+#include "vectors.inl"
+#include VOSRT_SOURCE
+#undef VOSRT_VDPBF16PS
+}  // namespace avx512_bf16
+#pragma GCC pop_options
+#undef VOSRT_WITH_PAIRS
+#endif
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
 namespace avx512 {
 constexpr int kLanes = 16, kRows = 8, kVectors = 3;
+constexpr bool kPairs = false;
 #include "vectors.inl"
 #include VOSRT_SOURCE
 }  // namespace avx512
@@ -18,6 +35,7 @@ constexpr int kLanes = 16, kRows = 8, kVectors = 3;
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 constexpr int kLanes = 8, kRows = 6, kVectors = 2;
+constexpr bool kPairs = false;
 #include "vectors.inl"
 #include VOSRT_SOURCE
 }  // namespace avx2
@@ -32,6 +50,7 @@ constexpr int kLanes = 4, kRows = 8, kVectors = 3;
 #else
 constexpr int kLanes = 4, kRows = 4, kVectors = 2;
 #endif
+constexpr bool kPairs = false;
 #include "vectors.inl"
 #include VOSRT_SOURCE
 }  // namespace portable

@@ -49,6 +49,7 @@ static float* scratch(size_t floats) {
 }
 
 #define VOSRT_SOURCE "matching.inl"
+#define VOSRT_WITH_PAIRS
 #include "instruction_sets.h"
 
 size_t workspace_of(GlobalMatching const& a) {
@@ -62,6 +63,10 @@ size_t workspace_of(LocalMatching const& a) {
 }
 
 void run(GlobalMatching const& a, float* workspace, ParallelFor const& parallel, Instructions instructions) {
+#if defined(__x86_64__)
+    if (a.rounded && instructions == Instructions::avx512 && has_bfloat16_products())
+        return avx512_bf16::global_matching(a, workspace, parallel);
+#endif
     VOSRT_DISPATCH(global_matching(a, workspace, parallel))
 }
 

@@ -17,6 +17,7 @@ struct GlobalMatching {
     int32_t const* rows;         // [row_count]
     float* distances;            // [row_count, pixels]
     int64_t channels, pixels, candidates, row_count;
+    bool rounded;  // features to bfloat16, distances from what they have become
 };
 
 struct LocalMatching {
@@ -27,6 +28,7 @@ struct LocalMatching {
     int64_t const* windows;  // [window_count], radii in pixels
     float* distances;        // [row_count, window_count, height, width]
     int64_t channels, height, width, row_count, window_count, dilation;
+    bool rounded;  // as in GlobalMatching
 };
 
 struct MemoryRead {

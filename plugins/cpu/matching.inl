@@ -10,6 +10,37 @@ inline Vector most(Vector one, Vector other) { return one > other ? one : other;
 
 // --- global matching ---
 
+// `sum` and the product of two vectors; of pairs, both products.
+inline Vector with_product(Vector sum, Vector one, Vector other) {
+    if (!kPairs) return sum + one * other;
+#if defined(VOSRT_VDPBF16PS)  // in assembly, because compilers disagree about the intrinsic's types
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(one), "v"(other));
+    return sum;
+#else
+    Integers const first = reinterpret_cast<Integers>(one), second = reinterpret_cast<Integers>(other);
+    sum += reinterpret_cast<Vector>(first << 16) * reinterpret_cast<Vector>(second << 16);
+    return sum + reinterpret_cast<Vector>(first & ~0xffff) * reinterpret_cast<Vector>(second & ~0xffff);
+#endif
+}
+
+// Features 2k and 2k + 1, bfloat16 already, in the place of one float; the first one is in the lower half.
+inline float pair_of(float first, float second) {
+    uint32_t low, high;
+    std::memcpy(&low, &first, sizeof low);
+    std::memcpy(&high, &second, sizeof high);
+    high |= low >> 16;
+    std::memcpy(&first, &high, sizeof first);
+    return first;
+}
+
+// A float or pair in every lane.
+inline Vector in_every_lane(float const* from) {
+    if (!kPairs) return all(*from);
+    int32_t bits;
+    std::memcpy(&bits, from, sizeof bits);
+    return reinterpret_cast<Vector>(Integers{} + bits);
+}
+
 // Least score of some panels of candidates for Count vectors of pixels, and of what `best` holds.
 // A panel is [1 + depth, kRows]: norms, then -2 times the features.
 template <int Count>
@@ -27,8 +58,9 @@ inline __attribute__((always_inline)) void match_panels(float const* panel, int6
             Vector query[Count];
             for (int part = 0; part < Count; ++part) query[part] = load(column + part * kLanes);
             for (int row = 0; row < kRows; ++row) {
-                Vector const candidate = all(panel[row]);
-                for (int part = 0; part < Count; ++part) sums[row][part] += candidate * query[part];
+                Vector const candidate = in_every_lane(panel + row);
+                for (int part = 0; part < Count; ++part)
+                    sums[row][part] = with_product(sums[row][part], candidate, query[part]);
             }
             panel += kRows;
             column += stride;
@@ -57,7 +89,9 @@ inline void global_matching(GlobalMatching const& a, float* workspace, ParallelF
         int32_t const row = row_of(a.bank_labels[m]);
         if (row >= 0) order[first[row] * kRows + count[row]++] = m;
     }
-    int64_t const panel_size = (a.channels + 1) * kRows;
+    // Two features in the place of one float, where pairs are multiplied.
+    int64_t const depth = kPairs ? (a.channels + 1) / 2 : a.channels, panel_size = (depth + 1) * kRows;
+    auto const rounded = [&](float value) { return a.rounded ? to_bfloat16(value) : value; };
     constexpr int64_t kPacked = 64;  // panels of a task
     parallel((first.back() + kPacked - 1) / kPacked, [&](int64_t task) {
         for (int64_t panel = task * kPacked; panel < std::min(first.back(), (task + 1) * kPacked); ++panel)
@@ -65,29 +99,40 @@ inline void global_matching(GlobalMatching const& a, float* workspace, ParallelF
                 float* const to = workspace + panel * panel_size + row;
                 int64_t const m = order[panel * kRows + row];
                 float norm = 0.0f;
-                for (int64_t k = 0; k < a.channels; ++k) {
-                    float const value = m < 0 ? 0.0f : a.bank[m * a.channels + k];
+                auto const feature = [&](int64_t k) {
+                    float const value = m < 0 || k == a.channels ? 0.0f : rounded(a.bank[m * a.channels + k]);
                     norm += value * value;
-                    to[(k + 1) * kRows] = -2.0f * value;
+                    return -2.0f * value;
+                };
+                for (int64_t k = 0; k < depth; ++k) {
+                    float const first = feature(kPairs ? 2 * k : k);
+                    to[(k + 1) * kRows] = kPairs ? pair_of(first, feature(2 * k + 1)) : first;
                 }
                 *to = m < 0 ? kBarred : norm;
             }
     });
 
-    int64_t const tiles = std::max<int64_t>(1, kCached / (a.channels * kTile * 4)), block = tiles * kTile;
+    int64_t const tiles = std::max<int64_t>(1, kCached / (depth * kTile * 4)), block = tiles * kTile;
     int64_t const group = std::max<int64_t>(1, kCached / (panel_size * 4));
     parallel((a.pixels + block - 1) / block, [&](int64_t task) {
         int64_t const start = task * block, length = std::min(block, a.pixels - start);
-        float* const pixels = scratch(static_cast<size_t>((a.channels + 2) * block));  // [channels, block]
-        float* const norm = pixels + a.channels * block;
+        float* const pixels = scratch(static_cast<size_t>((depth + 2) * block));  // [depth, block]
+        float* const norm = pixels + depth * block;
         float* const best = norm + block;
         std::fill(norm, norm + block, 0.0f);
         for (int64_t k = 0; k < a.channels; ++k) {
-            float* const to = pixels + k * block;
-            std::memcpy(to, a.query + k * a.pixels + start, static_cast<size_t>(length) * sizeof(float));
+            float* const to = pixels + (kPairs ? k / 2 : k) * block;
+            float const* const from = a.query + k * a.pixels + start;
+            for (int64_t x = 0; x < length; ++x) {
+                float const value = rounded(from[x]);
+                norm[x] += value * value;
+                to[x] = kPairs && k % 2 == 1 ? pair_of(to[x], value) : value;
+            }
             std::fill(to + length, to + block, 0.0f);
-            for (int64_t x = 0; x < block; ++x) norm[x] += to[x] * to[x];
         }
+        if (kPairs)  // the last one of an odd number has no other
+            for (int64_t x = 0; x < length && a.channels % 2 == 1; ++x)
+                pixels[(depth - 1) * block + x] = pair_of(pixels[(depth - 1) * block + x], 0.0f);
         for (int64_t row = 0; row < a.row_count; ++row) {
             float* const result = a.distances + row * a.pixels + start;
             int64_t const leader = row_of.leader(row);
@@ -104,7 +149,7 @@ inline void global_matching(GlobalMatching const& a, float* workspace, ParallelF
             for (int64_t panel = first[row]; panel < first[row + 1]; panel += group) {
                 int64_t const panels = std::min(group, first[row + 1] - panel);
                 for (int64_t x = 0; x < used; x += kTile)
-                    match_panels<kVectors>(workspace + panel * panel_size, panels, a.channels, pixels + x, block,
+                    match_panels<kVectors>(workspace + panel * panel_size, panels, depth, pixels + x, block,
                                            best + x);
             }
             for (int64_t x = 0; x < length; ++x) result[x] = std::max(best[x] + norm[x], 0.0f);
@@ -143,6 +188,7 @@ inline void local_matching(LocalMatching const& a, float* workspace, ParallelFor
             float* const to = features + (y * a.channels + k) * stride;
             std::fill(to, to + stride, 0.0f);
             std::memcpy(to + left, a.previous + k * plane + y * a.width, static_cast<size_t>(a.width) * sizeof(float));
+            if (a.rounded) std::transform(to + left, to + left + a.width, to + left, to_bfloat16);
             for (int64_t x = 0; x < stride; ++x) norm[x] += to[x] * to[x];
         }
         float* const of_rows = own + y * a.row_count * stride;
@@ -162,8 +208,9 @@ inline void local_matching(LocalMatching const& a, float* workspace, ParallelFor
             float* const to = pixels + k * columns;
             float const* const from = a.query + k * plane + y * a.width;
             for (int64_t x = 0; x < a.width; ++x) {
-                norm[x] += from[x] * from[x];
-                to[x] = -2.0f * from[x];
+                float const value = a.rounded ? to_bfloat16(from[x]) : from[x];
+                norm[x] += value * value;
+                to[x] = -2.0f * value;
             }
             std::fill(to + a.width, to + columns, 0.0f);
         }

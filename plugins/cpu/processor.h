@@ -23,6 +23,15 @@ inline Instructions best_instructions() {
     return Instructions::portable;
 }
 
+// Whether the processor multiplies pairs of bfloat16.
+inline bool has_bfloat16_products() {
+#if defined(__x86_64__)
+    return best_instructions() == Instructions::avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 // A call of the function of an instruction set's namespace; the end of a function without a result.
 #if defined(__x86_64__)
 #define VOSRT_DISPATCH(call)                                \
@@ -75,6 +84,16 @@ inline uint16_t to_half(float value) {
     }
     bits += 0xfffu + (bits >> 13 & 1u);
     return sign | static_cast<uint16_t>((bits - 0x38000000u) >> 13);
+}
+
+// The nearest bfloat16, of two the even one, as a float.
+inline float to_bfloat16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits = (bits & 0x7fffffffu) > 0x7f800000u ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u);
+    bits &= 0xffff0000u;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 }  // namespace vosrt

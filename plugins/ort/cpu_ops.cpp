@@ -267,6 +267,7 @@ struct FrameImageOp {
     }
 };
 
+template <bool Rounded>
 struct GlobalMatchingOp {
     static constexpr char const* kName = "GlobalMatching";
     static constexpr char kTypes[] = "TTiif";
@@ -282,6 +283,7 @@ struct GlobalMatchingOp {
         a.pixels = call.size(0, 1) * call.size(0, 2);
         a.candidates = call.size(1, 0);
         a.row_count = call.size(3, 0);
+        a.rounded = Rounded;
         a.query = call.floats(0);
         a.bank = call.floats(1);
         a.bank_labels = call.integers(2);
@@ -291,6 +293,7 @@ struct GlobalMatchingOp {
     }
 };
 
+template <bool Rounded>
 struct LocalMatchingOp {
     static constexpr char const* kName = "LocalMatching";
     static constexpr char kTypes[] = "TTiif";
@@ -313,6 +316,7 @@ struct LocalMatchingOp {
         a.windows = windows_.data();
         a.window_count = static_cast<int64_t>(windows_.size());
         a.dilation = dilation_;
+        a.rounded = Rounded;
         a.query = call.floats(0);
         a.previous = call.floats(1);
         a.labels = call.integers(2);
@@ -484,11 +488,18 @@ ort::CustomOp op_of() {
 }
 
 // Sessions hold pointers to the domain and its operators, so both live as long as the library.
+template <bool Rounded>
 ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
-        op_of<ConvolutionOp>(),         op_of<FrameImageOp>(),
-        op_of<GlobalMatchingOp>(),   op_of<LocalMatchingOp>(),   op_of<MemoryReadOp>(),
-        op_of<DirectionalMatchingOp>(), op_of<GroupNormOp<false>>(), op_of<GroupNormOp<true>>(), op_of<ChannelGateOp>(),
+        op_of<ConvolutionOp>(),
+        op_of<FrameImageOp>(),
+        op_of<GlobalMatchingOp<Rounded>>(),
+        op_of<LocalMatchingOp<Rounded>>(),
+        op_of<MemoryReadOp>(),
+        op_of<DirectionalMatchingOp>(),
+        op_of<GroupNormOp<false>>(),
+        op_of<GroupNormOp<true>>(),
+        op_of<ChannelGateOp>(),
     };
     static ort::CustomOpDomain* const found = [api] {
         ort::CustomOpDomain* made = nullptr;
@@ -497,6 +508,20 @@ ort::CustomOpDomain* domain(ort::Api const* api) {
         return made;
     }();
     return found;
+}
+
+// Whether the session is to match in bfloat16.
+bool is_rounded(ort::Api const* api, ort::SessionOptions const* options) {
+    constexpr char const* kKey = "vosrt.matching";
+    int found = 0;
+    check(ort::HasSessionConfigEntry(api, options, kKey, &found));
+    if (found == 0) return false;
+    char value[32] = {};
+    size_t size = sizeof value;
+    check(ort::GetSessionConfigEntry(api, options, kKey, static_cast<char*>(value), &size));
+    std::string const matching = value;
+    require(matching == "float32" || matching == "bfloat16", "vosrt.matching is float32 or bfloat16");
+    return matching == "bfloat16";
 }
 
 }  // namespace
@@ -508,5 +533,8 @@ extern "C" VOSRT_API vosrt::ort::Status* RegisterCustomOps(vosrt::ort::SessionOp
     if (api == nullptr)
         return vosrt::ort::CreateStatus(base->get_api(1), vosrt::ort::kNotImplemented,
                                         "libvosrt_ort_cpu needs ONNX Runtime 1.17");
-    return guarded(api, [&] { check(vosrt::ort::AddCustomOpDomain(api, options, domain(api))); });
+    return guarded(api, [&] {
+        auto* const found = is_rounded(api, options) ? domain<true>(api) : domain<false>(api);
+        check(vosrt::ort::AddCustomOpDomain(api, options, found));
+    });
 }

@@ -65,6 +65,9 @@ constexpr Function<91, Status* (*)(KernelContext*, size_t index, int64_t const* 
 constexpr Function<99, void (*)(ShapeInfo*)> ReleaseTensorTypeAndShapeInfo;
 constexpr Function<163, Status* (*)(KernelInfo const*, char const* name, int64_t*, size_t* count)>
     KernelInfoGetAttributeArray_int64;
+constexpr Function<237, Status* (*)(SessionOptions const*, char const* key, int* found)> HasSessionConfigEntry;
+constexpr Function<238, Status* (*)(SessionOptions const*, char const* key, char* value, size_t* size)>
+    GetSessionConfigEntry;
 constexpr Function<249, Status* (*)(KernelInfo const*, size_t index, int* is_constant, Value const**)>
     KernelInfoGetConstantInput_tensor;
 constexpr Function<274, Status* (*)(KernelContext const*, void (*task)(void*, size_t index), size_t count,

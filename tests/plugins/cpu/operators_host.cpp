@@ -29,6 +29,10 @@ int with_workspace(size_t floats, Run const& call) {
 
 extern "C" int best() { return static_cast<int>(best_instructions()); }
 
+extern "C" void bfloats(float const* from, float* to, int64_t count) {
+    for (int64_t index = 0; index < count; ++index) to[index] = to_bfloat16(from[index]);
+}
+
 extern "C" void halves(float const* from, uint16_t* to, float* back, int64_t count) {
     for (int64_t index = 0; index < count; ++index) {
         to[index] = to_half(from[index]);
@@ -55,20 +59,21 @@ extern "C" int show(int instructions, uint8_t const* frame, int64_t const*, floa
     return 0;
 }
 
-// `sizes`: channels, pixels, candidates, rows.
+// `sizes`: channels, pixels, candidates, rows, whether features are rounded.
 extern "C" int match_globally(int instructions, float const* query, float const* bank, int32_t const* labels,
                               int32_t const* rows, float* distances, int64_t const* sizes) {
-    GlobalMatching const a{query, bank, labels, rows, distances, sizes[0], sizes[1], sizes[2], sizes[3]};
+    GlobalMatching const a{query,    bank,     labels,   rows,     distances,
+                           sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] != 0};
     return with_workspace(workspace_of(a), [&](float* workspace) {
         run(a, workspace, backwards, static_cast<Instructions>(instructions));
     });
 }
 
-// `sizes`: channels, height, width, rows, windows, dilation.
+// `sizes`: channels, height, width, rows, windows, dilation, whether features are rounded.
 extern "C" int match_locally(int instructions, float const* query, float const* previous, int32_t const* labels,
                              int32_t const* rows, int64_t const* windows, float* distances, int64_t const* sizes) {
     LocalMatching const a{query,    previous, labels,   rows,     windows,  distances,
-                          sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+                          sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6] != 0};
     return with_workspace(workspace_of(a), [&](float* workspace) {
         run(a, workspace, backwards, static_cast<Instructions>(instructions));
     });

@@ -16,8 +16,18 @@ from tests.plugins.operator_cases import CASES, Case
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[2] / "plugins" / "cpu"
-AVX512 = "avx512f,avx512bw,avx512dq,avx512vl,fma"
-BEST = "return Instructions::avx2;"
+# What makes AVX-512's code run on a processor with AVX2.
+EMULATION = {
+    "instruction_sets.h": {
+        "avx512f,avx512bw,avx512dq,avx512vl,fma": "avx2,fma",
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma": "avx2,fma",
+        "#define VOSRT_VDPBF16PS": "",
+    },
+    "processor.h": {
+        "return Instructions::avx2;": "return Instructions::avx512;",
+        '__builtin_cpu_supports("avx512bf16")': "true",
+    },
+}
 INSTRUCTIONS = ("portable", "AVX2", "AVX-512")  # in the order of the enumeration
 
 
@@ -44,14 +54,12 @@ def _sources_for_this_processor(folder: Path) -> Path:
     if "avx2" not in flags or {"avx512bw", "avx512dq", "avx512vl"} <= {*flags.split()}:
         return SOURCES
     copy = shutil.copytree(SOURCES, folder / "sources")
-    dispatch = copy / "instruction_sets.h"
-    text = dispatch.read_text()
-    assert text.count(AVX512) == 1
-    dispatch.write_text(text.replace(AVX512, "avx2,fma"))
-    processor = copy / "processor.h"
-    text = processor.read_text()
-    assert text.count(BEST) == 1
-    processor.write_text(text.replace(BEST, "return Instructions::avx512;"))
+    for file, replacements in EMULATION.items():
+        text = (copy / file).read_text()
+        for there, instead in replacements.items():
+            assert text.count(there) == 1
+            text = text.replace(there, instead)
+        (copy / file).write_text(text)
     return copy
 
 
@@ -95,7 +103,9 @@ def test_convolution_agrees_with_brute_force(
     np.testing.assert_allclose(result, expected, atol=4e-6 * np.abs(expected).max())
 
 
-def run_case(library: ctypes.CDLL, instructions: int, case: Case, shape: Sequence[int]) -> np.ndarray:
+def run_case(
+    library: ctypes.CDLL, instructions: int, case: Case, shape: Sequence[int], *, rounded: bool = False
+) -> np.ndarray:
     arrays, attributes = case.arrays, case.attributes
     values = list(arrays.values())
     first = values[0].shape
@@ -104,11 +114,17 @@ def run_case(library: ctypes.CDLL, instructions: int, case: Case, shape: Sequenc
             sizes = (*first[1:3], *arrays["size"].tolist())
             return call(library, "show", instructions, values, shape, sizes)
         case "GlobalMatching":
-            sizes = (first[0], first[1] * first[2], *arrays["bank_labels"].shape, *arrays["rows"].shape)
+            sizes = (
+                first[0],
+                first[1] * first[2],
+                *arrays["bank_labels"].shape,
+                *arrays["rows"].shape,
+                rounded,
+            )
             return call(library, "match_globally", instructions, values, shape, sizes)
         case "LocalMatching":
             windows = np.array(attributes["windows"], np.int64)
-            sizes = (*first, *arrays["rows"].shape, len(windows), attributes.get("dilation", 1))
+            sizes = (*first, *arrays["rows"].shape, len(windows), attributes.get("dilation", 1), rounded)
             return call(library, "match_locally", instructions, (*values, windows), shape, sizes)
         case "MemoryRead":
             objects, slots, channels, pixels = arrays["keys"].shape
@@ -139,6 +155,39 @@ def test_operators_agree_with_brute_force(library: ctypes.CDLL, instructions: in
     if case.operator in ("GlobalMatching", "LocalMatching", "MemoryRead"):
         away = 1 + np.square(first).sum(0).max(initial=0)
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=4e-6 * away)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("global", "local"))])
+def test_matching_of_bfloat16_is_that_of_rounded_features(
+    library: ctypes.CDLL, instructions: int, name: str
+) -> None:
+    case = CASES[name]()
+    arrays = {
+        key: rounded_to_bfloat16(array) if array.dtype == np.float32 else array
+        for key, array in case.arrays.items()
+    }
+    expected = REFERENCES[case.operator](**arrays, **case.attributes)
+    found = run_case(library, instructions, case, expected.shape, rounded=True)
+    away = 1 + np.square(next(iter(arrays.values())).astype(np.float64)).sum(0).max(initial=0)
+    np.testing.assert_allclose(found, expected, rtol=3e-6, atol=4e-6 * away)
+
+
+def rounded_to_bfloat16(array: np.ndarray) -> np.ndarray:
+    """The nearest numbers of 8 bits, of two the even one, written out with frexp."""
+    fraction, exponent = np.frexp(array.astype(np.float64))
+    return np.ldexp(np.round(fraction * 256) / 256, exponent).astype(np.float32)
+
+
+def test_bfloats_are_the_nearest(library: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(2)
+    values = np.concatenate(
+        [rng.standard_normal(1000), [0.0, -0.0, 1.00390625, 1.01171875, 65280.0, np.inf]]
+    ).astype(np.float32)
+    found = np.empty_like(values)
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (values, found)]
+    library.bfloats(*pointers, ctypes.c_int64(len(values)))
+    np.testing.assert_array_equal(found[:-1], rounded_to_bfloat16(values[:-1]))
+    assert found[-1] == np.inf
 
 
 def test_halves_are_the_nearest(library: ctypes.CDLL) -> None:
