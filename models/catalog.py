@@ -9,6 +9,7 @@ from typing import Any
 from vosrt.errors import Error
 from vosrt.models.cfbi import BACKBONES, Cfbi
 from vosrt.models.cfbi_lite import CfbiLite
+from vosrt.models.cfbi_nano import CfbiNano
 from vosrt.models.cfbi_plus import CfbiPlus
 from vosrt.models.directional import Directional, DirectionalLite
 from vosrt.models.location_sensitive import LocationSensitive, LocationSensitiveLite
@@ -23,6 +24,7 @@ MODELS: dict[str, tuple[tuple[str, ...], Callable[..., VosNetwork]]] = {
     "elcp": (tuple(BACKBONES), lambda backbone, **options: Cfbi(backbone, elcp=True, **options)),
     "cfbi_plus": (("resnet101",), lambda backbone, **options: CfbiPlus(**options)),
     "cfbi-lite": (("unet",), lambda backbone, **options: CfbiLite(**options)),
+    "cfbi-nano": (("unet",), lambda backbone, **options: CfbiNano(**options)),
     "stm": (STM_BACKBONES, Stm),
     "stm-lite": (("light",), lambda backbone, **options: StmLite(**options)),
     "directional": (("resnet101",), lambda backbone, **options: Directional(**options)),

@@ -6,18 +6,22 @@ embeddings at stride 4 and a light ensembler without channel transformations or 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from vosrt.models.ensembler import InstanceOutput, PreHead
 from vosrt.models.matching_maps import MatchingOptions
 from vosrt.models.matching_network import MatchingNetwork, Scale
+from vosrt.models.network import parts_left_out
 from vosrt.models.normalization import BatchNorm2d, GroupNorm, InstanceGate
 from vosrt.models.resize import resize_linear
 from vosrt.models.resnet import TrunkFeatures
 
 EMBEDDING_CHANNELS = 32
 PREHEAD_CHANNELS = 24
+WINDOWS = (2, 4, 6, 8)
 TRUNK_WIDTHS = (16, 32, 64, 112)  # strides 2, 4, 8, 16
 ENSEMBLER_WIDTHS = (48, 80, 112)  # strides 4, 8, 16
 OUTPUT_CHANNELS = 48
@@ -103,21 +107,21 @@ class LightEnsembler(InstanceOutput):
         fine, middle, coarse = ENSEMBLER_WIDTHS
         groups = 8
         self.gate4 = InstanceGate(vector_channels, channels)
-        self.enter4 = _conv_group_norm(channels, fine, groups)
+        self.enter4 = conv_group_norm(channels, fine, groups)
         self.block4 = ResidualBlock(fine, groups=groups)
         self.gate8 = InstanceGate(vector_channels, fine)
-        self.enter8 = _conv_group_norm(fine, middle, groups, stride=2)
+        self.enter8 = conv_group_norm(fine, middle, groups, stride=2)
         self.block8 = ResidualBlock(middle, groups=groups)
         self.gate16 = InstanceGate(vector_channels, middle)
-        self.enter16 = _conv_group_norm(middle, coarse, groups, stride=2)
+        self.enter16 = conv_group_norm(middle, coarse, groups, stride=2)
         self.block16 = ResidualBlock(coarse, dilation=2, groups=groups)
         self.lateral8 = nn.Conv2d(coarse, middle, 1)
-        self.leave8 = _conv_group_norm(middle, middle, groups)
+        self.leave8 = conv_group_norm(middle, middle, groups)
         self.lateral4 = nn.Conv2d(middle, fine, 1)
         self.low4 = nn.Conv2d(low_channels, fine, 1)
-        self.leave4 = _conv_group_norm(fine, fine, groups)
+        self.leave4 = conv_group_norm(fine, fine, groups)
         self.gate_out = InstanceGate(vector_channels, fine)
-        self.output = _conv_group_norm(fine, OUTPUT_CHANNELS, groups)
+        self.output = conv_group_norm(fine, OUTPUT_CHANNELS, groups)
 
     def forward(self, maps: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
         """Scores `[R, 2, h4, w4]`; arguments as in `Ensembler`."""
@@ -131,7 +135,8 @@ class LightEnsembler(InstanceOutput):
         return self.scores(self.output(self.gate_out(fine, vectors)), vectors)
 
 
-def _conv_group_norm(channels: int, out: int, groups: int, stride: int = 1) -> nn.Sequential:
+def conv_group_norm(channels: int, out: int, groups: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution without bias, group norm, ReLU: `[B, channels, h, w]` to `[B, out, ...]`."""
     return nn.Sequential(
         nn.Conv2d(channels, out, 3, stride, 1, bias=False), GroupNorm(groups, out), nn.ReLU()
     )
@@ -145,10 +150,13 @@ class CfbiLite(MatchingNetwork):
         minimum_pixels: see `MatchingOptions`.
         max_long_edge: long edge of the network's input.
         scale: test-time scale.
+        without: parts left out, with commas between, of `PARTS`: everything that says what is not the
+            object, all local windows but the largest, the gates and kernels that instance vectors make.
     """
 
     family = "cfbi_lite"
     name = "cfbi-lite"
+    PARTS = ("background", "windows", "attention")
 
     def __init__(
         self,
@@ -157,10 +165,12 @@ class CfbiLite(MatchingNetwork):
         minimum_pixels: int = 0,
         max_long_edge: float = 1040.0,
         scale: float = 1.0,
+        without: str = "",
     ) -> None:
+        parts = parts_left_out(without, self.PARTS)
         matching = MatchingOptions(
             channels=EMBEDDING_CHANNELS,
-            windows=(2, 4, 6, 8),
+            windows=WINDOWS[-1:] if "windows" in parts else WINDOWS,
             halve=True,
             global_atrous=global_atrous,
             minimum_pixels=minimum_pixels,
@@ -172,6 +182,7 @@ class CfbiLite(MatchingNetwork):
             max_long_edge=max_long_edge,
             scale=scale,
         )
+        self.without = parts
         self.trunk = LightTrunk()
         self.prehead = PreHead(matching.map_count + 1, PREHEAD_CHANNELS, groups=8)
         self.ensembler = LightEnsembler(
@@ -183,5 +194,22 @@ class CfbiLite(MatchingNetwork):
         return (embedding,), low
 
     def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
-        inputs = torch.cat([embeddings[0], self.prehead(maps[0])], dim=1)
+        matched, around = maps[0], embeddings[0]
+        if "background" in self.without:  # behind the mask, and every second description
+            matched = _without_last(matched, self.scales[0].matching.map_count // 2)
+            around = _without_last(around, EMBEDDING_CHANNELS)
+            inside = vectors.unflatten(1, (2, 2, EMBEDDING_CHANNELS))
+            vectors = torch.cat([inside[:, :, :1], torch.zeros_like(inside[:, :, 1:])], dim=2).flatten(1)
+        if "attention" in self.without:
+            vectors = torch.zeros_like(vectors)
+        inputs = torch.cat([around, self.prehead(matched)], dim=1)
         return self.ensembler(inputs, low, vectors)
+
+    def options(self) -> dict[str, Any]:
+        left_out = {"without": ",".join(sorted(self.without))} if self.without else {}
+        return super().options() | left_out
+
+
+def _without_last(maps: Tensor, count: int) -> Tensor:
+    """Maps `[R, channels, h, w]` whose last channels are zeros."""
+    return torch.cat([maps[:, :-count], torch.zeros_like(maps[:, -count:])], dim=1)

@@ -28,6 +28,7 @@ class MatchingOptions:
         windows: local radii in ascending order, in pixels of the grid that is matched.
         local_atrous: step between the offsets of a local window.
         halve: match locally on a grid of half the size.
+        halve_global: match globally from every second row and column of the frame's grid.
         global_atrous: keep every so many-th row and column of a reference.
         minimum_pixels: rows with more than this times `global_atrous` squared pixels are thinned by
             `global_atrous`, rows with fewer keep all; 0 thins the grid whatever the rows hold.
@@ -37,6 +38,7 @@ class MatchingOptions:
     windows: tuple[int, ...]
     local_atrous: int = 1
     halve: bool = False
+    halve_global: bool = False
     global_atrous: int = 1
     minimum_pixels: int = 0
 
@@ -99,7 +101,7 @@ def global_maps(
         options: of this scale.
 
     Returns:
-        `[R, h, w]`.
+        `[R, h, w]`, or of half the grid with `halve_global`.
     """
     step = options.global_atrous
     if step > 1 and options.minimum_pixels == 0:
@@ -107,7 +109,8 @@ def global_maps(
         bank_labels = bank_labels[:, ::step, ::step]
     channels = options.channels
     bank = bank[..., :channels]
-    return global_matching(query[:channels], bank.reshape(-1, channels), bank_labels.reshape(-1), rows)
+    query = halved(query[:channels]) if options.halve_global else query[:channels]
+    return global_matching(query, bank.reshape(-1, channels), bank_labels.reshape(-1), rows)
 
 
 def thin_labels(labels: Tensor, rows: Tensor, options: MatchingOptions) -> Tensor:
@@ -167,7 +170,7 @@ def local_maps(
         # Labels sit one pixel off the embeddings from here on (nearest takes pixel 2i - 1,
         # the embedding pixel 2i): trained behaviour.
         previous_labels = resize_nearest(previous_labels, height // 2 + 1, width // 2 + 1)
-        query, previous = _halve(query), _halve(previous)
+        query, previous = halved(query), halved(previous)
     distances = local_matching(
         query,
         previous,
@@ -180,11 +183,11 @@ def local_maps(
     return resize_linear(maps, height, width) if options.halve else maps
 
 
-def _halve(embedding: Tensor) -> Tensor:
+def halved(embedding: Tensor) -> Tensor:
     """Bilinear, aligned corners, to `(h // 2 + 1, w // 2 + 1)`: every second pixel where h and w are odd."""
     height, width = embedding.shape[-2:]
     if height % 2 == 1 and width % 2 == 1:
-        return embedding[:, ::2, ::2]
+        return embedding[..., ::2, ::2]
     return resize_linear(embedding, height // 2 + 1, width // 2 + 1)
 
 
@@ -200,5 +203,7 @@ def matching_maps(
 ) -> MatchingMaps:
     """All maps of one scale; shapes as in `global_maps` and `local_maps`."""
     global_fg = squash(global_maps(query, bank, bank_labels, rows, options), bias)
+    if options.halve_global:
+        global_fg = resize_linear(global_fg.unsqueeze(1), query.shape[-2], query.shape[-1]).squeeze(1)
     local_fg = local_maps(query, previous, previous_labels, rows, bias, options)
     return MatchingMaps(global_fg, local_fg, background_maps(global_fg), background_maps(local_fg))

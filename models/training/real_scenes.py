@@ -13,7 +13,6 @@ from vosrt.models.training.randomness import log_uniform, one_in
 from vosrt.models.training.shape_layers import ShapeDrawing, draw_posts
 
 MAX_OBJECTS = 3
-PLAIN = 0.35  # share of clips without anything pasted
 
 
 class RealScenes:
@@ -21,10 +20,12 @@ class RealScenes:
 
     Args:
         footage: annotated sequences.
+        pasted: share of the clips that get objects pasted under and over their own.
+        balanced: whether a clip's window is laid around an object; otherwise it lies anywhere.
     """
 
-    def __init__(self, footage: Footage) -> None:
-        self.footage = footage
+    def __init__(self, footage: Footage, *, pasted: float = 0.65, balanced: bool = True) -> None:
+        self.footage, self.pasted, self.balanced = footage, pasted, balanced
 
     def draw(
         self, rng: np.random.Generator, size: Size, predicted: int, max_step: int = MAX_STEP
@@ -37,7 +38,7 @@ class RealScenes:
         chosen = int(rng.integers(len(self.footage)))
         offsets, start = draw_offsets(rng, predicted, len(self.footage.sequences[chosen]), max_step)
         images, labels = self._background(rng, chosen, start + offsets, offsets, size)
-        if one_in(rng, PLAIN):
+        if one_in(rng, 1 - self.pasted):
             return images, labels
         return self._with_pastes(rng, chosen, images, labels, offsets, size)
 
@@ -49,7 +50,7 @@ class RealScenes:
         is_mirrored = one_in(rng, 0.5)
         if is_mirrored:
             frames = [(image[:, ::-1], labels[:, ::-1]) for image, labels in frames]
-        view = draw_view(rng, frames[0][1], size)
+        view = draw_view(rng, frames[0][1], size, balanced=self.balanced)
         motion = Motion.draw(rng, min(size), 0.012)
         centre = (size[1] / 2, size[0] / 2)
         images, labels = [], []
@@ -109,14 +110,18 @@ class RealScenes:
         return warp_image(image, matrix, (height, width))
 
 
-def draw_view(rng: np.random.Generator, labels: np.ndarray, size: Size) -> np.ndarray:
-    """Matrix `[3, 3]` from footage to clip: a window around an object, within the footage."""
+def draw_view(
+    rng: np.random.Generator, labels: np.ndarray, size: Size, *, balanced: bool = True
+) -> np.ndarray:
+    """Matrix `[3, 3]` from footage to clip: a window around an object, or anywhere, within the footage."""
     height, width = labels.shape
     fit = max(size[0] / height, size[1] / width)
     zoom = log_uniform(rng, max(fit, 0.45), max(2.0, 1.3 * fit))
     rows, columns = np.nonzero((labels > 0) & (labels < 255))
     focus = (width / 2, height / 2)
-    if len(rows):
+    if not balanced:
+        focus = (rng.uniform(0, width), rng.uniform(0, height))
+    elif len(rows):
         place = rng.integers(len(rows))
         focus = (float(columns[place]), float(rows[place]))
     target = (rng.uniform(0.2, 0.8) * size[1], rng.uniform(0.2, 0.8) * size[0])

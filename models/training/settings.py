@@ -68,6 +68,9 @@ class TrainingSettings:
         hardest_from: share of the steps after which only the hardest pixels count.
         soft_iou: weight of the soft intersection over union.
         damaged: share of the clips whose given mask is damaged.
+        pasted: share of the clips of footage that get objects pasted under and over their own.
+        balanced_crop: whether a clip's window is laid around an object, and drawn again while it shows none;
+            otherwise it lies anywhere.
         frozen_batch_norm: keep the running statistics of batch norms.
         bfloat16: convolutions in bfloat16 where the processor can (parameters stay float32).
         synthetic: share of generated clips beside annotated sequences.
@@ -93,6 +96,8 @@ class TrainingSettings:
     hardest_from: float = 0.4
     soft_iou: float = 0.5
     damaged: float = 0.5
+    pasted: float = 0.65
+    balanced_crop: bool = True
     frozen_batch_norm: bool = False
     bfloat16: bool = True
     synthetic: float = 0.3
@@ -100,12 +105,17 @@ class TrainingSettings:
     stages: tuple[Stage, ...] = DEFAULT_STAGES
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.default)
         for name, allowed in (("optimizer", ("adamw", "sgd")), ("decay", ("cosine", "poly"))):
             if getattr(self, name) not in allowed:
                 raise InputError(name, value=getattr(self, name), allowed=" or ".join(allowed))
         for name in ("steps", "batch", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(name, value=getattr(self, name), allowed="a number above 0")
+        for name in ("damaged", "pasted", "synthetic"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(name, value=getattr(self, name), allowed="0 to 1")
         for stage in self.stages:
             if stage.max_step < 1 or not 0 <= stage.stills <= 1:
                 raise InputError("stages", value=stage, allowed="max_step from 1 on, stills from 0 to 1")
@@ -150,3 +160,11 @@ class TrainingSettings:
             raise InputError(
                 f"settings cannot be read ({error})", allowed="what `settings.json` of a run holds"
             ) from error
+
+
+def _check_type(name: str, value: object, usual: object) -> None:
+    """Refuse what is of another kind than a setting's usual value; a whole number is a number, too."""
+    kinds: dict[type, tuple[type, ...]] = {float: (float, int), type(None): (str, type(None))}
+    allowed = kinds.get(type(usual), (type(usual),))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise InputError(name, value=value, allowed=f"a value like {usual!r}")

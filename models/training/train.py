@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence as Arguments
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -19,7 +21,7 @@ from vosrt.models.training.process_group import Rank, run_in_processes
 from vosrt.models.training.real_scenes import RealScenes
 from vosrt.models.training.run_folder import RunFolder
 from vosrt.models.training.sequence_folders import Sequence, check_sequences, find_sequences
-from vosrt.models.training.settings import TrainingSettings
+from vosrt.models.training.settings import Stage, TrainingSettings
 from vosrt.models.training.start_weights import starting_network
 from vosrt.models.training.still_scenes import StillScenes
 from vosrt.models.training.synthetic_scenes import Photographs, SyntheticScenes
@@ -69,7 +71,8 @@ def train(task: Task, rank: Rank) -> None:
     stills: Scenes | None = None
     if task.training and share < 1:
         footage = Footage(task.training)
-        sources.append((RealScenes(footage), 1 - share))
+        scenes = RealScenes(footage, pasted=task.settings.pasted, balanced=task.settings.balanced_crop)
+        sources.append((scenes, 1 - share))
         stills = StillScenes(footage)
     if share > 0:
         photographs = Photographs(task.photographs) if task.photographs else None
@@ -147,7 +150,22 @@ def _read_settings(arguments: argparse.Namespace) -> TrainingSettings:
         "optimizer",
     )
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return replace(settings, **given)
+    return TrainingSettings.from_json(settings.to_json(), **{**dict(arguments.settings), **given})
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """A name and its value in JSON, or as it stands, from `NAME=VALUE`."""
+    name, _, value = text.partition("=")
+    known = [field.name for field in fields(TrainingSettings)]
+    if name not in known:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; allowed: NAME=VALUE, where NAME is of {', '.join(known)}"
+        )
+    try:
+        read = json.loads(value)
+    except ValueError:
+        read = value
+    return name, tuple(Stage(**stage) for stage in read) if name == "stages" else read
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -163,6 +181,15 @@ def _parser() -> argparse.ArgumentParser:
         "--start-from",
         metavar="FILE",
         help="checkpoint whose fitting tensors are the start, or shipped weights",
+    )
+    add(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="any other setting of settings.json, in JSON; may be repeated",
     )
     add("--steps", type=int, help="steps of the optimiser")
     add("--batch", type=int, help="clips per step, over all processes")

@@ -95,7 +95,7 @@ class TrainingClips(Dataset[TrainingClip]):
 
     def _draw(self, rng: np.random.Generator, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
         """Draw until the reference holds enough of an object; what it does not hold becomes background."""
-        for _ in range(_TRIES):
+        for _ in range(_TRIES if self.settings.balanced_crop else 1):
             source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
             if source is self.sources[0] and self.stills is not None and stage.stills > 0:
                 source = self.stills if one_in(rng, stage.stills) else source
