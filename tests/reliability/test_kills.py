@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.reliability.cache_process import ENGINE_BYTES, ENGINES, MOST_BYTES, e
 from tests.reliability.effort import effort
 from tests.reliability.killed import moments, run, run_and_kill
 from tests.reliability.outputs import check_outputs, stream_line
+from tests.runtime.batch.moving_squares import command, digests, write_videos
+from tests.runtime.batch.moving_squares import run as run_batch
 from vosrt.bundle import Bundle
 from vosrt.engine_cache import EngineCache
 
@@ -78,6 +81,39 @@ def test_a_bundle_is_whole_after_any_kill_of_what_replaces_it(colour_bundle, cou
         tally.fault()
         found = outcome_of(lambda: opened(target)) if target.exists() else "none"
         assert found in ("whole", "none"), found
+
+
+@effort("count", 1, 30)
+def test_a_killed_batch_keeps_whole_results_and_the_next_one_completes(colour_bundle, count, tmp_path, tally):
+    write_videos(tmp_path, 6, 40)
+    line = command(colour_bundle, tmp_path, tmp_path / "whole", "--outputs", "masks,rle,video")
+    run_batch(line)
+    expected, output = digests(tmp_path / "whole"), tmp_path / "killed"
+    line[line.index(str(tmp_path / "whole"))] = str(output)
+    finished = []
+    for after in moments(count, 1.5, seed=17):
+        if len(digests(output)) == len(expected):
+            shutil.rmtree(output)
+        begun = partial(has_begun, output / "unfinished", len(digests(output)))
+        tally.fault(run_and_kill(line[1:], ROOT, after=after, begun=begun))
+        found = digests(output)
+        finished.append(len(found))
+        assert found == {name: expected[name] for name in found}
+        for name in found:
+            assert contents(output / "results" / name) == contents(tmp_path / "whole" / "results" / name)
+    print(finished)
+    run_batch(line)
+    assert digests(output) == expected
+    assert not (output / "unfinished").exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def has_begun(unfinished: Path, done: int) -> bool:
+    """Whether a worker makes a result, or has made one more than there were."""
+    return unfinished.exists() or len(digests(unfinished.parent)) > done
 
 
 def is_growing(folder: Path) -> bool:
