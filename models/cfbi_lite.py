@@ -123,8 +123,16 @@ class LightEnsembler(InstanceOutput):
         self.gate_out = InstanceGate(vector_channels, fine)
         self.output = conv_group_norm(fine, OUTPUT_CHANNELS, groups)
 
-    def forward(self, maps: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
-        """Scores `[R, 2, h4, w4]`; arguments as in `Ensembler`."""
+    def forward(self, matched: Tensor, embeddings: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
+        """Scores `[R, 2, h4, w4]`.
+
+        Args:
+            matched: mixed matching maps, `[R, 24, h4, w4]`.
+            embeddings: current, previous inside, previous outside, `[R, 96, h4, w4]`.
+            low: `[1, low_channels, h4, w4]`, or one for every row.
+            vectors: `[R, vector_channels]`.
+        """
+        maps = torch.cat([embeddings, matched], dim=1)
         fine = self.block4(self.enter4(self.gate4(maps, vectors)))
         middle = self.block8(self.enter8(self.gate8(fine, vectors)))
         coarse = self.block16(self.enter16(self.gate16(middle, vectors)))
@@ -157,6 +165,8 @@ class CfbiLite(MatchingNetwork):
     family = "cfbi_lite"
     name = "cfbi-lite"
     PARTS = ("background", "windows", "attention")
+    HALVE_GLOBAL = False  # whether frames are matched with references at every second pixel of their grid
+    ENSEMBLER: type[nn.Module] = LightEnsembler
 
     def __init__(
         self,
@@ -172,6 +182,7 @@ class CfbiLite(MatchingNetwork):
             channels=EMBEDDING_CHANNELS,
             windows=WINDOWS[-1:] if "windows" in parts else WINDOWS,
             halve=True,
+            halve_global=self.HALVE_GLOBAL,
             global_atrous=global_atrous,
             minimum_pixels=minimum_pixels,
         )
@@ -185,7 +196,7 @@ class CfbiLite(MatchingNetwork):
         self.without = parts
         self.trunk = LightTrunk()
         self.prehead = PreHead(matching.map_count + 1, PREHEAD_CHANNELS, groups=8)
-        self.ensembler = LightEnsembler(
+        self.ensembler = self.ENSEMBLER(
             3 * EMBEDDING_CHANNELS + PREHEAD_CHANNELS, 4 * EMBEDDING_CHANNELS, low_channels
         )
 
@@ -202,8 +213,7 @@ class CfbiLite(MatchingNetwork):
             vectors = torch.cat([inside[:, :, :1], torch.zeros_like(inside[:, :, 1:])], dim=2).flatten(1)
         if "attention" in self.without:
             vectors = torch.zeros_like(vectors)
-        inputs = torch.cat([around, self.prehead(matched)], dim=1)
-        return self.ensembler(inputs, low, vectors)
+        return self.ensembler(self.prehead(matched), around, low, vectors)
 
     def options(self) -> dict[str, Any]:
         left_out = {"without": ",".join(sorted(self.without))} if self.without else {}

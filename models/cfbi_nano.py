@@ -9,18 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vosrt.models.cfbi_lite import (
-    EMBEDDING_CHANNELS,
-    PREHEAD_CHANNELS,
-    TRUNK_WIDTHS,
-    WINDOWS,
-    LightTrunk,
-    ResidualBlock,
-    conv_group_norm,
-)
-from vosrt.models.ensembler import InstanceOutput, PreHead
-from vosrt.models.matching_maps import MatchingOptions, halved
-from vosrt.models.matching_network import MatchingNetwork, Scale
+from vosrt.models.cfbi_lite import PREHEAD_CHANNELS, CfbiLite, ResidualBlock, conv_group_norm
+from vosrt.models.ensembler import InstanceOutput
+from vosrt.models.matching_maps import halved
 from vosrt.models.normalization import InstanceGate
 from vosrt.models.resize import resize_linear
 
@@ -34,9 +25,10 @@ class NanoEnsembler(InstanceOutput):
         fine, middle, coarse = ENSEMBLER_WIDTHS
         super().__init__(vector_channels, fine)
         groups = 8
+        joined = channels - PREHEAD_CHANNELS + fine
         self.matched8 = conv_group_norm(PREHEAD_CHANNELS, fine, groups, stride=2)
-        self.gate8 = InstanceGate(vector_channels, channels + fine)
-        self.enter8 = conv_group_norm(channels + fine, middle, groups)
+        self.gate8 = InstanceGate(vector_channels, joined)
+        self.enter8 = conv_group_norm(joined, middle, groups)
         self.block8 = ResidualBlock(middle, groups=groups)
         self.gate16 = InstanceGate(vector_channels, middle)
         self.enter16 = conv_group_norm(middle, coarse, groups, stride=2)
@@ -51,14 +43,7 @@ class NanoEnsembler(InstanceOutput):
         self.output = conv_group_norm(fine, fine, groups)
 
     def forward(self, matched: Tensor, embeddings: Tensor, low: Tensor, vectors: Tensor) -> Tensor:
-        """Scores `[R, 2, h4, w4]`.
-
-        Args:
-            matched: mixed matching maps, `[R, 24, h4, w4]`.
-            embeddings: current, previous inside, previous outside at stride 8, `[R, channels, h8, w8]`.
-            low: `[1, low_channels, h4, w4]`, or one for every row.
-            vectors: `[R, vector_channels]`.
-        """
+        """Scores `[R, 2, h4, w4]`; arguments as in `LightEnsembler`, embeddings at stride 8."""
         maps = torch.cat([embeddings, self.matched8(matched)], dim=1)
         middle = self.block8(self.enter8(self.gate8(maps, vectors)))
         coarse = self.block16(self.enter16(self.gate16(middle, vectors)))
@@ -69,52 +54,13 @@ class NanoEnsembler(InstanceOutput):
         return self.scores(self.output(self.gate_out(fine, vectors)), vectors)
 
 
-class CfbiNano(MatchingNetwork):
-    """CFBI for twice cfbi-lite's speed.
-
-    Args:
-        global_atrous: keep every so many-th row and column of a reference.
-        minimum_pixels: see `MatchingOptions`.
-        max_long_edge: long edge of the network's input.
-        scale: test-time scale.
-    """
+class CfbiNano(CfbiLite):
+    """CFBI for twice cfbi-lite's speed; arguments are cfbi-lite's."""
 
     family = "cfbi_nano"
     name = "cfbi-nano"
-
-    def __init__(
-        self,
-        *,
-        global_atrous: int = 2,
-        minimum_pixels: int = 0,
-        max_long_edge: float = 1040.0,
-        scale: float = 1.0,
-    ) -> None:
-        matching = MatchingOptions(
-            channels=EMBEDDING_CHANNELS,
-            windows=WINDOWS,
-            halve=True,
-            halve_global=True,
-            global_atrous=global_atrous,
-            minimum_pixels=minimum_pixels,
-        )
-        low_channels = TRUNK_WIDTHS[1]
-        super().__init__(
-            (Scale(4, "", EMBEDDING_CHANNELS, matching),),
-            low_channels,
-            max_long_edge=max_long_edge,
-            scale=scale,
-        )
-        self.trunk = LightTrunk()
-        self.prehead = PreHead(matching.map_count + 1, PREHEAD_CHANNELS, groups=8)
-        self.ensembler = NanoEnsembler(3 * EMBEDDING_CHANNELS, 4 * EMBEDDING_CHANNELS, low_channels)
-
-    def embed(self, image: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        embedding, low = self.trunk(image)
-        return (embedding,), low
-
-    def assemble(self, maps: list[Tensor], embeddings: list[Tensor], low: Tensor, vectors: Tensor) -> Tensor:
-        return self.ensembler(self.prehead(maps[0]), embeddings[0], low, vectors)
+    HALVE_GLOBAL = True
+    ENSEMBLER = NanoEnsembler
 
     def row_embeddings(
         self,
@@ -124,5 +70,5 @@ class CfbiNano(MatchingNetwork):
         rows: Tensor,
     ) -> list[Tensor]:
         """As in `MatchingNetwork`, of half the grid."""
-        embeddings, previous = ((halved(maps[0]),) for maps in (embeddings, previous))
-        return super().row_embeddings(embeddings, previous, previous_labels, rows)
+        now, before = (tuple(halved(maps) for maps in each) for each in (embeddings, previous))
+        return super().row_embeddings(now, before, previous_labels, rows)

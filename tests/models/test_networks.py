@@ -36,7 +36,7 @@ def run_two_frames(network, *, objects=2, rows=None, size=(65, 81), frame_size=(
         return network.finish(scores, labels, rows)
 
 
-@pytest.mark.parametrize("model", ["cfbi", "cfbi_plus", "elcp", "cfbi-lite"])
+@pytest.mark.parametrize("model", ["cfbi", "cfbi_plus", "elcp", "cfbi-lite", "cfbi-nano"])
 def test_probabilities_sum_to_one_and_labels_are_row_labels(model):
     network = build_network(model, "mobilenetv2" if model in ("cfbi", "elcp") else None)
     load_stand_in_weights(network)
@@ -55,6 +55,42 @@ def test_unused_rows_do_not_change_probabilities(model):
     plain, _ = run_two_frames(network)
     padded, _ = run_two_frames(network, rows=torch.tensor([0, 1, 2, -1, -1], dtype=torch.int32))
     torch.testing.assert_close(padded[:3], plain, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("model", ["cfbi-lite", "cfbi-nano"])
+@pytest.mark.parametrize("part", ["background", "attention"])
+def test_what_is_left_out_of_the_ensembler_has_no_effect(model, part):
+    network = build_network(model, without=part)
+    load_stand_in_weights(network)
+    channels, count = network.scales[0].channels, network.scales[0].matching.map_count // 2
+    side = 9 if network.HALVE_GLOBAL else 17
+    maps, low = torch.rand(2, 2 * count + 1, 17, 17), torch.rand(1, network.low_channels, 17, 17)
+    embeddings, vectors = torch.randn(2, 3 * channels, side, side), torch.randn(2, 4 * channels)
+    other_maps, other_embeddings, outside = maps.clone(), embeddings.clone(), vectors.clone()
+    other_maps[:, -count:] = torch.rand(2, count, 17, 17)
+    other_embeddings[:, -channels:] = torch.randn(2, channels, side, side)
+    for second in (1, 3):
+        outside[:, second * channels : (second + 1) * channels] += 1
+
+    def changes(maps=maps, embeddings=embeddings, vectors=vectors):
+        return not torch.equal(network.assemble([maps], [embeddings], low, vectors), before)
+
+    before = network.assemble([maps], [embeddings], low, vectors)
+    is_background = part == "background"
+    assert changes(maps=other_maps) != is_background
+    assert changes(embeddings=other_embeddings) != is_background
+    assert not changes(vectors=outside)
+    assert changes(vectors=vectors + 1) == is_background
+
+
+def test_without_windows_only_the_largest_is_left():
+    network = build_network("cfbi-lite", without="windows")
+    assert network.options()["windows"] == [8]
+    assert network.options()["without"] == "windows"
+    assert "without" not in build_network("cfbi-lite").options()
+    load_stand_in_weights(network)
+    run_two_frames(network)
 
 
 def test_elcp_is_cfbi_without_biases_and_one_block():

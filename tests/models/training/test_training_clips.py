@@ -75,6 +75,27 @@ def test_a_stage_takes_its_share_of_still_images(tmp_path):
     assert clips[12].frames.equal(plain[12].frames)
 
 
+def test_nothing_is_pasted_where_no_clip_is_to_have_it(tmp_path):
+    footage = Footage(find_sequences(write_sequences(tmp_path)))
+    own = {int(colour) for colour in np.unique(footage.frame(0, 0)[1]) if 0 < colour < 255}
+    settings = replace(SETTINGS, pasted=0.0)
+    plain = TrainingClips(settings, [(RealScenes(footage, pasted=0.0), 1.0)])
+    for index in range(8):
+        assert plain[index].labels.unique().numel() <= 2 + len(own)
+    pasted = TrainingClips(replace(SETTINGS, pasted=1.0), [(RealScenes(footage, pasted=1.0), 1.0)])
+    assert any(not pasted[index].frames.equal(plain[index].frames) for index in range(8))
+
+
+def test_windows_that_lie_anywhere_miss_objects(tmp_path):
+    footage = Footage(find_sequences(write_sequences(tmp_path)))
+    anywhere = TrainingClips(
+        replace(SETTINGS, balanced_crop=False), [(RealScenes(footage, balanced=False), 1.0)]
+    )
+    shares = [float((anywhere[index].labels[0] > 0).float().mean()) for index in range(16)]
+    around = TrainingClips(SETTINGS, [(RealScenes(footage), 1.0)])
+    assert np.mean(shares) < np.mean([float((around[i].labels[0] > 0).float().mean()) for i in range(16)])
+
+
 def test_a_thin_plate_spline_goes_through_its_points_and_keeps_planes():
     corners = np.stack(np.meshgrid(np.linspace(0, 1, 4), np.linspace(0, 1, 4)), -1).reshape(-1, 2)
     plane = corners @ np.array([[0.1, 0.3], [-0.2, 0.05]]) + 0.02
