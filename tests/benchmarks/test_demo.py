@@ -12,14 +12,20 @@ from vosrt.benchmarks.demo_scene import FRAMES, SIZE, write_demo_scene
 from vosrt.label_map import read_label_map
 
 
-def run_without_torch(*arguments):
-    code = WITHOUT_TORCH + "from vosrt.benchmarks.demo import main\nsys.exit(main(sys.argv[1:]))"
+def run_without_torch(frames, *arguments):
+    """The demonstration of so many frames."""
+    code = WITHOUT_TORCH + (
+        "from vosrt.benchmarks.demo import main, write_demo_scene\n"
+        f"write_demo_scene.__kwdefaults__['frames'] = {frames}\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
     line = [sys.executable, "-c", code, *arguments]
     return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_it_follows_objects_and_needs_no_torch(tmp_path):
-    result = run_without_torch("--output", str(tmp_path))
+@pytest.mark.parametrize("frames", [24, pytest.param(FRAMES, marks=pytest.mark.full)])
+def test_it_follows_objects_and_needs_no_torch(tmp_path, frames):
+    result = run_without_torch(frames, "--output", str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert "non-commercial use" in result.stderr
     printed = re.search(r"mean over 2 objects: J&F ([0-9.]+), J ([0-9.]+), F ([0-9.]+)", result.stdout)
@@ -29,8 +35,8 @@ def test_it_follows_objects_and_needs_no_torch(tmp_path):
     assert "frames per second" in result.stdout
     assert (tmp_path / "overlay.mp4").stat().st_size > 1000
     masks = sorted((tmp_path / "masks").iterdir())
-    assert [path.name for path in masks] == [f"{index:05d}.png" for index in range(FRAMES)]
-    middle = read_label_map(masks[FRAMES // 2])
+    assert [path.name for path in masks] == [f"{index:05d}.png" for index in range(frames)]
+    middle = read_label_map(masks[frames // 2])
     assert middle.shape == SIZE
     assert set(middle.ravel()) == {0, 1, 2}
 

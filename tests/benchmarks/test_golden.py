@@ -23,7 +23,8 @@ def run(capsys, *files):
 @pytest.mark.parametrize(
     "network",
     [
-        "cfbi_matching",
+        "cfbi_matching_24x31",
+        pytest.param("cfbi_matching_57x45_c32", marks=pytest.mark.full),
         pytest.param("cfbi_mobilenetv2", marks=pytest.mark.full),
         pytest.param("cfbip_r101", marks=pytest.mark.full),
         pytest.param("cfbi_r101", marks=pytest.mark.full),

@@ -8,7 +8,8 @@ from tests.models.training.annotated_folders import write_sequences
 from vosrt.benchmarks import training_clips
 
 
-def test_every_kind_and_size_is_timed(tmp_path, capsys):
+def test_every_kind_and_size_is_timed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(training_clips, "SIZES", ((65, 81), (97, 129)))
     write_sequences(tmp_path)
     assert training_clips.main(["--data", str(tmp_path), "--clips", "2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ import pytest
 
 from vosrt.bundle import Bundle
 from vosrt.errors import ExportError
+from vosrt.export import bundle_writer
 from vosrt.export.bundle_writer import ExportSettings, export_bundle
 from vosrt.export.parity import ParityReport
 from vosrt.export.parity_clip import make_clip
@@ -193,7 +194,8 @@ def test_taps_are_outputs_of_the_bundle(lite_network, tmp_path):
     assert outputs["local_fg"].shape[:2] == ("rows", 4)
 
 
-def test_a_failed_comparison_leaves_nothing_behind(lite_network, tmp_path, monkeypatch):
+def test_a_failed_comparison_leaves_nothing_behind(lite_network, lite_traces, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle_writer, "trace_network", lambda network, settings: lite_traces)
     monkeypatch.setattr(ParityReport, "failures", lambda report: ["finish.probabilities: too far"])
     with pytest.raises(
         ExportError, match=r"do not reproduce the network: float32 finish\.probabilities: too far"
