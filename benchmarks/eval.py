@@ -21,8 +21,9 @@ from vosrt.benchmarks.datasets.open_dataset import KINDS
 from vosrt.benchmarks.environment import default_threads, environment
 from vosrt.benchmarks.environment import summary as environment_summary
 from vosrt.benchmarks.evaluation.clip_record import ClipRecord
+from vosrt.benchmarks.evaluation.clip_sheet import write_clip_sheet
 from vosrt.benchmarks.evaluation.plan import EvaluationPlan
-from vosrt.benchmarks.evaluation.result_folder import PLOT, WORST, ResultFolder
+from vosrt.benchmarks.evaluation.result_folder import PLOT, SHEETS, WORST, ResultFolder
 from vosrt.benchmarks.evaluation.run import score_folder, segment_dataset
 from vosrt.benchmarks.evaluation.score_plot import write_plot
 from vosrt.benchmarks.evaluation.score_table import print_scores
@@ -96,7 +97,7 @@ def _write_outputs(
 ) -> None:
     output: Path = arguments.output
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        (output / SHEETS if arguments.sheets else output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"output {output} cannot be made ({error.strerror})") from error
     written = [str(masks)] if plan.segmenter is not None else []
@@ -104,6 +105,10 @@ def _write_outputs(
         write_plot(output / PLOT, found)
         write_worst_frames(output / WORST, worst_frames(plan.dataset.clips, records), masks)
         written += [str(output / PLOT), str(output / WORST)]
+    if arguments.sheets:
+        for clip in plan.dataset.clips:
+            write_clip_sheet(output / SHEETS / f"{clip.name}.png", clip, masks)
+        written.append(str(output / SHEETS))
     if arguments.zip:
         archive = output / f"{plan.dataset.name}.zip"
         write_server_zip(archive, plan.dataset, masks)
@@ -164,6 +169,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_outputs(group: Any) -> None:
     group.add_argument("--output", type=Path, metavar="DIR", help="label maps, plot, and what resuming needs")
     group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines")
+    group.add_argument("--sheets", action="store_true", help="also a picture per clip, from start to end")
     group.add_argument("--zip", action="store_true", help="also the archive that the data set's server takes")
     group.add_argument("--overwrite", action="store_true", help="remove results in DIR and start anew")
 

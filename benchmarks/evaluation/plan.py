@@ -85,6 +85,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise InputError("a finder without --boxes", cure="add --boxes, or leave the finder out")
     if arguments.zip and arguments.output is None:
         raise InputError("--zip needs --output", cure="give a folder for the archive")
+    if arguments.sheets and arguments.output is None:
+        raise InputError("--sheets needs --output", cure="give a folder for the pictures")
     if arguments.zip and arguments.frames is not None:
         raise InputError("--zip and --frames", cure="run all frames: a server takes whole clips only")
 

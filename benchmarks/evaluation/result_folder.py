@@ -23,7 +23,8 @@ from vosrt.whole_file import write_whole_file
 
 _PROGRAM = "vosrt eval"
 _log = logging.getLogger(__name__)
-SETTINGS, MASKS, SCORES, PLOT, WORST = "settings.json", "masks", "scores", "scores.png", "worst.png"
+SETTINGS, MASKS, SCORES = "settings.json", "masks", "scores"
+PLOT, WORST, SHEETS = "scores.png", "worst.png", "sheets"
 
 
 class ResultFolder:
@@ -143,7 +144,7 @@ class ResultFolder:
     def _start(self, replaced: dict[str, Any]) -> None:
         """Remove results of the given settings, if any, and note the new ones."""
         if replaced:
-            for name in (MASKS, SCORES):
+            for name in (MASKS, SCORES, SHEETS):
                 shutil.rmtree(self.path / name, ignore_errors=True)
             for name in (SETTINGS, PLOT, WORST, Path(f"{replaced.get('dataset')}.zip").name):
                 (self.path / name).unlink(missing_ok=True)

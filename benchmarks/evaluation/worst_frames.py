@@ -13,6 +13,7 @@ from vosrt.benchmarks.clip_score import Truth
 from vosrt.benchmarks.datasets.clip import Clip, Scoring
 from vosrt.benchmarks.datasets.mask_files import LabelFile
 from vosrt.benchmarks.evaluation.clip_record import ClipRecord
+from vosrt.benchmarks.evaluation.panel import Image, panel
 from vosrt.benchmarks.evaluation.scored_frames import scored_frames
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
@@ -20,9 +21,8 @@ from vosrt.overlay import draw_overlay
 from vosrt.sources.image_folder import read_image
 from vosrt.whole_file import write_whole_file
 
-Image = NDArray[np.uint8]
 COUNT = 3
-_WIDTH, _BAR = 640, 28  # pixels: of a panel, and of the line of text above it
+_WIDTH = 640  # pixels, of a panel
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,11 @@ def _drawn(worst: WorstFrame, masks: Path) -> Image:
         (worst.frame, result, f"found on {worst.frame}: J {100 * worst.lowest:.1f}"),
         (worst.frame, clip.truth[worst.frame].truth(), f"truth (J of the clip {100 * worst.mean:.1f})"),
     ]
-    return np.concatenate(
-        [
-            _panel(read_image(clip.frames[name]), _mask(labels, object_id, union), text)
-            for name, labels, text in panels
-        ],
-        axis=1,
-    )
+    drawn = []
+    for name, labels, text in panels:
+        mask = _mask(labels, object_id, union).astype(np.uint8)
+        drawn.append(panel(draw_overlay(read_image(clip.frames[name]), mask), text, width=_WIDTH))
+    return np.concatenate(drawn, axis=1)
 
 
 def _mask(truth: Truth, object_id: int, union: bool) -> NDArray[np.bool_]:
@@ -111,13 +109,3 @@ def _mask(truth: Truth, object_id: int, union: bool) -> NDArray[np.bool_]:
     wanted = list(truth.values()) if union else [truth[object_id]] if object_id in truth else []
     shape = next(iter(truth.values())).shape if truth else (1, 1)
     return np.any([np.zeros(shape, np.bool_), *wanted], axis=0)
-
-
-def _panel(image: Image, mask: NDArray[np.bool_], text: str) -> Image:
-    cv2 = import_for("drawing pictures of results", "cv2")
-    drawn = draw_overlay(image, mask.astype(np.uint8))
-    height = round(_WIDTH * image.shape[0] / image.shape[1])
-    small = cv2.resize(drawn, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-    bar = np.full((_BAR, _WIDTH, 3), 255, np.uint8)
-    cv2.putText(bar, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (30, 30, 30), 1, cv2.LINE_AA)
-    return np.concatenate([bar, small])

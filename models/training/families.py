@@ -42,15 +42,18 @@ class Family:
         kind: class of the networks.
         training: makes the losses, given the network and by keyword `soft_iou` and `bfloat16`.
         predict: label maps of a clip, given the network, frames and the labels of the first.
+        unrolls: whether frames may be predicted without learning from them; the others learn through masks
+            of earlier frames, or look at single frames.
     """
 
     kind: type
     training: Callable[..., FamilyTraining]
     predict: Callable[[Any, list[np.ndarray], np.ndarray], list[np.ndarray]]
+    unrolls: bool = False
 
 
 FAMILIES = (
-    Family(MatchingNetwork, MatchingTraining, predict_by_matching),
+    Family(MatchingNetwork, MatchingTraining, predict_by_matching, unrolls=True),
     Family(MemoryNetwork, MemoryTraining, predict_from_memory),
     Family(DirectionalNetwork, DirectionalTraining, predict_by_direction),
     Family(LocationSensitiveNetwork, LocationTraining, predict_by_location),
@@ -61,9 +64,12 @@ def training_of(network: VosNetwork, settings: TrainingSettings) -> FamilyTraini
     """The losses of a network's family.
 
     Raises:
-        InputError: the family has none.
+        InputError: the family has none, or none for such settings.
     """
-    return _family(network).training(network, soft_iou=settings.soft_iou, bfloat16=settings.bfloat16)
+    family = _family(network)
+    if not family.unrolls and any(stage.unrolled for stage in settings.stages):
+        raise InputError("stages: unrolled", allowed=f"0 for {network.name}")
+    return family.training(network, soft_iou=settings.soft_iou, bfloat16=settings.bfloat16)
 
 
 def predictor_of(network: VosNetwork) -> Predictor:

@@ -48,18 +48,36 @@ class MatchingTraining(SequentialTraining[MatchingNetwork]):
         """
         device = self.network.mean.device
         frames = torch.stack([clip.frames for clip in clips]).to(device)
-        embeddings, low = self._embed(frames)
+        first = 2 + clips[0].unrolled  # to learn from
+        embeddings, low = self._embed_around(frames, slice(2, first))
         tracks = [
             self._start(clip, [embedding[index] for embedding in embeddings])
             for index, clip in enumerate(clips)
         ]
+        with torch.no_grad():
+            for time in range(2, first):
+                scores = self._scores(tracks, embeddings, low, time)
+                for track, of_clip in zip(tracks, scores, strict=True):
+                    self._predicted(track, of_clip)
         total = frames.new_zeros((), dtype=torch.float32)
-        count = frames.shape[1] - 2
-        for time in range(2, frames.shape[1]):
+        count = frames.shape[1] - first
+        for time in range(first, frames.shape[1]):
             scores = self._scores(tracks, embeddings, low, time)
             for track, of_clip in zip(tracks, scores, strict=True):
                 total = total + self._loss_of_frame(track, of_clip, time, hardest)
         return total / (count * len(clips))
+
+    def _embed_around(self, frames: Tensor, unrolled: slice) -> tuple[list[Tensor], Tensor]:
+        """As `_embed`, with no gradient to the frames of a part of the clip."""
+        before, after = slice(0, unrolled.start), slice(unrolled.stop, None)
+        if unrolled.start == unrolled.stop:
+            return self._embed(frames)
+        learnt, low = self._embed(torch.cat([frames[:, before], frames[:, after]], dim=1))
+        with torch.no_grad():
+            others, other_low = self._embed(frames[:, unrolled])
+        return [
+            _inserted(one, other, unrolled.start) for one, other in zip(learnt, others, strict=True)
+        ], _inserted(low, other_low, unrolled.start)
 
     def _embed(self, frames: Tensor) -> tuple[list[Tensor], Tensor]:
         """Per scale `[B, T, C, h, w]`, and low-level features alike, of uint8 `[B, T, H, W, 3]`."""
@@ -112,11 +130,19 @@ class MatchingTraining(SequentialTraining[MatchingNetwork]):
 
     def _loss_of_frame(self, track: _Track, scores: Tensor, time: int, hardest: float) -> Tensor:
         """Loss of one frame; its prediction becomes the clip's previous labels."""
-        truth = track.truth[time]
-        logits = resize_linear(logits_of_rows(scores, track.rows), *truth.shape)
+        return self.loss_of_rows(self._predicted(track, scores), track.truth[time], hardest)
+
+    def _predicted(self, track: _Track, scores: Tensor) -> Tensor:
+        """Logits of one frame, `[R, H, W]`; what they say becomes the clip's previous labels."""
+        logits = resize_linear(logits_of_rows(scores, track.rows), *track.truth.shape[1:])
         with torch.no_grad():
             track.previous_labels = track.rows[logits.argmax(0)]
-        return self.loss_of_rows(logits, truth, hardest)
+        return logits
+
+
+def _inserted(maps: Tensor, others: Tensor, place: int) -> Tensor:
+    """`others` between the frames of `maps`, both `[B, T, ...]`."""
+    return torch.cat([maps[:, :place], others, maps[:, place:]], dim=1)
 
 
 @torch.no_grad()

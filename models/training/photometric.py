@@ -8,17 +8,21 @@ import numpy as np
 from vosrt.models.training.randomness import log_uniform, one_in
 
 
-def degrade(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def degrade(frames: np.ndarray, rng: np.random.Generator, *, reference_light: float = 0.0) -> np.ndarray:
     """A clip as another camera might have seen it.
 
     Args:
-        frames: uint8 `[T, H, W, 3]`.
+        frames: uint8 `[T, H, W, 3]`, the reference first.
         rng: decides how.
+        reference_light: standard deviation of the logarithm of what the reference's light is multiplied by:
+            an object that was marked in the shade may be in the sun later on.
 
     Returns:
         uint8 `[T, H, W, 3]`.
     """
     frames = _recolour(frames, rng)
+    if reference_light > 0:
+        frames[0] = _relight(frames[0], rng, reference_light)
     if one_in(rng, 0.3):
         frames = _cast_shadow(frames, rng)
     if one_in(rng, 0.3):
@@ -50,6 +54,13 @@ def _recolour(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if is_grey:
             result[time] = cv2.cvtColor(result[time], cv2.COLOR_BGR2GRAY)[..., None]
     return result
+
+
+def _relight(frame: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
+    """More or less light of a slightly other colour."""
+    gain = np.exp(rng.normal(0, spread) + rng.normal(0, spread / 4, 3))
+    table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(frame, table.reshape(256, 1, 3)), np.uint8)
 
 
 def _cast_shadow(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,9 @@ class Stage:
         share: of the run's steps.
         height: of the clips; `16 k + 1`, as the networks want it.
         width: likewise.
-        predicted: frames that the network predicts from its own masks.
+        predicted: frames that the network predicts from its own masks, and learns from.
+        unrolled: frames that it predicts before those without learning from them: what it makes of its own
+            mistakes shows after several frames only, and a frame without gradients costs a third.
         max_step: frames of the footage between two that follow each other in a clip.
         stills: share of the clips of footage that are made of a single frame, bent from frame to frame.
     """
@@ -28,10 +30,16 @@ class Stage:
     predicted: int
     max_step: int = 4
     stills: float = 0.0
+    unrolled: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
         return self.height, self.width
+
+    @property
+    def following(self) -> int:
+        """Frames after the reference and the previous one."""
+        return self.unrolled + self.predicted
 
 
 # Small crops first are by far the largest lever: most of what is learnt early does not need resolution.
@@ -68,6 +76,8 @@ class TrainingSettings:
         hardest_from: share of the steps after which only the hardest pixels count.
         soft_iou: weight of the soft intersection over union.
         damaged: share of the clips whose given mask is damaged.
+        reference_light: how much the reference's light and colours may differ from the other frames', the
+            standard deviation of the logarithm of a channel's gain.
         pasted: share of the clips of footage that get objects pasted under and over their own.
         balanced_crop: whether a clip's window is laid around an object, and drawn again while it shows none;
             otherwise it lies anywhere.
@@ -96,6 +106,7 @@ class TrainingSettings:
     hardest_from: float = 0.4
     soft_iou: float = 0.5
     damaged: float = 0.5
+    reference_light: float = 0.0
     pasted: float = 0.65
     balanced_crop: bool = True
     frozen_batch_norm: bool = False
@@ -113,12 +124,14 @@ class TrainingSettings:
         for name in ("steps", "batch", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise InputError(name, value=getattr(self, name), allowed="a number above 0")
-        for name in ("damaged", "pasted", "synthetic"):
+        for name in ("damaged", "reference_light", "pasted", "synthetic"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(name, value=getattr(self, name), allowed="0 to 1")
         for stage in self.stages:
             if stage.max_step < 1 or not 0 <= stage.stills <= 1:
                 raise InputError("stages", value=stage, allowed="max_step from 1 on, stills from 0 to 1")
+            if stage.unrolled < 0:
+                raise InputError("stages", value=stage, allowed="unrolled from 0 on")
             if stage.height % 16 != 1 or stage.width % 16 != 1 or stage.predicted < 1:
                 raise InputError(
                     "stages", value=stage, allowed="sides of 16 k + 1 and at least one predicted frame"

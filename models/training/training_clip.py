@@ -30,11 +30,13 @@ class TrainingClip:
         labels: uint8 `[2 + predicted, H, W]`, the truth; 255 is no statement.
         given: uint8 `[H, W]`, the labels that the network is told of the frame before: the truth, or a
             damaged version of it.
+        unrolled: how many of the frames to be predicted, the first ones, nothing is learnt from.
     """
 
     frames: Tensor
     labels: Tensor
     given: Tensor
+    unrolled: int = 0
 
     def rows(self, device: torch.device) -> tuple[int, Tensor, Tensor]:
         """Labels as rows of the reference's objects, in the order of their ids.
@@ -89,8 +91,9 @@ class TrainingClips(Dataset[TrainingClip]):
         frames, labels = self._draw(rng, stage)
         given = damage(labels[1], rng) if one_in(rng, self.settings.damaged) else labels[1]
         given = np.where(given == 255, 0, given).astype(np.uint8)
+        frames = degrade(frames, rng, reference_light=self.settings.reference_light)
         return TrainingClip(
-            torch.from_numpy(degrade(frames, rng)), torch.from_numpy(labels), torch.from_numpy(given)
+            torch.from_numpy(frames), torch.from_numpy(labels), torch.from_numpy(given), stage.unrolled
         )
 
     def _draw(self, rng: np.random.Generator, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +102,7 @@ class TrainingClips(Dataset[TrainingClip]):
             source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
             if source is self.sources[0] and self.stills is not None and stage.stills > 0:
                 source = self.stills if one_in(rng, stage.stills) else source
-            frames, labels = source.draw(rng, stage.size, stage.predicted, stage.max_step)
+            frames, labels = source.draw(rng, stage.size, stage.following, stage.max_step)
             labels = _only_in_reference(labels)
             if ((labels[0] > 0) & (labels[0] < 255)).any():
                 break

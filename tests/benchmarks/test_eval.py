@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,8 @@ from tests.benchmarks.evaluation_runs import document_of, error_of
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
 from vosrt.benchmarks.evaluation.clip_run import boxes_of
+from vosrt.benchmarks.evaluation.clip_sheet import COLUMNS, ROWS, WIDTH
+from vosrt.benchmarks.evaluation.panel import BAR
 from vosrt.benchmarks.evaluation.run import score_folder
 from vosrt.benchmarks.evaluation.worst_frames import worst_frames
 from vosrt.label_map import davis_palette, read_label_map, read_palette
@@ -112,6 +115,37 @@ def test_wrong_results_get_their_scores(tmp_path, clips):
     assert document["mean_of_clips"]["J"] == pytest.approx((np.mean(means[:2]) + means[2]) / 2)
     assert document["fps"] is None
     assert (tmp_path / "out/scores.png").is_file()
+
+
+def test_a_sheet_shows_what_was_missed_and_what_is_too_much(tmp_path, clips):
+    """Squares that move, and results that repeat the first mask."""
+    for name in ("pair", "union", "prompts"):
+        for index in range(trees.FRAMES):
+            trees.write_mask(tmp_path / "frozen" / name, f"{index:05d}", image_and_labels(0)[1])
+    document_of(tmp_path, "--results", tmp_path / "frozen", "--clips", clips, "--sheets")
+    frames = min(trees.FRAMES, ROWS * COLUMNS)
+    for name, is_marked in (("pair", True), ("union", True), ("prompts", False)):
+        sheet = cv2.imread(str(tmp_path / f"out/sheets/{name}.png"))
+        height = sheet.shape[0] // math.ceil(frames / COLUMNS)
+        assert sheet.shape[1] == COLUMNS * WIDTH
+        first, last = (_panel_of(sheet, place, height) for place in (0, frames - 1))
+        assert not _share(first, 255)
+        assert not _share(first, 0)
+        truth, found = image_and_labels(trees.FRAMES - 1)[1], image_and_labels(0)[1]
+        missed, extra = ((one > 0) & (one != other) for one, other in ((truth, found), (found, truth)))
+        assert _share(last, 255) == pytest.approx(missed.mean() if is_marked else 0, rel=0.15)
+        if is_marked:
+            assert _share(last, 0) == pytest.approx(extra.mean(), rel=0.15)
+
+
+def _panel_of(sheet, place, height):
+    """A frame without its line of text."""
+    top, left = place // COLUMNS * height + BAR, place % COLUMNS * WIDTH
+    return sheet[top : top - BAR + height, left : left + WIDTH]
+
+
+def _share(image, value):
+    return (image == value).all(axis=2).mean()
 
 
 @pytest.mark.parametrize("year", [2016, 2017])

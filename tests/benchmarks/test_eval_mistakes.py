@@ -63,6 +63,7 @@ RUN = "{toy} --clips {clips} --output out"
         (f"{RUN} --frames 2", "frames with truth: got 2"),
         (f"{RUN} --frames 4 --zip", "--zip and --frames"),
         ("--results {clips} --clips {clips} --zip", "--zip needs --output"),
+        ("--results {clips} --clips {clips} --sheets", "--sheets needs --output"),
         (f"{RUN} --json no/such/file.json", "--json: got"),
         (f"{RUN} --attributes a.txt", "--attributes: got 'a.txt'"),
         ("{toy} --clips {clips} --output {clips}/pair/clip.json", "--output: got"),

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.models.training.annotated_folders import write_sequences  # noqa: E402
+from vosrt.errors import InputError  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
 from vosrt.models.training.run_folder import RunFolder  # noqa: E402
@@ -115,6 +117,31 @@ def test_gradients_reach_every_weight_of_the_large_networks(model, backbone):
     without = [name for name, weight in network.named_parameters() if weight.grad is None]
     assert without == []
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
+
+
+def test_nothing_is_learnt_from_unrolled_frames_but_their_masks():
+    """The loss of a clip is that of its last frames alone, each from the masks predicted before it."""
+    settings = TrainingSettings(steps=1, batch=1, stages=(Stage(1.0, 65, 65, 3),), frozen_batch_norm=True)
+    network = build_network("cfbi-lite", None).eval()
+    clip = one_clip(settings)[0]
+    family = training_of(network, settings)
+    whole, first, both = (family.loss([one], 1.0) for one in (clip, _cut(clip, 3), _cut(clip, 4)))
+    unrolled = family.loss([replace(clip, unrolled=1)], 1.0)
+    assert unrolled.item() == pytest.approx(((3 * whole - first) / 2).item(), rel=1e-4)
+    last = family.loss([replace(clip, unrolled=2)], 1.0)
+    assert last.item() == pytest.approx((3 * whole - 2 * both).item(), rel=1e-3)
+    last.backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def _cut(clip: TrainingClip, frames: int) -> TrainingClip:
+    return replace(clip, frames=clip.frames[:frames], labels=clip.labels[:frames])
+
+
+def test_other_families_do_not_unroll():
+    settings = TrainingSettings(model="stm-lite", stages=(Stage(1.0, 65, 65, 1, unrolled=1),))
+    with pytest.raises(InputError, match=r"unrolled.*0 for stm-lite"):
+        training_of(build_network("stm-lite", None), settings)
 
 
 def test_weights_handed_on_keep_variances_that_float16_does_not_hold(tmp_path):

@@ -53,6 +53,24 @@ def test_sizes_follow_the_stages(scenes):
     assert len(clips) == 16
 
 
+def test_unrolled_frames_come_before_those_to_learn_from(scenes):
+    settings = replace(SETTINGS, stages=(Stage(1.0, 65, 81, 2, unrolled=3),))
+    clip = TrainingClips(settings, [(scenes, 1.0)])[0]
+    assert clip.frames.shape[0] == 2 + 3 + 2
+    assert clip.unrolled == 3
+    with pytest.raises(InputError, match="unrolled from 0 on"):
+        replace(SETTINGS, stages=(Stage(1.0, 65, 81, 2, unrolled=-1),))
+
+
+def test_only_the_references_light_changes(scenes):
+    plain = TrainingClips(SETTINGS, [(scenes, 1.0)])
+    relit = TrainingClips(replace(SETTINGS, reference_light=0.5), [(scenes, 1.0)])
+    means = [[clips[index].frames[0].float().mean() for index in range(16)] for clips in (plain, relit)]
+    assert max(one / other for one, other in zip(*means, strict=True)) > 1.2
+    assert min(one / other for one, other in zip(*means, strict=True)) < 1 / 1.2
+    assert all(plain[index].labels.equal(relit[index].labels) for index in range(4))
+
+
 def test_only_objects_of_the_reference_are_labelled(scenes):
     clips = TrainingClips(SETTINGS, [(scenes, 1.0)])
     for index in range(16):
