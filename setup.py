@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent
 CPU_SOURCES = (
     "cpu/convolution.cpp",
     "cpu/frame.cpp",
+    "cpu/frame_labels.cpp",
     "cpu/matching.cpp",
     "cpu/normalization.cpp",
     "ort/cpu_ops.cpp",

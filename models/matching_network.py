@@ -13,8 +13,8 @@ from vosrt.models.ensembler import logits_of_rows
 from vosrt.models.instance_vectors import instance_vectors, row_masks
 from vosrt.models.matching_maps import MatchingMaps, MatchingOptions, matching_maps, thin_labels
 from vosrt.models.network import Dimension, GraphSpec, NetworkInput, Taps, TensorSpec, VosNetwork
-from vosrt.models.resize import resize_linear, resize_nearest
-from vosrt.plugins import frame_image
+from vosrt.models.resize import resize_nearest
+from vosrt.plugins import frame_image, frame_labels, frame_probabilities
 
 # By channel position: the networks read blue, green, red, so 0.485 and 0.229 belong to blue.
 MEAN = (0.485, 0.456, 0.406)
@@ -226,9 +226,7 @@ class MatchingNetwork(VosNetwork):
         """
         logits = logits_of_rows(scores, rows)
         _tap(taps, "logits", logits)
-        raised = resize_linear(logits, previous_labels.shape[0], previous_labels.shape[1])
-        probabilities = _over_rows(raised)
-        return probabilities, rows.index_select(0, raised.argmax(0).flatten()).reshape(previous_labels.shape)
+        return frame_probabilities(logits, previous_labels), frame_labels(logits, previous_labels, rows)
 
     def _distances(self, index: int, inputs: ScaleInputs, rows: Tensor) -> MatchingMaps:
         bias = torch.where(rows == 0, self.bg_bias[index].flatten(), self.fg_bias[index].flatten())  # [R]
@@ -382,9 +380,3 @@ def _tap(taps: Taps | None, name: str, tensor: Tensor) -> None:
 def _tap_maps(taps: Taps | None, maps: MatchingMaps, suffix: str) -> None:
     for name, tensor in maps._asdict().items():
         _tap(taps, f"{name}{suffix}", tensor)
-
-
-def _over_rows(logits: Tensor) -> Tensor:
-    """Softmax over the first axis, written out: ONNX Runtime's own would turn the array around and back."""
-    weights = torch.exp(logits - logits.amax(0, keepdim=True))
-    return weights / weights.sum(0, keepdim=True)

@@ -11,39 +11,16 @@ import torch
 from torch import Tensor
 
 from vosrt.plugins.frame_image import cubic_kernel, half_pixel_position
-
-
-def linear_matrix(source: int, target: int, like: Tensor) -> Tensor:
-    """Bilinear weights with aligned corners.
-
-    Args:
-        source: length of the axis before.
-        target: length of the axis after.
-        like: a tensor whose dtype and device the result takes.
-
-    Returns:
-        `[target, source]`; every row sums to one.
-    """
-    distance = _aligned_distance(source, target, like, margin=0)  # [target, source]
-    return torch.clamp(1.0 - distance, min=0.0)
+from vosrt.plugins.frame_labels import aligned_distance, linear_matrix
 
 
 def cubic_matrix(source: int, target: int, like: Tensor) -> Tensor:
     """Bicubic weights with aligned corners and replicated edges, `[target, source]`."""
     margin = 2
-    weight = cubic_kernel(_aligned_distance(source, target, like, margin))  # [target, source+4]
+    weight = cubic_kernel(aligned_distance(source, target, like, margin))  # [target, source+4]
     first = weight[:, : margin + 1].sum(1, keepdim=True)
     last = weight[:, -margin - 1 :].sum(1, keepdim=True)
     return torch.cat([first, weight[:, margin + 1 : -margin - 1], last], dim=1)
-
-
-def _aligned_distance(source: int, target: int, like: Tensor, margin: int) -> Tensor:
-    """|position of each target pixel - each source pixel|, `[target, source + 2 * margin]`."""
-    steps = torch.arange(target, device=like.device).to(like.dtype)
-    last = torch.ones_like(steps[:1]) * (target - 1)
-    position = steps * (torch.ones_like(last) * (source - 1) / torch.clamp(last, min=1.0))
-    pixels = (torch.arange(source + 2 * margin, device=like.device) - margin).to(like.dtype)
-    return (position.unsqueeze(1) - pixels.unsqueeze(0)).abs()
 
 
 def resize_maps(maps: Tensor, height_matrix: Tensor, width_matrix: Tensor) -> Tensor:

@@ -3,6 +3,12 @@
 from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3, convolution_3x3
 from vosrt.plugins.directional_matching import DIRECTIONAL_MATCHING, directional_matching
 from vosrt.plugins.frame_image import FRAME_IMAGE, frame_image
+from vosrt.plugins.frame_labels import (
+    FRAME_LABELS,
+    FRAME_PROBABILITIES,
+    frame_labels,
+    frame_probabilities,
+)
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
@@ -22,6 +28,8 @@ OPERATORS: dict[str, Operator] = {
         CONVOLUTION_3X3,
         DIRECTIONAL_MATCHING,
         FRAME_IMAGE,
+        FRAME_LABELS,
+        FRAME_PROBABILITIES,
         GLOBAL_MATCHING,
         GROUP_NORM,
         GROUP_NORM_RELU,
@@ -41,6 +49,8 @@ __all__ = [
     "convolution_3x3",
     "directional_matching",
     "frame_image",
+    "frame_labels",
+    "frame_probabilities",
     "global_matching",
     "group_norm",
     "local_matching",

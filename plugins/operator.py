@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import onnx
+    import torch
     from torch import Tensor
 
 DOMAIN = "vosrt"
@@ -110,16 +111,28 @@ class Operator:
         )
 
     def emit(
-        self, inputs: Sequence[Tensor], shape: Sequence[Any], **attributes: int | Sequence[int]
+        self,
+        inputs: Sequence[Tensor],
+        shape: Sequence[Any],
+        *,
+        dtype: torch.dtype | None = None,
+        **attributes: int | Sequence[int],
     ) -> Tensor:
-        """Write the operator as one node while `torch.onnx.export(dynamo=True)` traces the network."""
+        """Write the operator as one node while `torch.onnx.export(dynamo=True)` traces the network.
+
+        Args:
+            inputs: one for each port.
+            shape: of the result.
+            dtype: of the result; float32 when left out.
+            attributes: of the node.
+        """
         import torch
 
         return torch.onnx.ops.symbolic(
             f"{self.domain}::{self.name}",
             list(inputs),
             attrs=self.node_attributes(**attributes),
-            dtype=torch.float32,
+            dtype=dtype or torch.float32,
             shape=list(shape),
             version=self.version,
         )

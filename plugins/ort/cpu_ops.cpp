@@ -12,6 +12,7 @@
 
 #include "../cpu/convolution.h"
 #include "../cpu/frame.h"
+#include "../cpu/frame_labels.h"
 #include "../cpu/matching.h"
 #include "../cpu/normalization.h"
 #include "onnxruntime_abi.h"
@@ -156,12 +157,12 @@ public:
 
     // Where the result is to be written, float32; `is_half` makes it float16 in the end.
     float* output(std::vector<int64_t> const& sizes, bool is_half = false) {
-        ort::Value* value = nullptr;
-        check(ort::KernelContext_GetOutput(api_, context_, size_t{0}, sizes.data(), sizes.size(), &value));
-        result_ = tensor_of(api_, value);
+        result_ = made(sizes);
         wide_ = is_half ? memory(static_cast<size_t>(result_.count())) : static_cast<float*>(result_.data);
         return wide_;
     }
+
+    int32_t* output_of_integers(std::vector<int64_t> const& sizes) { return static_cast<int32_t*>(made(sizes).data); }
 
     // The result has the shape and type of an input.
     float* output_like(size_t index) { return output(inputs_[index].sizes, inputs_[index].type == ort::kFloat16); }
@@ -174,6 +175,12 @@ public:
     ParallelFor threads() const { return threads_of(api_, context_); }
 
 private:
+    Tensor made(std::vector<int64_t> const& sizes) const {
+        ort::Value* value = nullptr;
+        check(ort::KernelContext_GetOutput(api_, context_, size_t{0}, sizes.data(), sizes.size(), &value));
+        return tensor_of(api_, value);
+    }
+
     ort::Api const* api_;
     ort::KernelContext* context_;
     std::vector<Tensor> inputs_;
@@ -263,6 +270,40 @@ struct FrameImageOp {
         a.factor = call.floats(2);
         a.summand = call.floats(3);
         a.image = call.output({1, 3, a.height, a.width});
+        vosrt::run(a, call.threads());
+    }
+};
+
+RowLogits logits_of(Call& call) {
+    require(call.sizes(0).size() == 3 && call.size(0, 0) > 0 && call.size(0, 1) > 0 && call.size(0, 2) > 0 &&
+                call.sizes(1) == std::vector<int64_t>{2} && call.longs(1)[0] >= 0 && call.longs(1)[1] >= 0,
+            "logits are [R, h, w] with a row at least, a size is two numbers");
+    return {call.floats(0), call.size(0, 0), call.size(0, 1), call.size(0, 2), call.longs(1)[0], call.longs(1)[1]};
+}
+
+struct FrameProbabilitiesOp {
+    static constexpr char const* kName = "FrameProbabilities";
+    static constexpr char kTypes[] = "flf";
+
+    explicit FrameProbabilitiesOp(Info const&) {}
+
+    void run(Call& call) const {
+        FrameProbabilities a{logits_of(call), nullptr};
+        a.probabilities = call.output({a.from.rows, a.from.frame_height, a.from.frame_width});
+        vosrt::run(a, call.threads());
+    }
+};
+
+struct FrameLabelsOp {
+    static constexpr char const* kName = "FrameLabels";
+    static constexpr char kTypes[] = "flii";
+
+    explicit FrameLabelsOp(Info const&) {}
+
+    void run(Call& call) const {
+        FrameLabels a{logits_of(call), call.integers(2), nullptr};
+        require(call.sizes(2) == std::vector<int64_t>{a.from.rows}, "FrameLabels needs an id for every row");
+        a.labels = call.output_of_integers({a.from.frame_height, a.from.frame_width});
         vosrt::run(a, call.threads());
     }
 };
@@ -493,6 +534,8 @@ ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
         op_of<ConvolutionOp>(),
         op_of<FrameImageOp>(),
+        op_of<FrameProbabilitiesOp>(),
+        op_of<FrameLabelsOp>(),
         op_of<GlobalMatchingOp<Rounded>>(),
         op_of<LocalMatchingOp<Rounded>>(),
         op_of<MemoryReadOp>(),

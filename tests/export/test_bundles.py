@@ -142,6 +142,7 @@ def test_graphs_are_opset_17_and_readable_by_tensorrt_without_bodies(lite_bundle
         "match": {"GlobalMatching", "LocalMatching"},
         "segment": {"GroupNorm", "GroupNormRelu"},
         "encode": {"FrameImage"},
+        "finish": {"FrameLabels", "FrameProbabilities"},
     }
     if precision == "float32":
         for role_with_convolutions in ("encode", "segment"):

@@ -126,11 +126,37 @@ def _resized_cubic(lines: np.ndarray, target: int) -> np.ndarray:
     return resized
 
 
+def brute_force_rows(logits: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Logits at the frame's size, pixel by pixel."""
+    height, width = size.tolist()
+    enlarged = np.zeros((len(logits), height, width))
+    for y, x in np.ndindex(height, width):
+        v = y * (logits.shape[1] - 1) / max(height - 1, 1)
+        u = x * (logits.shape[2] - 1) / max(width - 1, 1)
+        for j, i in np.ndindex(logits.shape[1:]):
+            weight = max(0.0, 1 - abs(v - j)) * max(0.0, 1 - abs(u - i))
+            if weight:
+                enlarged[:, y, x] += weight * logits[:, j, i].astype(np.float64)
+    return enlarged
+
+
+def brute_force_probabilities(logits: np.ndarray, size: np.ndarray) -> np.ndarray:
+    enlarged = brute_force_rows(logits, size)
+    weights = np.exp(enlarged - enlarged.max(0))
+    return weights / weights.sum(0)
+
+
+def brute_force_labels(logits: np.ndarray, size: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return rows[brute_force_rows(logits, size).argmax(0)]
+
+
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "ChannelGate": brute_force_gates,
     "Convolution3x3": brute_force_convolution,
     "DirectionalMatching": brute_force_directions,
     "FrameImage": brute_force_frame,
+    "FrameLabels": brute_force_labels,
+    "FrameProbabilities": brute_force_probabilities,
     "GlobalMatching": brute_force_global,
     "GroupNorm": brute_force_norm,
     "GroupNormRelu": lambda **inputs: np.maximum(brute_force_norm(**inputs), 0),

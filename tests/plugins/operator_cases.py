@@ -105,6 +105,20 @@ def frame_case(source: tuple[int, int], target: tuple[int, int]) -> Case:
     return Case("FrameImage", arrays)
 
 
+def rows_case(
+    ids: list[int], grid: tuple[int, int], target: tuple[int, int], *, labels: bool, scale: float = 3
+) -> Case:
+    """Logits of rows with these ids; labels or probabilities are asked for."""
+    rng = np.random.default_rng(target[1] + len(ids))
+    arrays = {
+        "logits": rng.standard_normal((len(ids), *grid), np.float32) * np.float32(scale),
+        "size": np.array(target, np.int64),
+    }
+    if labels:
+        arrays["rows"] = np.array(ids, np.int32)
+    return Case("FrameLabels" if labels else "FrameProbabilities", arrays)
+
+
 def directions_case(
     valid: list[list[int]],
     pixels: tuple[int, int],
@@ -165,6 +179,20 @@ CASES = {
     "frame much smaller": lambda: frame_case((120, 203), (17, 33)),
     "frame much larger": lambda: frame_case((9, 5), (49, 97)),
     "frame of one pixel": lambda: frame_case((1, 1), (4, 3)),
+    "weights of two rows": lambda: rows_case([0, 1], (9, 13), (48, 80), labels=False),
+    "weights of odd sizes": lambda: rows_case([0, 1, 2], (7, 5), (31, 53), labels=False),
+    "weights of a smaller frame": lambda: rows_case([0, 4], (33, 61), (17, 29), labels=False),
+    "weights of its own size": lambda: rows_case([0, 4], (8, 17), (8, 17), labels=False),
+    "weights of one row": lambda: rows_case([0], (5, 4), (9, 9), labels=False),
+    "weights of one pixel": lambda: rows_case([0, 1], (1, 1), (3, 5), labels=False),
+    "weights of a frame of one pixel": lambda: rows_case([0, 1], (3, 5), (1, 1), labels=False),
+    "weights of far logits": lambda: rows_case([0, 1, 2], (9, 9), (33, 20), labels=False, scale=1e4),
+    "names of two rows": lambda: rows_case([0, 1], (9, 13), (48, 80), labels=True),
+    "names of many rows": lambda: rows_case([0, 7, 255, 3, 9], (9, 13), (31, 53), labels=True),
+    "names of unused rows": lambda: rows_case([0, -1, 5], (7, 5), (29, 16), labels=True),
+    "names of one row": lambda: rows_case([0], (4, 5), (9, 9), labels=True),
+    "names of equal logits": lambda: rows_case([3, 2, 1], (4, 5), (9, 9), labels=True, scale=0),
+    "names of a frame of one pixel": lambda: rows_case([0, 1], (3, 5), (1, 1), labels=True),
     "gates of whole vectors": lambda: gate_case(2, 16, (8, 8)),
     "gates of odd maps": lambda: gate_case(3, 7, (5, 11)),
     "gates of one pixel": lambda: gate_case(1, 3, (1, 1)),

@@ -17,6 +17,8 @@ from vosrt.plugins import (
     convolution_3x3,
     directional_matching,
     frame_image,
+    frame_labels,
+    frame_probabilities,
     global_matching,
     group_norm,
     local_matching,
@@ -63,6 +65,16 @@ class LocalNetwork(torch.nn.Module):
 class FrameNetwork(torch.nn.Module):
     def forward(self, frame, canvas, factor, summand):
         return frame_image(frame, canvas, factor, summand)
+
+
+class LabelsNetwork(torch.nn.Module):
+    def forward(self, logits, canvas, rows):
+        return frame_labels(logits, canvas, rows)
+
+
+class ProbabilitiesNetwork(torch.nn.Module):
+    def forward(self, logits, canvas):
+        return frame_probabilities(logits, canvas)
 
 
 class ReadNetwork(torch.nn.Module):
@@ -163,6 +175,20 @@ EXPORTS = {
         frame_inputs((20, 31), (17, 33)),
         [{1: "H", 2: "W"}, {0: "h", 1: "w"}, {}, {}],
         frame_inputs((11, 9), (33, 17)),
+        {},
+    ),
+    "FrameLabels": (
+        LabelsNetwork(),
+        (features(3, 5, 7), torch.zeros(20, 31), rows(0, 2, 9)),
+        [{0: "R", 1: "h", 2: "w"}, {0: "H", 1: "W"}, {0: "R"}],
+        (features(2, 9, 4), torch.zeros(11, 9), rows(0, 3)),
+        {},
+    ),
+    "FrameProbabilities": (
+        ProbabilitiesNetwork(),
+        (features(3, 5, 7), torch.zeros(20, 31)),
+        [{0: "R", 1: "h", 2: "w"}, {0: "H", 1: "W"}],
+        (features(2, 9, 4), torch.zeros(11, 9)),
         {},
     ),
     "GlobalMatching": (
@@ -276,6 +302,14 @@ WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "groups that do not divide the channels": (
         lambda: group_norm(features(1, 4, 3, 3), features(4), features(4), groups=3),
         r"C a multiple of 3",
+    ),
+    "logits of no row": (
+        lambda: frame_probabilities(features(0, 4, 3), features(9, 9)),
+        r"a row at least, got \(0, 4, 3\)",
+    ),
+    "ids of other rows": (
+        lambda: frame_labels(features(2, 4, 3), features(9, 9), rows(0, 1, 2)),
+        r"rows \[2\], got \(3,\)",
     ),
     "bank of other channels": (
         lambda: global_matching(features(4, 3, 3), features(9, 5), labels(9), rows(0)),

@@ -44,7 +44,7 @@ def run_torch(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) ->
 def run_torch_float64(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
     doubled = {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in arrays.items()}
     result = run_torch(operator, doubled, attributes)
-    assert result.dtype == np.float64
+    assert result.dtype == (np.int32 if operator.outputs[0].dtypes == ("int32",) else np.float64)
     return result.astype(result_type(operator, str(arrays[operator.inputs[0].name].dtype)))
 
 
@@ -152,7 +152,8 @@ def one_node_model(operator: Operator, attributes: dict[str, Any], feature_type:
 
 def result_type(operator: Operator, feature_type: str) -> str:
     """Matching gives float32 whatever it compares; what keeps maps keeps their type."""
-    return feature_type if operator.outputs[0].dtypes == FEATURES else "float32"
+    (output,) = operator.outputs
+    return feature_type if output.dtypes == FEATURES else output.dtypes[0]
 
 
 def run_kernels_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str, Any]) -> np.ndarray:
@@ -207,12 +208,14 @@ WORDS = {  # that cases begin with
     "convolution": "Convolution3x3",
     "directions": "DirectionalMatching",
     "frame": "FrameImage",
+    "names": "FrameLabels",
     "gates": "ChannelGate",
     "global": "GlobalMatching",
     "local": "LocalMatching",
     "norms": "GroupNorm",
     "read": "MemoryRead",
     "rectified": "GroupNormRelu",
+    "weights": "FrameProbabilities",
 }
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
@@ -272,11 +275,26 @@ def check_image(case: Case, image: np.ndarray, expected: np.ndarray, implementat
     np.testing.assert_allclose(image, expected, atol=4e-6)
 
 
+def check_probabilities(
+    case: Case, probabilities: np.ndarray, expected: np.ndarray, implementation: str
+) -> None:
+    """An error of a logit is the relative error of its weight."""
+    limit = 4e-6 + 4e-7 * np.abs(case.arrays["logits"]).max(initial=0)
+    np.testing.assert_allclose(probabilities, expected, atol=limit)
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-6)
+
+
+def check_labels(case: Case, labels: np.ndarray, expected: np.ndarray, implementation: str) -> None:
+    np.testing.assert_array_equal(labels, expected)
+
+
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
     "ChannelGate": check_maps,
     "Convolution3x3": check_convolution,
     "DirectionalMatching": check_directions,
     "FrameImage": check_image,
+    "FrameLabels": check_labels,
+    "FrameProbabilities": check_probabilities,
     "GlobalMatching": check_distances,
     "GroupNorm": check_maps,
     "GroupNormRelu": check_maps,

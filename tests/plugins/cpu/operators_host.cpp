@@ -5,6 +5,7 @@
 
 #include "convolution.h"
 #include "frame.h"
+#include "frame_labels.h"
 #include "matching.h"
 #include "normalization.h"
 
@@ -55,6 +56,22 @@ extern "C" int convolve(int instructions, float const* image, float const* weigh
 extern "C" int show(int instructions, uint8_t const* frame, int64_t const*, float const* factor, float const* summand,
                     float* image, int64_t const* sizes) {
     FrameImage const a{frame, factor, summand, image, sizes[0], sizes[1], sizes[2], sizes[3]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: rows, height, width, height and width of the frame.
+extern "C" int weigh(int instructions, float const* logits, int64_t const*, float* probabilities,
+                     int64_t const* sizes) {
+    FrameProbabilities const a{{logits, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]}, probabilities};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// As `weigh`.
+extern "C" int label(int instructions, float const* logits, int64_t const*, int32_t const* ids, int32_t* labels,
+                     int64_t const* sizes) {
+    FrameLabels const a{{logits, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]}, ids, labels};
     run(a, backwards, static_cast<Instructions>(instructions));
     return 0;
 }

@@ -78,9 +78,10 @@ def call(
     arrays: Sequence[np.ndarray],
     shape: Sequence[int],
     sizes: Sequence[int],
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """The result; fails where memory behind the workspace was written."""
-    result = np.full(shape, np.nan, np.float32)
+    result = np.full(shape, np.nan if dtype is np.float32 else -7, dtype)
     given = [np.ascontiguousarray(array) for array in (*arrays, result, np.array(sizes, np.int64))]
     given[-2] = result
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in given]
@@ -113,6 +114,11 @@ def run_case(
         case "FrameImage":
             sizes = (*first[1:3], *arrays["size"].tolist())
             return call(library, "show", instructions, values, shape, sizes)
+        case "FrameProbabilities":
+            return call(library, "weigh", instructions, values, shape, (*first, *arrays["size"].tolist()))
+        case "FrameLabels":
+            sizes = (*first, *arrays["size"].tolist())
+            return call(library, "label", instructions, values, shape, sizes, np.int32)
         case "GlobalMatching":
             sizes = (
                 first[0],
