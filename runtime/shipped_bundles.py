@@ -12,6 +12,7 @@ FINDER = "lse-lite-davis"  # of objects in boxes
 # name -> what whoever uses the weights has to know
 TERMS: Mapping[str, str] = {
     "cfbi-lite-davis": "trained on DAVIS (Perazzi et al., CVPR 2016): non-commercial use, with credit",
+    "cfbi-nano-davis": "trained on DAVIS (Perazzi et al., CVPR 2016): non-commercial use, with credit",
     "lse-lite-davis": "trained on DAVIS (Perazzi et al., CVPR 2016): non-commercial use, with credit",
     "cfbi-lite-synthetic": "trained on generated scenes alone: Apache-2.0, like the code",
 }

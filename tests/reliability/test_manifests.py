@@ -18,7 +18,7 @@ from vosrt.manifest import Manifest
 from vosrt.shipped_bundles import find_bundle
 from vosrt.strict_json import Node, parse_json
 
-SHIPPED = ("cfbi-lite-davis", "cfbi-lite-synthetic", "lse-lite-davis")
+SHIPPED = ("cfbi-lite-davis", "cfbi-lite-synthetic", "cfbi-nano-davis", "lse-lite-davis")
 WRITERS = {
     "colour": lambda folder: write_colour_bundle(folder, ids=True),
     "running mean": write_running_mean_bundle,
