@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths
 from vosrt.plugins.operator import Operator, Port
 
 if TYPE_CHECKING:
@@ -148,13 +149,6 @@ _TAP = """
   @tap_share = Mul (@tap_taken, @tap_shaped)
 """
 _AXIS = """
-  @axis_size = Shape <start: int = @number, end: int = @next> (frame_32)
-  @axis_target = Slice (size, @start, @end, zero)
-  @axis_count = Squeeze (@axis_target)
-  @axis_steps = Range (zero_scalar, @axis_count, one_scalar)
-  @axis_steps_32 = Cast <to: int = 1> (@axis_steps)
-  @axis_size_32 = Cast <to: int = 1> (@axis_size)
-  @axis_target_32 = Cast <to: int = 1> (@axis_target)
   @axis_quotient = Div (@axis_size_32, @axis_target_32)
   @axis_centres = Add (@axis_steps_32, half)
   @axis_scaled = Mul (@axis_centres, @axis_quotient)
@@ -185,17 +179,11 @@ def _axis(name: str, number: int, source: str) -> str:
         for tap, offset in zip("abcd", (-1, 0, 1, 2), strict=True)
     )
     text = _AXIS.replace("@taps", taps).replace("@axis", name).replace("@source", source)
-    text = text.replace("@number", str(number)).replace("@next", str(number + 1))
-    bounds = ("zero", "whole_one", "whole_two")
-    return text.replace("@start", bounds[number - 1]).replace("@end", bounds[number])
+    return axis_lengths(name, number, "frame_32") + text.replace("@number", str(number))
 
 
 _BODY = f"""
-  zero = Constant <value_ints: ints = [0]> ()
-  whole_one = Constant <value_ints: ints = [1]> ()
-  whole_two = Constant <value_ints: ints = [2]> ()
-  zero_scalar = Constant <value_int: int = 0> ()
-  one_scalar = Constant <value_int: int = 1> ()
+  {CONSTANTS}
   half = Constant <value_float: float = 0.5> ()
   nothing = Constant <value_float: float = 0.0> ()
   one = Constant <value_float: float = 1.0> ()

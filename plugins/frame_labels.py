@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths
 from vosrt.plugins.operator import Operator, Port
 
 if TYPE_CHECKING:
@@ -134,13 +135,6 @@ def _compute_labels(logits: Tensor, size: Tensor, rows: Tensor) -> Tensor:
 
 
 _AXIS = """
-  @axis_size = Shape <start: int = @number, end: int = @next> (logits)
-  @axis_target = Slice (size, @start, @end, zero)
-  @axis_count = Squeeze (@axis_target)
-  @axis_steps = Range (zero_scalar, @axis_count, one_scalar)
-  @axis_steps_32 = Cast <to: int = 1> (@axis_steps)
-  @axis_size_32 = Cast <to: int = 1> (@axis_size)
-  @axis_target_32 = Cast <to: int = 1> (@axis_target)
   @axis_last = Sub (@axis_size_32, one)
   @axis_target_last = Sub (@axis_target_32, one)
   @axis_divisor = Max (@axis_target_last, one)
@@ -152,26 +146,13 @@ _AXIS = """
 """
 # Weights are [H, h] and [w, W]: no transposed product.
 _ENLARGED = f"""
-  zero = Constant <value_ints: ints = [0]> ()
-  whole_one = Constant <value_ints: ints = [1]> ()
-  whole_two = Constant <value_ints: ints = [2]> ()
-  zero_scalar = Constant <value_int: int = 0> ()
-  one_scalar = Constant <value_int: int = 1> ()
+  {CONSTANTS}
   one = Constant <value_floats: floats = [1.0]> ()
   nothing = Constant <value_floats: floats = [0.0]> ()
-  {
-    "".join(
-        _AXIS.replace("@axis", name)
-        .replace("@number", str(number))
-        .replace("@next", str(number + 1))
-        .replace("@start", start)
-        .replace("@end", end)
-        for name, number, start, end in (
-            ("down", 1, "zero", "whole_one"),
-            ("across", 2, "whole_one", "whole_two"),
-        )
-    )
-}
+  {axis_lengths("down", 1, "logits")}
+  {_AXIS.replace("@axis", "down")}
+  {axis_lengths("across", 2, "logits")}
+  {_AXIS.replace("@axis", "across")}
   down_positions = Unsqueeze (down_position, whole_one)
   down_apart = Sub (down_positions, down_pixels_32)
   down_distance = Abs (down_apart)
