@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, softmax
 
 from vosrt.benchmarks.published_matching import (
     published_background_maps,
@@ -87,6 +87,14 @@ def _frame_image(frame: Tensor, canvas: Tensor, factor: Tensor, summand: Tensor)
     return (planes * factor.reshape(3, 1, 1) + summand.reshape(3, 1, 1)).unsqueeze(0)
 
 
+def _frame_probabilities(logits: Tensor, canvas: Tensor) -> Tensor:
+    return softmax(_resize_linear(logits, *canvas.shape), 0)
+
+
+def _frame_labels(logits: Tensor, canvas: Tensor, rows: Tensor) -> Tensor:
+    return rows[_resize_linear(logits, *canvas.shape).argmax(0)]
+
+
 def _interpolate(maps: Tensor, height: int, width: int, **options: Any) -> Tensor:
     """`interpolate` of the last two axes, however many there are before them."""
     batched = maps.reshape(1, -1, *maps.shape[-2:]) if maps.dim() != 4 else maps
@@ -102,7 +110,8 @@ _FUNCTIONS: dict[tuple[ModuleType, str], Callable[..., Tensor]] = {
     (matching_maps, "resize_nearest"): _resize_nearest,
     (matching_network, "instance_vectors"): published_instance_vectors,
     (matching_network, "frame_image"): _frame_image,
-    (matching_network, "resize_linear"): _resize_linear,
+    (matching_network, "frame_labels"): _frame_labels,
+    (matching_network, "frame_probabilities"): _frame_probabilities,
     (matching_network, "resize_nearest"): _resize_nearest,
     (ensembler, "resize_cubic"): _resize_cubic,
     (deeplab, "resize_linear"): _resize_linear,
