@@ -1,6 +1,11 @@
-"""Nodes that the bodies of resizing operators begin with."""
+"""What resizing operators share: their input `size`, and the nodes that their bodies begin with."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONSTANTS = """
   zero = Constant <value_ints: ints = [0]> ()
@@ -19,6 +24,13 @@ _NODES = """
   @axis_size_32 = Cast <to: int = 1> (@axis_size)
   @axis_target_32 = Cast <to: int = 1> (@axis_target)
 """
+
+
+def size_of(canvas: Tensor) -> Tensor:
+    """The shape `[2]` of a canvas `[H, W]`, int64, while an export traces it."""
+    import torch
+
+    return torch.stack([torch.scalar_tensor(side, dtype=torch.int64) for side in canvas.shape])
 
 
 def axis_lengths(name: str, number: int, source: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths
+from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths, size_of
 from vosrt.plugins.operator import Operator, Port
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def frame_image(frame: Tensor, canvas: Tensor, factor: Tensor, summand: Tensor) 
 
     height, width = canvas.shape
     if torch.onnx.is_in_onnx_export():
-        size = torch.stack([torch.scalar_tensor(side, dtype=torch.int64) for side in (height, width)])
-        return FRAME_IMAGE.emit([frame, size, factor, summand], [1, 3, height, width])
+        return FRAME_IMAGE.emit([frame, size_of(canvas), factor, summand], [1, 3, height, width])
     if (
         frame.ndim != 4
         or frame.shape[0] != 1

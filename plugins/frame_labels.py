@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths
+from vosrt.plugins.axis_lengths import CONSTANTS, axis_lengths, size_of
 from vosrt.plugins.operator import Operator, Port
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def frame_probabilities(logits: Tensor, canvas: Tensor) -> Tensor:
     import torch
 
     if torch.onnx.is_in_onnx_export():
-        return FRAME_PROBABILITIES.emit([logits, _size_of(canvas)], [logits.shape[0], *canvas.shape])
+        return FRAME_PROBABILITIES.emit([logits, size_of(canvas)], [logits.shape[0], *canvas.shape])
     _check(logits)
     return _probabilities(logits, canvas.shape[0], canvas.shape[1])
 
@@ -58,7 +58,7 @@ def frame_labels(logits: Tensor, canvas: Tensor, rows: Tensor) -> Tensor:
     import torch
 
     if torch.onnx.is_in_onnx_export():
-        return FRAME_LABELS.emit([logits, _size_of(canvas), rows], canvas.shape, dtype=torch.int32)
+        return FRAME_LABELS.emit([logits, size_of(canvas), rows], canvas.shape, dtype=torch.int32)
     _check(logits)
     if rows.shape != logits.shape[:1]:
         raise ValueError(f"frame_labels needs rows [{logits.shape[0]}], got {tuple(rows.shape)}")
@@ -91,12 +91,6 @@ def aligned_distance(source: int, target: int, like: Tensor, margin: int) -> Ten
     position = steps * (torch.ones_like(last) * (source - 1) / torch.clamp(last, min=1.0))
     pixels = (torch.arange(source + 2 * margin, device=like.device) - margin).to(like.dtype)
     return (position.unsqueeze(1) - pixels.unsqueeze(0)).abs()
-
-
-def _size_of(canvas: Tensor) -> Tensor:
-    import torch
-
-    return torch.stack([torch.scalar_tensor(side, dtype=torch.int64) for side in canvas.shape])
 
 
 def _check(logits: Tensor) -> None:

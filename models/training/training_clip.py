@@ -26,8 +26,8 @@ class TrainingClip:
     """A reference, the frame before, and the frames to be predicted.
 
     Attributes:
-        frames: uint8 `[2 + predicted, H, W, 3]`, blue, green, red.
-        labels: uint8 `[2 + predicted, H, W]`, the truth; 255 is no statement.
+        frames: uint8 `[2 + following, H, W, 3]`, blue, green, red.
+        labels: uint8 `[2 + following, H, W]`, the truth; 255 is no statement.
         given: uint8 `[H, W]`, the labels that the network is told of the frame before: the truth, or a
             damaged version of it.
         unrolled: how many of the frames to be predicted, the first ones, nothing is learnt from.
@@ -42,7 +42,7 @@ class TrainingClip:
         """Labels as rows of the reference's objects, in the order of their ids.
 
         Returns:
-            how many objects; `labels`, int64 `[2 + predicted, H, W]`, with 255 where nothing is stated;
+            how many objects; `labels`, int64 `[2 + following, H, W]`, with 255 where nothing is stated;
             `given`, int64 `[H, W]`, where that is background.
         """
         labels = self.labels.to(device).long()
