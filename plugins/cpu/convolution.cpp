@@ -1,10 +1,19 @@
 #include "convolution.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
-#include <vector>
+#include <thread>
+#include <utility>
 
 namespace vosrt {
+
+// Values of two vectors by their numbers, constants that count on from the first vector to the second.
+#if defined(__clang__)
+#define VOSRT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define VOSRT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Indices{__VA_ARGS__})
+#endif
 
 #define VOSRT_SOURCE "winograd.inl"
 #include "instruction_sets.h"

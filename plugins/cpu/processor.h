@@ -46,7 +46,7 @@ inline bool has_bfloat16_products() {
     return portable::call;
 #endif
 
-inline int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+constexpr int64_t rounded_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 // The float that 16 bits mean.
 inline float from_half(uint16_t bits) {

@@ -1,7 +1,9 @@
 // For instruction_sets.h; kRows outputs and kVectors vectors of tiles meet in the innermost product.
 //
-// Tiles of 4x4 results are numbered along tile rows. Transformed arrays are [36, channels, tiles]: every loop runs
-// over neighbouring tiles, so that it fills vectors, and the products are 36 ordinary matrix products.
+// Tiles of 4x4 results are numbered along tile rows. A block of neighbouring tiles goes through all three steps (values
+// of the tiles, products, results) on one thread, so that what lies between stays in that core's cache. Its arrays are
+// [36, channels, tiles]: every loop runs over neighbouring tiles, which fill vectors, and the products are 36 ordinary
+// matrix products.
 
 // The points of the interpolation are 0, kNear, -kNear, kFar, -kFar and infinity. Against the usual 1 and 2 these halve
 // the rounding error, and a quarter is left of the largest; all products of them are exact.
@@ -32,26 +34,61 @@ inline void transform_output(Value const (&m)[6], Value (&result)[4]) {
     result[3] = kNear2 * near_difference + kFar2 * far_difference + m[5];
 }
 
-// result[kRows, columns] (+)= weights[depth, kRows]^T tiles[depth, columns] for Count vectors of columns.
+typedef int Indices __attribute__((vector_size(4 * kLanes)));
+
+// Every fourth value from `from` on: four vectors of neighbouring tiles' pixels.
+template <int... lane>
+inline __attribute__((always_inline)) void split(float const* from, Vector (&phases)[4],
+                                                 std::integer_sequence<int, lane...>) {
+    Vector const a = load(from), b = load(from + kLanes), c = load(from + 2 * kLanes), d = load(from + 3 * kLanes);
+    Vector const ab_even = VOSRT_SHUFFLE(a, b, (2 * lane)...), ab_odd = VOSRT_SHUFFLE(a, b, (2 * lane + 1)...);
+    Vector const cd_even = VOSRT_SHUFFLE(c, d, (2 * lane)...), cd_odd = VOSRT_SHUFFLE(c, d, (2 * lane + 1)...);
+    phases[0] = VOSRT_SHUFFLE(ab_even, cd_even, (2 * lane)...);
+    phases[1] = VOSRT_SHUFFLE(ab_odd, cd_odd, (2 * lane)...);
+    phases[2] = VOSRT_SHUFFLE(ab_even, cd_even, (2 * lane + 1)...);
+    phases[3] = VOSRT_SHUFFLE(ab_odd, cd_odd, (2 * lane + 1)...);
+}
+
+// A vector's values behind its first, and `next`.
+template <int... lane>
+inline __attribute__((always_inline)) Vector shifted(Vector values, float next, std::integer_sequence<int, lane...>) {
+    return VOSRT_SHUFFLE(values, all(next), (lane + 1)...);
+}
+
+// What `split` takes apart, put together.
+template <int... lane>
+inline __attribute__((always_inline)) void join(Vector const (&phases)[4], float* to,
+                                                std::integer_sequence<int, lane...>) {
+    Vector const(&p)[4] = phases;
+    Vector halves[2][2];  // of even and odd pixels
+    for (int odd = 0; odd < 2; ++odd) {
+        halves[odd][0] = VOSRT_SHUFFLE(p[odd], p[odd + 2], (lane / 2 + lane % 2 * kLanes)...);
+        halves[odd][1] = VOSRT_SHUFFLE(p[odd], p[odd + 2], (lane / 2 + lane % 2 * kLanes + kLanes / 2)...);
+    }
+    for (int half = 0; half < 2; ++half) {
+        Vector const even = halves[0][half], odd = halves[1][half];
+        store(to + 2 * half * kLanes, VOSRT_SHUFFLE(even, odd, (lane / 2 + lane % 2 * kLanes)...));
+        store(to + (2 * half + 1) * kLanes, VOSRT_SHUFFLE(even, odd, (lane / 2 + lane % 2 * kLanes + kLanes / 2)...));
+    }
+}
+
+// result[kRows, columns] = weights[depth, kRows]^T tiles[depth, columns] for Count vectors of columns.
 template <int Count>
-inline __attribute__((always_inline)) void multiply(float const* weights, float const* tiles, int64_t tile_stride,
-                                                    float* result, int64_t result_stride, int64_t depth, bool add) {
-    Vector sums[kRows][Count];
-    for (int row = 0; row < kRows; ++row)
-        for (int part = 0; part < Count; ++part)
-            sums[row][part] = add ? load(result + row * result_stride + part * kLanes) : Vector{};
+inline __attribute__((always_inline)) void multiply(float const* weights, float const* tiles, int64_t stride,
+                                                    float* result, int64_t depth) {
+    Vector sums[kRows][Count] = {};
     for (int64_t k = 0; k < depth; ++k) {
         Vector columns[Count];
         for (int part = 0; part < Count; ++part) columns[part] = load(tiles + part * kLanes);
         for (int row = 0; row < kRows; ++row) {
-            Vector const weight = weights[row] - Vector{};
+            Vector const weight = all(weights[row]);
             for (int part = 0; part < Count; ++part) sums[row][part] += weight * columns[part];
         }
         weights += kRows;
-        tiles += tile_stride;
+        tiles += stride;
     }
     for (int row = 0; row < kRows; ++row)
-        for (int part = 0; part < Count; ++part) store(result + row * result_stride + part * kLanes, sums[row][part]);
+        for (int part = 0; part < Count; ++part) store(result + row * stride + part * kLanes, sums[row][part]);
 }
 
 class Winograd final : public Convolution3x3 {
@@ -66,54 +103,84 @@ public:
 
     size_t workspace(ImageShape const& shape) const override {
         Plan const plan(*this, shape);
-        return static_cast<size_t>(36 * (inputs_ + groups_ * kRows) * plan.stride + kLanes);  // see `write_tiles`
+        return static_cast<size_t>(plan.strands * plan.floats);
     }
 
     void run(float const* image, float const* bias, float* result, ImageShape const& shape, float* workspace,
              ParallelFor const& parallel) const override {
         Plan const plan(*this, shape);
-        float* const tiles = workspace;
-        float* const products = workspace + 36 * inputs_ * plan.stride;
-        int64_t const tile_rows = shape.images * plan.tiles_down;
-        for (int64_t first = 0; first < tile_rows; first += plan.tile_rows) {
-            int64_t const count = std::min(plan.tile_rows, tile_rows - first);
-            int64_t const columns = (count * plan.tiles_across + kLanes - 1) / kLanes * kLanes;
-            parallel(inputs_, [&](int64_t channel) {
-                for (int64_t row = 0; row < count; ++row)
-                    read_tiles(image, shape, plan, first + row, channel, row, tiles + channel * plan.stride);
-            });
-            parallel(36 * plan.output_parts, [&](int64_t index) {
-                int64_t const part = index % plan.output_parts, frequency = index / plan.output_parts;
-                int64_t const begin = part * groups_ / plan.output_parts, end = (part + 1) * groups_ / plan.output_parts;
-                multiply_tiles(frequency, begin, end, tiles, products, columns, plan.stride);
-            });
-            parallel(outputs_, [&](int64_t output) {
-                for (int64_t row = 0; row < count; ++row)
-                    write_tiles(products + output * plan.stride, bias[output], result, shape, plan, first + row, output,
-                                row);
-            });
-        }
+        std::atomic<int64_t> next{0};
+        parallel(plan.strands, [&](int64_t strand) {
+            float* const tiles = workspace + strand * plan.floats;
+            float* const products = tiles + 36 * plan.tile_plane;
+            float* const pixels = products + 36 * plan.product_plane + kLanes;  // and a line of zeros
+            std::fill(pixels + 6 * plan.line, pixels + 7 * plan.line, 0.0f);
+            for (int64_t block = next++; block < plan.blocks; block = next++) {
+                Block const part(plan, block);
+                for (int64_t channel = 0; channel < inputs_; ++channel)
+                    part.each_row([&](Row const& row) { read_row(image, shape, plan, row, channel, tiles, pixels); });
+                for (int64_t frequency = 0; frequency < 36; ++frequency)
+                    multiply_tiles(frequency, tiles + frequency * plan.tile_plane,
+                                   products + frequency * plan.product_plane, part.count, plan.stride);
+                for (int64_t output = 0; output < outputs_; ++output)
+                    part.each_row([&](Row const& row) {
+                        write_row(products, bias[output], result, shape, plan, row, output);
+                    });
+            }
+        });
     }
 
 private:
-    static constexpr int64_t kChannels = 16;   // whose weights are transformed at a time
-    static constexpr int64_t kDepth = 256;     // channels of a product that the first cache holds
-    static constexpr int64_t kTiles = 112;     // of a step, at least: transformed weights are read once a step
-    static constexpr int64_t kFloats = 1 << 21;  // that a step's arrays should not exceed
+    static constexpr int64_t kChannels = 16;         // whose weights are transformed at a time
+    static constexpr int64_t kFloats = 96 << 10;     // of a block's arrays: what a core's own cache holds
+    static constexpr int64_t kAllFloats = 16 << 20;  // of the arrays of all blocks at work, at most
+    static constexpr int64_t kPanel = kLanes * kVectors;
+    // of a block: all weights are read for each, so few tiles cost time, while many do not stay in the cache
+    static constexpr int64_t kLeast = rounded_up(32, kPanel), kMost = rounded_up(96, kPanel);
 
-    // How an image is cut into steps of whole tile rows.
+    // How images are cut into blocks.
     struct Plan {
         Plan(Winograd const& owner, ImageShape const& shape)
-            : tiles_across((shape.width + 3) / 4), tiles_down((shape.height + 3) / 4) {
+            : across((shape.width + 3) / 4), down((shape.height + 3) / 4), tiles(shape.images * down * across) {
+            static int64_t const cores = std::max<int64_t>(1, std::thread::hardware_concurrency());
             int64_t const channels = owner.inputs_ + owner.groups_ * kRows;
-            int64_t const tiles = std::max(kTiles, kFloats / (36 * channels));
-            tile_rows = std::clamp<int64_t>(tiles / tiles_across, 1, shape.images * tiles_down);
-            stride = (tile_rows * tiles_across + kLanes - 1) / kLanes * kLanes;
-            if (stride % 32 == 0) stride += 16;  // rows would share the first cache's sets
-            output_parts = std::clamp<int64_t>(owner.groups_ / 8, 1, 4);
+            int64_t const fitting = kFloats / (36 * channels) / kPanel * kPanel;
+            int64_t const wanted = std::clamp(fitting, kLeast, kMost);
+            int64_t const shares = std::max<int64_t>(1, (tiles + wanted - 1) / wanted);
+            size = std::max<int64_t>(kLanes, rounded_up((tiles + shares - 1) / shares, kLanes));
+            blocks = (tiles + size - 1) / size;
+            stride = size % 32 == 0 ? size + kLanes : size;  // rows would share the first cache's sets
+            line = 4 * size + 8 * kLanes;
+            tile_plane = owner.inputs_ * stride;
+            product_plane = owner.groups_ * kRows * stride;
+            floats = 36 * (tile_plane + product_plane) + kLanes + 7 * line;
+            strands = std::min({cores, blocks, std::max<int64_t>(1, kAllFloats / floats)});
         }
 
-        int64_t tiles_across, tiles_down, tile_rows, stride, output_parts;
+        int64_t across, down, tiles, size, blocks, stride, line, tile_plane, product_plane, floats, strands;
+    };
+
+    // Neighbouring tiles of a block: those from `first` on of a tile row of an image.
+    struct Row {
+        int64_t image, top, first, count, place;  // `top` counts tiles, `place` is the first one's in the block
+    };
+
+    struct Block {
+        Block(Plan const& plan, int64_t index)
+            : across(plan.across), down(plan.down), first(index * plan.size),
+              count(std::min(plan.size, plan.tiles - first)) {}
+
+        template <typename Task>
+        void each_row(Task const& task) const {
+            int64_t number = first / across, column = first % across;
+            for (int64_t place = 0; place < count; ++number, column = 0) {
+                Row const row{number / down, number % down, column, std::min(across - column, count - place), place};
+                task(row);
+                place += row.count;
+            }
+        }
+
+        int64_t across, down, first, count;
     };
 
     // G g G^T of a group's outputs and some of its inputs, in double precision: the result is kept.
@@ -143,102 +210,95 @@ private:
                         transformed[frequency], static_cast<size_t>(count * kRows) * sizeof(float));
     }
 
-    // One channel of one tile row, transformed: 36 values of every tile.
-    void read_tiles(float const* image, ImageShape const& shape, Plan const& plan, int64_t tile_row, int64_t channel,
-                    int64_t step_row, float* tiles) const {
-        int64_t const across = plan.tiles_across, length = across + kLanes;  // vectors may reach over the end
-        int64_t const top = 4 * (tile_row % plan.tiles_down) - 1;
-        float const* const plane =
-            image + ((tile_row / plan.tiles_down) * inputs_ + channel) * shape.height * shape.width;
-        thread_local std::vector<float> memory;
-        memory.assign(static_cast<size_t>(2 * 24 * (length + 1)), 0.0f);
-        float* const pixels = memory.data();             // [6, 4, length + 1]: every fourth pixel of the rows
-        float* const down = pixels + 24 * (length + 1);  // the same, transformed from top to bottom
-        for (int64_t y = 0; y < 6; ++y) {
-            int64_t const source = top + y;
-            if (source >= 0 && source < shape.height)
-                split_row(plane + source * shape.width, shape.width, pixels + y * 4 * (length + 1), length + 1);
-        }
-        int64_t const line = 4 * (length + 1);
-        for (int64_t x = 0; x < line; ++x) {
-            float d[6], z[6];
-            for (int y = 0; y < 6; ++y) d[y] = pixels[y * line + x];
-            transform_input(d, z);
-            for (int y = 0; y < 6; ++y) down[y * line + x] = z[y];
-        }
-        float* const to = tiles + step_row * across;
-        int64_t const plane_stride = inputs_ * plan.stride;
-        for (int64_t i = 0; i < 6; ++i) {
-            float const* const phase = down + i * line;
-            for (int64_t tile = 0; tile < across; tile += kLanes) {
-                Vector d[6], z[6];
-                for (int x = 0; x < 6; ++x) d[x] = load(phase + (x % 4) * (length + 1) + x / 4 + tile);
+    // One channel of neighbouring tiles, transformed: 36 values of every tile.
+    void read_row(float const* image, ImageShape const& shape, Plan const& plan, Row const& row, int64_t channel,
+                  float* tiles, float* pixels) const {
+        auto const lanes = std::make_integer_sequence<int, kLanes>();
+        float const* const plane = image + (row.image * inputs_ + channel) * shape.height * shape.width;
+        transform_down(plane, shape, row, pixels, plan.line);
+        float* const to = tiles + channel * plan.stride + row.place;
+        int64_t const plane_stride = plan.tile_plane, room = plan.stride - row.place;
+        for (int64_t tile = 0; tile < row.count; tile += kLanes) {
+            // where the next channel begins, the last vector takes neighbours again
+            if (tile + kLanes > room && row.count >= kLanes) tile = row.count - kLanes;
+            for (int64_t i = 0; i < 6; ++i) {
+                float const* const from = pixels + i * plan.line + 4 * tile;
+                Vector phases[4], z[6];
+                split(from, phases, lanes);
+                Vector const d[6] = {phases[0],
+                                     phases[1],
+                                     phases[2],
+                                     phases[3],
+                                     shifted(phases[0], from[4 * kLanes], lanes),
+                                     shifted(phases[1], from[4 * kLanes + 1], lanes)};
                 transform_input(d, z);
-                int64_t const left = across - tile;
                 for (int j = 0; j < 6; ++j) {
                     float* const place = to + (i * 6 + j) * plane_stride + tile;
-                    if (left >= kLanes) store(place, z[j]);
-                    else std::memcpy(place, &z[j], static_cast<size_t>(left) * sizeof(float));
+                    if (tile + kLanes <= room) store(place, z[j]);
+                    else std::memcpy(place, &z[j], static_cast<size_t>(row.count - tile) * sizeof(float));
                 }
             }
         }
     }
 
-    // Pixel x goes to place (x + 1) / 4 of phase (x + 1) % 4; the pixel before the first is zero.
-    static void split_row(float const* row, int64_t width, float* phases, int64_t stride) {
-        float* const a = phases;
-        float* const b = a + stride;
-        float* const c = b + stride;
-        float* const d = c + stride;
-        int64_t const whole = width / 4;
-        for (int64_t tile = 0; tile < whole; ++tile) {
-            b[tile] = row[4 * tile];
-            c[tile] = row[4 * tile + 1];
-            d[tile] = row[4 * tile + 2];
-            a[tile + 1] = row[4 * tile + 3];
+    // The pixels of neighbouring tiles, from the one before their first on, transformed from top to bottom: [6, line].
+    static void transform_down(float const* plane, ImageShape const& shape, Row const& row, float* pixels,
+                               int64_t line) {
+        int64_t const left = 4 * row.first - 1, top = 4 * row.top - 1, whole = 4 * row.count + 2;
+        int64_t const begin = std::max<int64_t>(left, 0), length = std::min(left + whole, shape.width) - begin;
+        float const* const zeros = pixels + 6 * line;
+        float const* sources[6];
+        for (int64_t y = 0; y < 6; ++y) {
+            bool const inside = top + y >= 0 && top + y < shape.height;
+            sources[y] = inside ? plane + (top + y) * shape.width + begin : zeros;
         }
-        for (int64_t x = 4 * whole; x < width; ++x) phases[((x + 1) % 4) * stride + (x + 1) / 4] = row[x];
+        float* const to = pixels + (begin - left);
+        if (length >= kLanes) {
+            for (int64_t x = 0; x < length; x += kLanes) {
+                x = std::min(x, length - kLanes);  // the last vector takes neighbours again
+                Vector d[6], z[6];
+                for (int y = 0; y < 6; ++y) d[y] = load(sources[y] + x);
+                transform_input(d, z);
+                for (int y = 0; y < 6; ++y) store(to + y * line + x, z[y]);
+            }
+        } else {
+            for (int64_t x = 0; x < length; ++x) {
+                float d[6], z[6];
+                for (int y = 0; y < 6; ++y) d[y] = sources[y][x];
+                transform_input(d, z);
+                for (int y = 0; y < 6; ++y) to[y * line + x] = z[y];
+            }
+        }
+        for (int64_t y = 0; y < 6; ++y) {
+            if (begin > left) pixels[y * line] = 0.0f;
+            for (int64_t x = begin - left + length; x < whole; ++x) pixels[y * line + x] = 0.0f;
+        }
     }
 
-    void multiply_tiles(int64_t frequency, int64_t begin, int64_t end, float const* tiles, float* products,
-                        int64_t columns, int64_t stride) const {
-        float const* const weights = weights_.get() + frequency * groups_ * inputs_ * kRows;
-        float const* const in = tiles + frequency * inputs_ * stride;
-        float* const out = products + frequency * groups_ * kRows * stride;
-        for (int64_t depth = 0; depth < inputs_; depth += kDepth) {
-            int64_t const length = std::min(kDepth, inputs_ - depth);
-            for (int64_t column = 0; column < columns;) {
-                int64_t const vectors = std::min<int64_t>(kVectors, (columns - column) / kLanes);
-                for (int64_t group = begin; group < end; ++group) {
-                    float const* const from = weights + (group * inputs_ + depth) * kRows;
-                    float* const to = out + group * kRows * stride + column;
-                    multiply_vectors(vectors, from, in + depth * stride + column, stride, to, length, depth > 0);
-                }
-                column += vectors * kLanes;
+    void multiply_tiles(int64_t frequency, float const* tiles, float* products, int64_t count, int64_t stride) const {
+        for (int64_t group = 0; group < groups_; ++group) {
+            float const* const from = weights_.get() + (frequency * groups_ + group) * inputs_ * kRows;
+            float* const out = products + group * kRows * stride;
+            for (int64_t column = 0; column < count; column += kPanel) {
+                int64_t const left = count - column;
+                float const* const panel = tiles + column;
+                if (left > 2 * kLanes) multiply<kVectors>(from, panel, stride, out + column, inputs_);
+                else if (left > kLanes) multiply<2>(from, panel, stride, out + column, inputs_);
+                else multiply<1>(from, panel, stride, out + column, inputs_);
             }
         }
     }
 
-    static void multiply_vectors(int64_t vectors, float const* weights, float const* tiles, int64_t stride,
-                                 float* result, int64_t depth, bool add) {
-        if (vectors == kVectors) multiply<kVectors>(weights, tiles, stride, result, stride, depth, add);
-        else if (vectors == 2) multiply<2>(weights, tiles, stride, result, stride, depth, add);
-        else multiply<1>(weights, tiles, stride, result, stride, depth, add);
-    }
-
-    // One output of one tile row. The last vector reaches into what lies behind the row and is cut off.
-    void write_tiles(float const* products, float bias, float* result, ImageShape const& shape, Plan const& plan,
-                     int64_t tile_row, int64_t output, int64_t step_row) const {
-        int64_t const across = plan.tiles_across, top = 4 * (tile_row % plan.tiles_down);
-        int64_t const plane_stride = groups_ * kRows * plan.stride;
-        float* const plane = result + ((tile_row / plan.tiles_down) * outputs_ + output) * shape.height * shape.width;
-        int64_t const length = across + kLanes;
-        thread_local std::vector<float> memory;
-        memory.resize(static_cast<size_t>(20 * length));
-        float* const phases = memory.data();  // [4, 4, length]: every fourth pixel of the tiles' rows
-        float* const row = phases + 16 * length;
-        float const* const from = products + step_row * across;
-        for (int64_t tile = 0; tile < across; tile += kLanes) {
+    // One output of neighbouring tiles. Their last vector reaches into what lies behind them and is cut off.
+    void write_row(float const* products, float bias, float* result, ImageShape const& shape, Plan const& plan,
+                   Row const& row, int64_t output) const {
+        auto const lanes = std::make_integer_sequence<int, kLanes>();
+        int64_t const plane_stride = plan.product_plane, left = 4 * row.first, top = 4 * row.top;
+        int64_t const end = std::min(left + 4 * row.count, shape.width);
+        int64_t const rows = std::min<int64_t>(4, shape.height - top);
+        float* const to = result + ((row.image * outputs_ + output) * shape.height + top) * shape.width;
+        float const* const from = products + output * plan.stride + row.place;
+        for (int64_t tile = 0; tile < row.count; tile += kLanes) {
             Vector half[4][6];
             for (int j = 0; j < 6; ++j) {
                 Vector m[6], s[4];
@@ -246,24 +306,19 @@ private:
                 transform_output(m, s);
                 for (int i = 0; i < 4; ++i) half[i][j] = s[i];
             }
-            for (int i = 0; i < 4; ++i) {
+            int64_t const x = left + 4 * tile;
+            for (int64_t y = 0; y < rows; ++y) {
                 Vector s[4];
-                transform_output(half[i], s);
-                for (int j = 0; j < 4; ++j) store(phases + (i * 4 + j) * length + tile, s[j] + bias);
+                transform_output(half[y], s);
+                for (int j = 0; j < 4; ++j) s[j] += bias;
+                if (x + 4 * kLanes <= end) {
+                    join(s, to + y * shape.width + x, lanes);
+                } else {
+                    float last[4 * kLanes];
+                    join(s, last, lanes);
+                    std::memcpy(to + y * shape.width + x, last, static_cast<size_t>(end - x) * sizeof(float));
+                }
             }
-        }
-        for (int64_t y = 0; y < std::min<int64_t>(4, shape.height - top); ++y) {
-            float const* const a = phases + y * 4 * length;
-            float const* const b = a + length;
-            float const* const c = b + length;
-            float const* const d = c + length;
-            for (int64_t tile = 0; tile < across; ++tile) {
-                row[4 * tile] = a[tile];
-                row[4 * tile + 1] = b[tile];
-                row[4 * tile + 2] = c[tile];
-                row[4 * tile + 3] = d[tile];
-            }
-            std::memcpy(plane + (top + y) * shape.width, row, static_cast<size_t>(shape.width) * sizeof(float));
         }
     }
 
