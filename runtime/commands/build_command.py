@@ -31,6 +31,12 @@ def add_build_command(commands: Any) -> None:
         "--frame", required=True, type=option_readers.size, metavar="HxW", help="size of the frames: 720x1280"
     )
     parser.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
+    parser.add_argument(
+        "--long-edge",
+        type=option_readers.positive,
+        metavar="PIXELS",
+        help="most of the long edge of the network's input, as the stream will have it (the bundle's own limit)",
+    )
     add_engine_settings(parser)
     parser.add_argument(
         "--workspace",
@@ -69,7 +75,11 @@ def run_build(arguments: argparse.Namespace) -> int:
         )
         started = time.perf_counter()
         segmenter = Segmenter(
-            arguments.bundle, precision=arguments.precision, require="tensorrt", engines=settings
+            arguments.bundle,
+            precision=arguments.precision,
+            require="tensorrt",
+            long_edge=arguments.long_edge,
+            engines=settings,
         )
         agreement = segmenter.prepare(*arguments.frame)
     assert agreement is not None
