@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
@@ -14,10 +16,14 @@ if TYPE_CHECKING:
 
 _SIZE = (9.0, 5.5)  # inches
 _PIXELS = 100  # per inch
+_TICKS = (0, 20, 40, 60, 70, 75, 80, 85, 90, 95, 98, 99)  # percent
+_MOST = 99.9  # percent: the scale has no end
 
 
 def draw_front(file: Path, points: Sequence[Point], front: Sequence[Point]) -> None:
     """Draw every variant, and a line through those that none beats.
+
+    The scale of J&F is that of what is missing, in logarithms: from 80 to 90 is as far as from 90 to 95.
 
     Args:
         file: a PNG.
@@ -33,27 +39,39 @@ def draw_front(file: Path, points: Sequence[Point], front: Sequence[Point]) -> N
     axes = figure.subplots()
     axes.plot(
         [one.frames_per_second for one in front],
-        [one.score for one in front],
+        [_drawn(one.score) for one in front],
         color="tab:blue",
         alpha=0.4,
         drawstyle="steps-post",
     )
-    for one in points:
+    for number, one in enumerate(sorted(points, key=lambda point: -point.score), start=1):
         colour = "tab:blue" if one in front else "tab:grey"
-        axes.plot(one.frames_per_second, one.score, "o", color=colour)
-        axes.annotate(
-            one.variant,
-            (one.frames_per_second, one.score),
-            xytext=(6, 5),
-            textcoords="offset points",
-            fontsize="small",
-            color=colour,
-        )
-    axes.set(xlabel="frames per second", ylabel="J&F, mean over clips, percent", xlim=(0, None))
-    axes.margins(x=0.25, y=0.15)
+        place = (one.frames_per_second, _drawn(one.score))
+        axes.plot(*place, "o", color=colour, label=f"{number}  {one.variant}")
+        axes.annotate(str(number), place, xytext=(5, 4), textcoords="offset points", color=colour)
+    axes.set_yscale("function", functions=(_height, _score))
+    scores = [_drawn(one.score) for one in points]
+    low, high = _height(min(scores)), _height(max(scores))
+    edge = 0.08 * (high - low) + 0.03
+    axes.set_ylim(_score(low - edge), _score(high + edge))
+    axes.set_yticks([tick for tick in _TICKS if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]])
+    axes.set(xlabel="frames per second", ylabel="J&F, mean over clips, percent")
     axes.set_xlim(left=0)
+    figure.legend(loc="outside right upper", fontsize="small", handlelength=1, frameon=False)
     axes.grid(alpha=0.3)
     try:
         figure.savefig(file)
     except OSError as error:
         raise InputError(f"{file} cannot be written ({error.strerror})") from error
+
+
+def _drawn(score: float) -> float:
+    return min(score, _MOST)
+
+
+def _height(score: Any) -> Any:
+    return -np.log10(np.maximum(100.0 - np.asarray(score), 1e-3))
+
+
+def _score(height: Any) -> Any:
+    return 100.0 - 10.0 ** -np.asarray(height)

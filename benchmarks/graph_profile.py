@@ -30,6 +30,7 @@ from vosrt.benchmarks.environment import default_threads, environment, summary
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.required_packages import require_packages
+from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
 
@@ -154,6 +155,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What `profile_bundle` takes."""
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that `vosrt export` wrote, or a shipped one")
     parser.add_argument("--size", type=frame_size, default=(480, 854), metavar="HxW", help="(480x854)")
+    parser.add_argument(
+        "--long-edge",
+        type=option_readers.positive,
+        metavar="PIXELS",
+        help="most of the input's long edge (the bundle's own limit)",
+    )
     parser.add_argument("--objects", type=whole_number(1, 254), default=1, metavar="N", help="(1)")
     parser.add_argument("--frames", type=whole_number(1, 10_000), default=10, metavar="F", help="timed (10)")
     parser.add_argument("--precision", help="of the graphs (the bundle's first)")
@@ -172,6 +179,7 @@ def profile_bundle(options: argparse.Namespace) -> tuple[dict[str, GraphProfile]
             device="cpu",
             precision=options.precision,
             threads=options.threads,
+            long_edge=options.long_edge,
             profile=Path(folder),
         )
         stream = segmenter.stream()

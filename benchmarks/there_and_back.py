@@ -1,12 +1,12 @@
 """Whether masks drift, of videos without truth: there and back again, the first mask should come out.
 
-    python -m vosrt.benchmarks.there_and_back cfbi-lite-davis --source video.mp4 --box 300,20,420,340 --output out/drift
+    python -m vosrt.benchmarks.there_and_back --source video.mp4 --box 300,20,420,340 --output out/drift
 
-The first frames are played forwards and then backwards, by one stream that remembers nothing but what it always
-does. At the end it is at the first frame again, whose mask was given: J between the two says how much was lost on
-the way, whether to the background or to other objects. On the way back, masks are compared with those of the same
-frames on the way there. (Forward-backward error: Kalal, Mikolajczyk, Matas, ICPR 2010.) `trip.png` shows eight
-frames of the way.
+The first frames are played forwards and then backwards, by one stream that remembers nothing but what it
+always does. At the end it is at the first frame again, whose mask was given: J between the two says how much
+was lost on the way, whether to the background or to other objects. On the way back, masks are compared with
+those of the same frames on the way there. (Forward-backward error: Kalal, Mikolajczyk, Matas, ICPR 2010.)
+`trip.png` shows eight frames of the way.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def read_frames(source: str, count: int) -> Frames:
     """
     with closing(open_source(source)) as opened:
         if opened.is_live:
-            raise InputError("--source", value=source, allowed="a recording: a camera cannot be played backwards")
+            allowed = "a recording: a camera cannot be played backwards"
+            raise InputError("--source", value=source, allowed=allowed)
         frames = [np.array(frame.image) for frame in islice(opened, count)]
     if len(frames) < 2:
         raise InputError("--source", value=source, allowed="at least two frames")

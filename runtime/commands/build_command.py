@@ -35,7 +35,7 @@ def add_build_command(commands: Any) -> None:
         "--long-edge",
         type=option_readers.positive,
         metavar="PIXELS",
-        help="most of the long edge of the network's input, as the stream will have it (the bundle's own limit)",
+        help="most of the long edge of the network's input, as for the stream (the bundle's own limit)",
     )
     add_engine_settings(parser)
     parser.add_argument(
