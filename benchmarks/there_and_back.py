@@ -28,8 +28,8 @@ from vosrt.benchmarks.evaluation.panel import panel
 from vosrt.benchmarks.jf_metric import region_similarity
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import whole_number
-from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.commands.camera_options import add_boxes
 from vosrt.errors import Error, InputError
 from vosrt.label_map import read_label_map
 from vosrt.optional_import import import_for
@@ -196,15 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     add("bundles", nargs="*", default=[DEFAULT], metavar="BUNDLE", help=f"several are averaged ({DEFAULT})")
     add("--source", required=True, metavar="SOURCE", help="a video or folder of images")
     add("--mask", type=Path, metavar="PNG", help="objects of the first frame")
-    add(
-        "--box",
-        dest="boxes",
-        action="append",
-        type=option_readers.box,
-        default=[],
-        metavar="X0,Y0,X1,Y1",
-        help="box around an object of the first frame, in pixels; again for each object",
-    )
+    add_boxes(parser)
     add(
         "--frames",
         type=whole_number(3, 100_000),

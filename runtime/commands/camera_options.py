@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from vosrt.sources.adjusted_source import Adjustment
 
 
+def add_boxes(group: Any) -> None:
+    """Add `--box` to a parser or a group of it: `boxes`, a list."""
+    group.add_argument(
+        "--box",
+        dest="boxes",
+        action="append",
+        type=option_readers.box,
+        default=[],
+        metavar="X0,Y0,X1,Y1",
+        help="box around an object of the first frame, in pixels; again for each object",
+    )
+
+
 def add_live_options(group: Any) -> None:
     """Add `--gap` and `--latency-budget` to a parser or a group of it."""
     group.add_argument(

@@ -10,6 +10,7 @@ from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
 from vosrt.commands.camera_options import (
     add_adjustments,
+    add_boxes,
     add_finder,
     add_hardware_decode,
     add_lasting_outputs,
@@ -54,15 +55,7 @@ def _add_prompts(group: Any) -> None:
         help="indexed or grey PNG of object ids for the first frame, or a folder of PNGs named like the "
         "frames they belong to",
     )
-    group.add_argument(
-        "--box",
-        dest="boxes",
-        action="append",
-        type=option_readers.box,
-        default=[],
-        metavar="X0,Y0,X1,Y1",
-        help="box around an object of the first frame, in pixels; again for each object",
-    )
+    add_boxes(group)
     group.add_argument(
         "--click",
         dest="clicks",
