@@ -2,13 +2,15 @@
 VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+# Modules are compiled when they are first imported: most never are.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test test-full soak lint docs dist install install-runtime plugins clean
 
 demo: install-runtime  ## follow objects through a generated scene, say where to look; without PyTorch
 	$(BIN)/vosrt demo --output out/demo
 
-test: lint  ## style, types and tests: at most ten minutes on two cores
+test: lint  ## style, types and tests: about a quarter of an hour on two slow cores
 	$(BIN)/python -m pytest -m "not full" -n 2 --dist loadgroup
 
 test-full: lint  ## every test, the slow ones too
@@ -22,7 +24,7 @@ soak: install  ## the long form of tests/reliability, and a million steps: about
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p vosrt
+	$(BIN)/mypy --num-workers 2 -p vosrt
 
 docs: $(VENV)/.docs  ## the documentation as a site: out/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -38,29 +40,29 @@ install: $(VENV)/.dependencies
 install-runtime: $(VENV)/.runtime
 install install-runtime:
 	@rm -rf build *.egg-info
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps .
+	$(INSTALL) --no-deps .
 	@rm -rf build *.egg-info
 
 $(VENV)/.runtime: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu]"
+	$(INSTALL) -c constraints.txt ".[cpu]"
 	@rm -rf build *.egg-info
 	@touch $@
 
 $(VENV)/.dependencies: $(VENV)/.runtime
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ".[cpu,export,serve,docs,dev]"
+	$(INSTALL) -c constraints.txt torch numpy
+	$(INSTALL) -c constraints.txt ".[cpu,export,serve,docs,dev]"
 	@rm -rf build *.egg-info
 	@touch $@
 
 $(VENV)/.docs: setup.py constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material "mkdocstrings-python"
+	$(INSTALL) -c constraints.txt mkdocs-material "mkdocstrings-python"
 	@touch $@
 
 $(VENV)/.build: setup.py constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt build
+	$(INSTALL) -c constraints.txt build
 	@touch $@
 
 plugins:  ## all that is compiled into the package; needs cmake, for CUDA kernels nvcc, for plugins TENSORRT_ROOT

@@ -172,7 +172,7 @@ setup(
             "setuptools>=70.1",  # for the same in a test, without a download
             "pytest-xdist>=3.5",  # two exports at a time: tracing is one thread of Python
             "ruff>=0.11",
-            "mypy>=1.10",
+            "mypy>=2.4",
             "matplotlib>=3.8",  # as in plots
             "pycocotools>=2.0.7",  # what reads COCO's run-length encoding
             "filelock>=3.12",  # as in tensorrt

@@ -10,16 +10,6 @@ from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
 
 @pytest.fixture(scope="session")
-def lite_bundle(tmp_path_factory):
-    """cfbi-lite with stand-in weights, which PyTorch candidates can build again without a checkpoint."""
-    from vosrt.export.to_onnx import main
-
-    folder = tmp_path_factory.mktemp("lite") / "bundle"
-    assert main(["--model", "cfbi-lite", "--stand-in", "--output", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture(scope="session")
 def clip(tmp_path_factory):
     """A folder of six images of 96x128 and the mask of the first, with the objects 1 and 2."""
     folder = tmp_path_factory.mktemp("clip")

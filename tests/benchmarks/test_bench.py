@@ -16,8 +16,6 @@ from vosrt.benchmarks import bench
 from vosrt.benchmarks.confidence import LEAST_ROUNDS, median_interval
 from vosrt.shipped_bundles import DEFAULT
 
-pytestmark = pytest.mark.xdist_group("demo")  # one export
-
 RUN_FIELDS = {
     "bundle": str,
     "executor": str,
@@ -195,7 +193,7 @@ def test_limits_of_the_input_are_measured_side_by_side(tmp_path, capsys, toy):
     assert "42x64" in capsys.readouterr().out
 
 
-@pytest.mark.xdist_group("lite bundle")  # one export
+@pytest.mark.xdist_group("lite")  # one export
 def test_every_executor_is_compared_with_the_network_as_published(tmp_path, capsys, lite_bundle):
     document = run_bench(tmp_path, str(lite_bundle), "--executors", "onnxruntime,torch,torch-published")
     runs = {run["executor"]: run for run in document["runs"]}
@@ -203,7 +201,7 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
     assert runs["torch-published"]["baseline"] is None
     for name in ("torch", "onnxruntime"):
         check_run(runs[name])
-        assert runs[name]["baseline"] == "bundle, torch-published float32, 65x97, 1 object"
+        assert runs[name]["baseline"] == "lite, torch-published float32, 65x97, 1 object"
         assert runs[name]["ratio_to_baseline"].keys() == {"speed", "peak_rss", "peak_rss_above_opening"}
         equal = runs[name]["equal_labels"]
         assert equal["fed_frames"] == 4
@@ -212,7 +210,7 @@ def test_every_executor_is_compared_with_the_network_as_published(tmp_path, caps
     assert "torch" in document["environment"]
     out = capsys.readouterr().out
     assert " x" in out
-    assert "bundle: stand-in weights." in out
+    assert "lite: stand-in weights." in out
 
 
 def test_own_frames_and_their_mask_are_measured(tmp_path, toy, clip):
@@ -273,7 +271,7 @@ def test_a_bundle_that_does_not_say_how_it_was_built_has_no_torch_baseline(capsy
     assert "the bundle's options name no model and backbone" in error
 
 
-@pytest.mark.xdist_group("lite bundle")  # one export
+@pytest.mark.xdist_group("lite")  # one export
 def test_weights_must_be_those_of_the_bundle(tmp_path, capsys, lite_bundle):
     trained = tmp_path / "trained"
     trained.mkdir()

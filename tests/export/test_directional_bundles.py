@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.conftest import STAND_IN
 from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.export.bundle_writer import ExportSettings, export_bundle
@@ -12,8 +13,6 @@ from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.stream import Stream
-
-from .conftest import STAND_IN
 
 pytestmark = pytest.mark.xdist_group("directional-lite")  # one process exports
 

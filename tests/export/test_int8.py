@@ -39,6 +39,8 @@ from vosrt.segmenter import Segmenter  # noqa: E402
 from vosrt.strict_json import Node  # noqa: E402
 from vosrt.trt.engine_graph import InputSizes, engine_graph  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("lite")  # the shared bundle is exported in one process only
+
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 17]>
 three (float[n, 3, h, w] image) => (float[n, 8, h, w] features, float[n, 2, h, w] logits)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import STAND_IN
 from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.bundle_finder import BundleFinder
@@ -20,8 +21,6 @@ from vosrt.export.torch_executor import TorchExecutor
 from vosrt.mask_box import mask_box
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.stream import Stream
-
-from .conftest import STAND_IN
 
 pytestmark = pytest.mark.xdist_group("lse-lite")  # one process exports
 

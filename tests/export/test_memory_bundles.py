@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.conftest import STAND_IN
 from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.export.bundle_writer import ExportSettings, export_bundle
@@ -14,8 +15,6 @@ from vosrt.export.torch_executor import TorchExecutor
 from vosrt.memory_budget import row_parts
 from vosrt.models import build_network, load_stand_in_weights
 from vosrt.stream import Stream
-
-from .conftest import STAND_IN
 
 pytestmark = pytest.mark.xdist_group("stm-lite")  # one process exports
 
