@@ -20,6 +20,7 @@ CPU_SOURCES = (
     "cpu/convolution.cpp",
     "cpu/frame.cpp",
     "cpu/frame_labels.cpp",
+    "cpu/label_maps.cpp",
     "cpu/matching.cpp",
     "cpu/normalization.cpp",
     "ort/cpu_ops.cpp",

@@ -45,9 +45,9 @@ class CpuDevice:
         """See `Device`."""
         return np.ascontiguousarray(array)
 
-    def own(self, frame: Array, take: Take) -> Array:
+    def own(self, frame: Array, take: Take, *, lent: bool = False) -> Array:
         """See `Device`."""
-        return np.array(frame, order="C")
+        return np.ascontiguousarray(frame) if lent else np.array(frame, order="C")
 
     def ahead(self, frame: Array) -> Array:
         """See `Device`."""

@@ -42,8 +42,15 @@ class Device(Protocol):
         """
         ...
 
-    def own(self, frame: Array, take: Take) -> Array:
-        """The stream's own copy on the device of an array of the user's: on the host, or already there."""
+    def own(self, frame: Array, take: Take, *, lent: bool = False) -> Array:
+        """The stream's own copy on the device of an array of the user's: on the host, or already there.
+
+        Args:
+            frame: the user's.
+            take: gives the memory.
+            lent: the copy is not needed once the step is over; where graphs can read the user's array, it
+                stands for it.
+        """
         ...
 
     def ahead(self, frame: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
-from vosrt.cpu_arithmetic import EVERY_PIXEL
+from vosrt.cpu_arithmetic import EVERY_PIXEL, areas_of
 from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.overridden_probabilities import overridden_probabilities
@@ -17,8 +17,6 @@ from vosrt.prompt import Prompt
 from vosrt.rows import Rows
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
-
-MOST_COUNTED = 10  # objects, one after another; a histogram takes as long as ten
 
 
 @dataclass
@@ -192,14 +190,6 @@ class FrameRun:
             return 0
         rows = Rows(self.ids)
         return self.arithmetic.decide(self.probabilities, rows.labels(), 1 - rows.flags(ids))
-
-
-def areas_of(labels: NDArray[np.uint8], ids: Sequence[int]) -> dict[int, int]:
-    """Pixels of every object in a label map `[H, W]`."""
-    if len(ids) <= MOST_COUNTED:
-        return {value: int(np.count_nonzero(labels == value)) for value in ids}
-    counts = np.bincount(labels.ravel(), minlength=256)
-    return {value: int(counts[value]) for value in ids}
 
 
 def _check_labels(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:

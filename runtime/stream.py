@@ -349,8 +349,8 @@ class Stream:
         ]
         frame_run = FrameRun(runs, self._arithmetic, now.ids)
         try:
-            # A copy: the caller keeps the original, and state may hold the frame.
-            frame = self._arithmetic.device.own(image, self._arithmetic.pool.take)
+            keeps = any(variant.keeps("frame") for variant in self._variants)
+            frame = self._arithmetic.device.own(image, self._arithmetic.pool.take, lent=not keeps)
             frame_run.run(frame, prompt, probabilities=probabilities, meanwhile=meanwhile)
             assert frame_run.shown is not None
             labels = frame_run.shown.copy()

@@ -41,6 +41,11 @@ class Variant:
         read = {value.source for graph in graphs for value in graph.inputs.values()}
         return source in read | {tensor.source for entry in entries for tensor in entry.tensors.values()}
 
+    def keeps(self, source: str) -> bool:
+        """Whether a state tensor takes something, which then outlives the step."""
+        tensors = (tensor for entry in self.manifest.state.values() for tensor in entry.tensors.values())
+        return any(source in (tensor.source, tensor.initial) for tensor in tensors)
+
     @property
     def result_role(self) -> str:
         """The graph whose outputs are the frame's result."""

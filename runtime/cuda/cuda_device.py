@@ -73,7 +73,7 @@ class CudaDevice:
             self._upload.copy_in(result.pointer, np.ascontiguousarray(array))
         return result
 
-    def own(self, frame: Array, take: Take) -> Array:
+    def own(self, frame: Array, take: Take, *, lent: bool = False) -> Array:
         """See `Device`."""
         if isinstance(frame, np.ndarray):
             return self.upload(frame, take)

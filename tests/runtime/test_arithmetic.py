@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
 from tests.plugins.kernels.emulated import emulated_kernels
+from vosrt import cpu_arithmetic
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
@@ -21,7 +24,15 @@ class KernelDevice(CpuDevice):
         return output
 
 
-@pytest.fixture(scope="module", params=[CpuDevice, KernelDevice])
+class NumpyDevice(CpuDevice):
+    """Without the compiled passes over label maps."""
+
+    def run(self, graph, inputs, output):
+        with patch.object(cpu_arithmetic, "native_label_maps", lambda: None):
+            return super().run(graph, inputs, output)
+
+
+@pytest.fixture(scope="module", params=[CpuDevice, NumpyDevice, KernelDevice])
 def arithmetic(request) -> Arithmetic:
     device = request.param()
     return Arithmetic(device, BufferPool(device))
@@ -146,3 +157,14 @@ def test_buffers_that_nothing_holds_are_used_again():
     pool.take((5,), "uint8")
     pool.sweep([])
     assert pool.bytes == 5
+
+
+@pytest.mark.parametrize("objects", [2, 30])
+def test_areas_are_counted_with_compiled_passes_and_without(monkeypatch, objects):
+    labels = values((37, 53), "uint8")
+    ids = range(objects)
+    expected = {value: int((labels == value).sum()) for value in ids}
+    assert cpu_arithmetic.areas_of(labels, ids) == expected
+    assert cpu_arithmetic.areas_of(labels.T, ids) == expected
+    monkeypatch.setattr(cpu_arithmetic, "native_label_maps", lambda: None)
+    assert cpu_arithmetic.areas_of(labels, ids) == expected

@@ -6,6 +6,7 @@
 #include "convolution.h"
 #include "frame.h"
 #include "frame_labels.h"
+#include "label_maps.h"
 #include "matching.h"
 #include "normalization.h"
 
@@ -126,5 +127,24 @@ extern "C" int open_gates(int instructions, float const* maps, float const* alph
                           float const* beta, float* result, int64_t const* sizes) {
     ChannelGate const a{maps, alpha, gamma, beta, result, sizes[0], sizes[1], sizes[2]};
     run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: rows, pixels.
+extern "C" int sum_rows(int instructions, float const* probabilities, int32_t const* labels, int32_t const* rows,
+                        float* sums, int64_t const* sizes) {
+    run(RowSums{probabilities, labels, rows, sums, sizes[0], sizes[1]}, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: pixels.
+extern "C" int show_labels(int instructions, int32_t const* labels, uint8_t* shown, int64_t const* sizes) {
+    run(ShownLabels{labels, shown, sizes[0]}, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// As `show_labels`.
+extern "C" int count_pixels(int instructions, uint8_t const* labels, int64_t* counts, int64_t const* sizes) {
+    run(PixelCounts{labels, counts, sizes[0]}, static_cast<Instructions>(instructions));
     return 0;
 }

@@ -81,7 +81,7 @@ def call(
     dtype: type = np.float32,
 ) -> np.ndarray:
     """The result; fails where memory behind the workspace was written."""
-    result = np.full(shape, np.nan if dtype is np.float32 else -7, dtype)
+    result = np.full(shape, np.nan if dtype is np.float32 else 77, dtype)
     given = [np.ascontiguousarray(array) for array in (*arrays, result, np.array(sizes, np.int64))]
     given[-2] = result
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in given]
@@ -214,3 +214,39 @@ def test_halves_are_the_nearest(library: ctypes.CDLL) -> None:
     np.testing.assert_array_equal(halves.view(np.float16), expected)
     np.testing.assert_array_equal(np.signbit(back), np.signbit(values))
     np.testing.assert_array_equal(back, expected.astype(np.float32))
+
+
+def label_runs(pixels: int, seed: int) -> np.ndarray:
+    """Labels in runs of one to a few hundred pixels, void among them."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.choice([1, 2, 7, 31, 32, 33, 250], pixels)
+    return np.repeat(rng.choice([0, 0, 1, 3, 254, 255], pixels), lengths)[:pixels].astype(np.int32)
+
+
+@pytest.mark.parametrize("pixels", [1, 15, 64, 4095, 4097, 30011])
+def test_label_maps_agree_with_numpy(library: ctypes.CDLL, instructions: int, pixels: int) -> None:
+    labels = label_runs(pixels, pixels)
+    shown = call(library, "show_labels", instructions, [labels], [pixels], [pixels], np.uint8)
+    np.testing.assert_array_equal(shown, np.where(labels == 255, 0, labels))
+    counts = call(library, "count_pixels", instructions, [labels.astype(np.uint8)], [256], [pixels], np.int64)
+    np.testing.assert_array_equal(counts, np.bincount(labels, minlength=256))
+    rows = np.array([-2, 1, -1, 3, 200, 254], np.int32)
+    probabilities = np.random.default_rng(0).random((len(rows), pixels), np.float32)
+    given = [probabilities, labels, rows]
+    sums = call(library, "sum_rows", instructions, given, [len(rows)], [len(rows), pixels])
+    exact = probabilities.astype(np.float64)
+    expected = [exact[row][(labels == value) | (value == -2)].sum() for row, value in enumerate(rows)]
+    np.testing.assert_allclose(sums, expected, rtol=2e-6)
+
+
+def test_a_probability_that_is_no_number_shows(library: ctypes.CDLL, instructions: int) -> None:
+    labels, probabilities = np.zeros(5000, np.int32), np.ones((1, 5000), np.float32)
+    probabilities[0, 4321] = np.nan
+    given = [probabilities, labels, np.array([-2], np.int32)]
+    assert np.isnan(call(library, "sum_rows", instructions, given, [1], [1, 5000]))
+
+
+def test_labels_that_no_byte_holds_belong_to_no_row(library: ctypes.CDLL, instructions: int) -> None:
+    labels = np.array([-1, 256, 1 << 30, -(1 << 31), 1], np.int32)
+    given = [np.ones((1, 5), np.float32), labels, np.array([1], np.int32)]
+    assert call(library, "sum_rows", instructions, given, [1], [1, 5]) == 1
