@@ -173,23 +173,24 @@ class Manifest:
         return replace(self, input=limited, exported=exported)
 
     @property
-    def has_memory(self) -> bool:
-        """Whether frames are kept by the rule `memory`."""
-        return any(entry.rule == "memory" for entry in self.state.values())
+    def keeps_frames(self) -> bool:
+        """Whether the bundle keeps frames side by side: in a memory, or as references."""
+        return any(entry.keeps_frames for entry in self.state.values())
 
     def remembering(self, *, every: int | None = None, capacity: int | None = None) -> Manifest:
-        """The same bundle with another rhythm or room of its memory; one without a memory is left as it is.
+        """The same bundle with another rhythm or room of its memory or its references, if it has either.
 
         Args:
-            every: each k-th frame is kept; None for the bundle's own.
-            capacity: how many are kept beside the latest; None for the bundle's own.
+            every: each k-th frame is kept; None for the bundle's own, which for references is none.
+            capacity: how many are kept: in a memory beside the latest, as references with those that the user
+                gave; None for the bundle's own.
 
         Raises:
             InputError: the number of slots is fixed in the graphs.
         """
         state = dict(self.state)
         for name, entry in self.state.items():
-            if entry.rule != "memory":
+            if not entry.keeps_frames:
                 continue
             if capacity not in (None, entry.capacity) and entry.slots_are_fixed:
                 raise InputError(

@@ -68,8 +68,15 @@ class StateEntry:
     rule: str
     tensors: Mapping[str, StateTensor]
     capacity: int | None = None  # slots: reference frames, or kept memory frames beside the latest
-    every: int | None = None  # memory: each k-th frame is kept
+    every: int | None = (
+        None  # each k-th frame is kept: of a memory; among references by the user's wish alone
+    )
     pin_first: bool | None = None  # memory: an object's first slot is never given up
+
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether frames are kept side by side, each in a slot."""
+        return any("slot" in tensor.axes for tensor in self.tensors.values())
 
     @property
     def slots_are_fixed(self) -> bool:

@@ -20,5 +20,6 @@ class Moment:
     rows: Rows  # with the objects that joined on this frame
     arithmetic: Arithmetic
     given: tuple[int, ...] = ()  # objects of which the user said something on this frame
+    kept: bool = False  # whether the stream makes a reference of it by itself
     notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded
     undo: list[Callable[[], None]] = field(default_factory=list)  # takes back what was overwritten in place

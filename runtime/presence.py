@@ -44,6 +44,11 @@ class Presence:
         """Objects that are lost."""
         return tuple(value for value, sighting in self.sightings.items() if sighting.is_lost)
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing speaks for any object being lost."""
+        return not any(sighting.is_lost or sighting.missed for sighting in self.sightings.values())
+
     def after(
         self, ids: Iterable[int], areas: Mapping[int, int], confidence: Mapping[int, float]
     ) -> Presence:

@@ -23,7 +23,7 @@ class ReferenceSlot:
     """One reference frame of the bank."""
 
     frame_index: int
-    given: frozenset[int]  # objects of which the user said something on that frame
+    given: frozenset[int]  # objects of which the user said something on that frame; none: the stream kept it
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class ReferenceBank:
     The first frame is never dropped, and no object loses the only frame on which the user gave it: when the
     bank is full, the oldest other frame gives way if its objects have others, and else leaves its pixels of
     objects that have none in the next one.
+
+    Where `every` says so, the stream keeps frames with the masks that it found, as far as the user's frames
+    leave room. They give way to each other, and all go when the user says something: they may hold the
+    mistake that is corrected, and say that an object that joins is background.
     """
 
     spec: StateEntry
@@ -72,13 +76,9 @@ class ReferenceBank:
         """
         tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         slots = [replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots]
-        kept = [index for index, slot in enumerate(slots) if slot.given]
-        if not kept or len(kept) == len(slots):
-            return replace(self, slots=tuple(slots), tensors=tensors)
-        order = kept + [index for index in range(self.capacity) if index not in kept]
-        for name, tensor in self._slotted().items():
-            tensors[name] = arithmetic.gather(tensors[name], tensor.axes.index("slot"), order)
-        return replace(self, slots=tuple(slots[index] for index in kept), tensors=tensors)
+        bank = replace(self, slots=tuple(slots), tensors=tensors)
+        ended = {i for i, slot in enumerate(self.slots) if slot.given and not slots[i].given}
+        return bank._without(ended, arithmetic) if any(slot.given for slot in slots) else bank
 
     def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> ReferenceBank:
         """The entry after the pixels of some objects became background."""
@@ -90,6 +90,9 @@ class ReferenceBank:
         Raises:
             InputError: the bank is full, and each frame in it is the only one of some object.
         """
+        if any(not slot.given for slot in self.slots):
+            kept = {index for index, slot in enumerate(self.slots) if not slot.given}
+            return self._without(kept, moment.arithmetic).with_references(moment)
         tensors = {}
         for name, tensor in self.spec.tensors.items():
             old, fresh = self.tensors.get(name), moment.values[tensor.source]
@@ -103,9 +106,16 @@ class ReferenceBank:
         bank = replace(self, tensors=tensors)
         return bank._with_slot(moment) if self._slotted() else bank
 
+    def is_due(self, index: int) -> bool:
+        """Whether a frame without a mask is one to keep, and there is room for it."""
+        if not self.spec.every or not self.slots or not self._slotted():
+            return False
+        has_room = len(self.slots) < self.capacity or any(not slot.given for slot in self.slots)
+        return index % self.spec.every == 0 and has_room
+
     def with_frame(self, moment: Moment) -> ReferenceBank:
-        """References do not change on frames without a mask."""
-        return self
+        """Without a mask, references change only where the stream keeps a frame by itself."""
+        return self._with_slot(moment) if moment.kept and self.is_due(moment.index) else self
 
     def record(self) -> dict[str, Any]:
         """The slots, for a snapshot."""
@@ -115,6 +125,17 @@ class ReferenceBank:
         """The entry of a snapshot."""
         slots = tuple(ReferenceSlot(int(index), frozenset(given)) for index, given in record["slots"])
         return replace(self, slots=slots, tensors=dict(tensors))
+
+    def _without(self, places: set[int], arithmetic: Arithmetic) -> ReferenceBank:
+        """The entry with the slots of some places free."""
+        if not places:
+            return self
+        left = [index for index in range(len(self.slots)) if index not in places]
+        order = left + [index for index in range(self.capacity) if index not in left]
+        tensors = dict(self.tensors)
+        for name, tensor in self._slotted().items():
+            tensors[name] = arithmetic.gather(tensors[name], tensor.axes.index("slot"), order)
+        return replace(self, slots=tuple(self.slots[index] for index in left), tensors=tensors)
 
     def _slotted(self) -> dict[str, StateTensor]:
         return {name: tensor for name, tensor in self.spec.tensors.items() if tensor.join == "append"}
@@ -136,7 +157,8 @@ class ReferenceBank:
                 place = self._folded(slots, new, items, moment)
             else:
                 place = droppable
-                moment.notes.append(_dropped(self.slots, place))
+                if slots[place].given:
+                    moment.notes.append(_dropped(self.slots, place))
             slots[place] = slots[place] if slots[place].frame_index == new.frame_index else new
         for name, tensor in self._slotted().items():
             write_slot(tensor, self.tensors[name], place, items[name], moment)
@@ -148,8 +170,8 @@ class ReferenceBank:
         return order[1:] or order
 
     def _droppable(self, new: ReferenceSlot) -> int | None:
-        """The oldest slot whose objects all have other references."""
-        for i in self._by_age():
+        """The oldest slot whose objects all have other references; one that the stream kept comes first."""
+        for i in sorted(self._by_age(), key=lambda place: bool(self.slots[place].given)):
             others = [slot.given for j, slot in enumerate(self.slots) if j != i]
             if self.slots[i].given <= frozenset().union(new.given, *others):
                 return i

@@ -42,9 +42,11 @@ class Segmenter:
         flip: look at every frame mirrored as well.
         long_edge: most pixels of the long edge of the networks' input, before scales, in place of the
             bundles' own limit: smaller is faster. Frames below it keep their size, and masks always do.
-        memory_every: of bundles that keep frames: each k-th one; None for their own rhythm.
-        memory_capacity: how many frames those bundles keep beside the latest, the oldest giving way; None for
-            their own number.
+        memory_every: each k-th frame is kept: in the memory of bundles that have one, in others as one more
+            reference with the masks that were found, if no object seems lost; None for the bundles' own
+            rhythm, which for references is none.
+        memory_capacity: how many frames are kept, the oldest giving way: in a memory beside the latest, as
+            references with those that the user gave, which stay; None for the bundles' own number.
         precision: one of the bundles' precisions; None for float32, or the only one there is. `+bf16` behind
             it matches in bfloat16, with the compiled operators of the CPU.
         device: "cpu", "cuda", or "auto" for the fastest there is.
@@ -215,9 +217,9 @@ def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: in
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_KEPT:
             raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
-        if not any(manifest.has_memory for manifest in manifests):
+        if not any(manifest.keeps_frames for manifest in manifests):
             names = ", ".join(manifest.name for manifest in manifests)
-            raise InputError(f"{name}: {names} keeps no frames in a memory", cure="leave it out")
+            raise InputError(f"{name}: {names} keeps no frames", cure="leave it out")
 
 
 def _checked_limit(limit: int | str | None) -> int | None:

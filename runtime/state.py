@@ -95,6 +95,10 @@ class State:
         """The state after the user's mask of a frame is known."""
         return State({name: entry.with_references(moment) for name, entry in self.entries.items()})
 
+    def is_due(self, index: int) -> bool:
+        """Whether a frame without a mask is to become a reference."""
+        return any(isinstance(e, ReferenceBank) and e.is_due(index) for e in self.entries.values())
+
     def with_frame(self, moment: Moment) -> State:
         """The state at the end of a frame."""
         return State({name: entry.with_frame(moment) for name, entry in self.entries.items()})

@@ -344,7 +344,9 @@ class Stream:
         if self._prepare is not None and not now.ids:
             self._prepare(image.shape[0], image.shape[1])
         runs = [
-            VariantRun(variant, self._arithmetic, rows, state, now.index, self._memory_limit)
+            VariantRun(
+                variant, self._arithmetic, rows, state, now.index, self._memory_limit, now.presence.is_sure
+            )
             for variant, rows, state in zip(self._variants, now.rows, now.states, strict=True)
         ]
         frame_run = FrameRun(runs, self._arithmetic, now.ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class VariantRun:
     state: State
     index: int
     memory_limit: int
+    is_sure: bool = False  # whether a frame without a mask may become a reference
     values: dict[str, Array] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)  # milliseconds by role
     moment: Moment | None = None
@@ -106,6 +107,11 @@ class VariantRun:
             self._run("adapt")
             self.state = self.state.with_references(self.moment)
             self.values |= self.state.values(self.rows, self.arithmetic)
+        elif self.is_sure and self.state.is_due(self.index):
+            self._set_rows(self.rows, given=self.rows.ids, background=True)
+            self._run("reference")
+            self._set_rows(self.rows, given=())
+            self.moment = replace(self.moment, kept=True)
         if asserted is None or not self._reads_prediction("memorize"):
             self._run("memorize")
 

@@ -65,13 +65,13 @@ def add_bundle_settings(group: Any) -> None:
         "--memory-every",
         type=option_readers.positive,
         metavar="K",
-        help="of networks that remember frames: keep each K-th one (the bundle's own rhythm)",
+        help="remember each K-th frame with its masks (the bundle's own rhythm; references: none)",
     )
     group.add_argument(
         "--memory-capacity",
         type=option_readers.positive,
         metavar="N",
-        help="keep so many frames beside the latest; the oldest give way (the bundle's own number)",
+        help="remember so many frames; the oldest give way (the bundle's own number)",
     )
     group.add_argument(
         "--memory-limit",

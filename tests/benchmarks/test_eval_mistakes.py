@@ -58,7 +58,7 @@ RUN = "{toy} --clips {clips} --output out"
         ("{toy} --mose {clips} --output out --year 2016", "allowed: beside --davis"),
         ("{toy} --davis {clips} --output out", "allowed: ROOT/JPEGImages/480p"),
         ("{clips} --clips {clips} --output out", "bundle.json"),
-        (f"{RUN} --memory-every 3", "keeps no frames in a memory"),
+        (f"{RUN} --memory-every 20000", "memory_every: got 20000"),
         (f"{RUN} --precision float16", "precision: got 'float16'"),
         (f"{RUN} --frames 2", "frames with truth: got 2"),
         (f"{RUN} --frames 4 --zip", "--zip and --frames"),

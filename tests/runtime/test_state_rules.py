@@ -207,7 +207,8 @@ def test_a_memory_of_fixed_room_and_a_bundle_without_memory_say_so(tmp_path):
     with pytest.raises(InputError, match=r"memory_capacity of bundle memory.*the number of slots is fixed"):
         Segmenter(fixed, memory_capacity=4, threads=1)
     Segmenter(fixed, memory_capacity=3, memory_every=1, threads=1)
+    boxes = write_box_bundle(tmp_path / "boxes")
+    with pytest.raises(InputError, match=r"memory_every: .* keeps no frames"):
+        Segmenter(boxes, memory_every=2, threads=1)
     colour = write_colour_bundle(tmp_path / "colour")
-    with pytest.raises(InputError, match="memory_every: colour keeps no frames"):
-        Segmenter(colour, memory_every=2, threads=1)
-    Segmenter([colour, colour], threads=1)
+    Segmenter([colour, colour], memory_every=2, threads=1)
