@@ -74,17 +74,14 @@ _COMPUTING = {
            best = ArgMax <axis = 0, keepdims = 0> (left)
            y = Gather <axis = 0> (rows, best)""",
     ),
-    # the sum of each row's probability over the pixels that bear its id; over all pixels where that is -2
+    # the sum of each row's probability over the pixels that bear its id
     "measure": (
         "(float[r, h, w] probabilities, int32[h, w] labels, int32[r] rows) => (float[r] y)",
         """last = Constant <value_ints = [1, 2]> ()
            wide = Unsqueeze (rows, last)
            own = Equal (labels, wide)
-           all = Constant <value = int32[1] {-2}> ()
-           every = Equal (wide, all)
-           counts = Or (own, every)
            zero = Constant <value = float[1] {0.0}> ()
-           kept = Where (counts, probabilities, zero)
+           kept = Where (own, probabilities, zero)
            two = Constant <value_ints = [2]> ()
            lines = ReduceSum <keepdims = 0> (kept, two)
            one = Constant <value_ints = [1]> ()

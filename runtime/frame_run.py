@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
-from vosrt.cpu_arithmetic import EVERY_PIXEL, areas_of
 from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.overridden_probabilities import overridden_probabilities
@@ -57,11 +57,12 @@ class FrameRun:
         """
         for run in self.runs:
             run.encode(frame)
+        survey, predicted = self.arithmetic.survey, None
         if self.ids:
             for run in self.runs:
                 run.predict()
             self._fuse()
-        predicted, sums = self.labels, self._sums()
+            predicted = survey(self.labels, self.probabilities, (0, *self.ids))
         first, given = not self.ids, prompt.given if prompt else ()
         asserted = self._override(prompt) if prompt else None
         joined = [run.rows.joined(given) for run in self.runs]
@@ -77,21 +78,19 @@ class FrameRun:
         self.asserted, self.ids_before = asserted, self.ids
         for run in self.runs:
             run.remember()
+        told = predicted if asserted is None and predicted is not None else survey(self.labels, None, ())
         # All work is under way; from here on the host waits for it.
         if meanwhile is not None:
             with self.arithmetic.device.aside():
                 meanwhile()
-        download = self.arithmetic.device.download
-        self.on_device = self.arithmetic.shown(self.labels)
-        self.shown = download(self.on_device)
-        after = joined[0].ids
-        self.areas = areas_of(self.shown, (0, *after))
+        download, after = self.arithmetic.device.download, joined[0].ids
+        self.on_device, self.shown = told.shown, download(told.shown)
+        self.areas = told.areas((0, *after), download)
         _check_labels(self.shown, self.areas)
-        if sums is not None:
-            areas, measured = self.areas, download(sums)
+        if predicted is not None and predicted.sums is not None:
+            measured = download(predicted.sums)
             _check_finite(measured)
-            if asserted is not None:
-                areas = areas_of(download(self.arithmetic.shown(predicted)), self.ids)
+            areas = self.areas if told is predicted else predicted.areas(self.ids, download)
             self.confidence = self._confidence(measured, areas)
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = after
@@ -154,14 +153,6 @@ class FrameRun:
         rows = Rows(self.ids).labels()
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
-    def _sums(self) -> Array | None:
-        """Of objects' probabilities over their pixels, the background's over all; None without them."""
-        if self.probabilities is None:
-            return None
-        rows = Rows(self.ids).labels()
-        rows[0] = EVERY_PIXEL  # tells whether all of it are numbers
-        return self.arithmetic.measure(self.probabilities, self.labels, rows)
-
     def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
         """Mean probability of every object over its pixels."""
         return {
@@ -203,8 +194,8 @@ def _check_labels(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
 
 
 def _check_finite(sums: NDArray[np.float32]) -> None:
-    """Rows that have met make a pixel that is no number so in all of them, the background's too."""
-    if not np.isfinite(sums).all():
+    """Rows that have met make a pixel that is no number so in all of them, that of its label too."""
+    if not math.isfinite(sums.sum(dtype=np.float64)):
         raise BundleError(
             "a graph gives probabilities that are no finite numbers on this frame",
             cure="run the bundle in float32 (--precision float32); where that is so, export it again",

@@ -351,8 +351,8 @@ class Stream:
         ]
         frame_run = FrameRun(runs, self._arithmetic, now.ids)
         try:
-            keeps = any(variant.keeps("frame") for variant in self._variants)
-            frame = self._arithmetic.device.own(image, self._arithmetic.pool.take, lent=not keeps)
+            holds = any(variant.holds_frame for variant in self._variants)
+            frame = self._arithmetic.device.own(image, self._arithmetic.pool.take, lent=not holds)
             frame_run.run(frame, prompt, probabilities=probabilities, meanwhile=meanwhile)
             assert frame_run.shown is not None
             labels = frame_run.shown.copy()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Manifest
+from vosrt.memory_budget import row_parts, split_dimension
 from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
 
 MOST_SCALES = 16
+MOST_KNOWN_PARTS = 256
 SMALLEST_LONG_EDGE = 64  # pixels: with less nothing is left to see
 
 
@@ -25,7 +28,7 @@ class Variant:
     scale: float = 1.0
     flipped: bool = False  # sees mirrored frames and remembers mirrored tensors
 
-    @property
+    @cached_property
     def resize(self) -> ResizeRule:
         """The bundle's rule at this scale."""
         return self.manifest.input.resize.scaled(self.scale)
@@ -41,12 +44,41 @@ class Variant:
         read = {value.source for graph in graphs for value in graph.inputs.values()}
         return source in read | {tensor.source for entry in entries for tensor in entry.tensors.values()}
 
-    def keeps(self, source: str) -> bool:
-        """Whether a state tensor takes something, which then outlives the step."""
+    @cached_property
+    def holds_frame(self) -> bool:
+        """Whether a state tensor takes the frame itself, which then outlives the step."""
         tensors = (tensor for entry in self.manifest.state.values() for tensor in entry.tensors.values())
-        return any(source in (tensor.source, tensor.initial) for tensor in tensors)
+        return any("frame" in (tensor.source, tensor.initial) for tensor in tensors)
 
-    @property
+    @cached_property
+    def split_dimensions(self) -> dict[str, str | None]:
+        """The dimension by which each role's graph can be computed in parts; None for those that cannot."""
+        graphs = self.manifest.graphs
+        return {role: split_dimension(graphs, role) for role in graphs}
+
+    def parts(
+        self, role: str, rows: int, *, frame_pixels: int, network_pixels: int, limit: int
+    ) -> list[tuple[int, int]]:
+        """As `row_parts`, worked out once for all frames that are alike.
+
+        Raises:
+            InputError: not even one row at a time fits.
+        """
+        asked = (role, rows, frame_pixels, network_pixels, limit)
+        parts = self._known_parts.get(asked)
+        if parts is None:
+            pixels = {"frame_pixels": frame_pixels, "network_pixels": network_pixels}
+            parts = row_parts(self.manifest.graphs, role, rows, **pixels, limit=limit)
+            if len(self._known_parts) >= MOST_KNOWN_PARTS:
+                self._known_parts.clear()
+            self._known_parts[asked] = parts
+        return parts
+
+    @cached_property
+    def _known_parts(self) -> dict[tuple[str, int, int, int, int], list[tuple[int, int]]]:
+        return {}
+
+    @cached_property
     def result_role(self) -> str:
         """The graph whose outputs are the frame's result."""
         return "finish" if "finish" in self.manifest.graphs else "segment"

@@ -12,7 +12,6 @@ from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.manifest_graph import Graph
 from vosrt.manifest_links import PREDICTING
-from vosrt.memory_budget import row_parts, split_dimension
 from vosrt.moment import Moment
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.rows import Rows
@@ -139,11 +138,10 @@ class VariantRun:
 
     def _run(self, role: str) -> None:
         """Run a graph, in parts that fit into memory where it takes parts."""
-        graphs = self.variant.manifest.graphs
-        graph = graphs.get(role)
+        graph = self.variant.manifest.graphs.get(role)
         if graph is None:
             return
-        dimension = split_dimension(graphs, role)
+        dimension = self.variant.split_dimensions[role]
         parts = [] if dimension is None else self._parts(role)
         if dimension is None or len(parts) == 1:
             inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
@@ -161,8 +159,7 @@ class VariantRun:
 
     def _parts(self, role: str) -> list[tuple[int, int]]:
         frame, size = self.values["frame"], self.values["size"]
-        return row_parts(
-            self.variant.manifest.graphs,
+        return self.variant.parts(
             role,
             self.rows.count,
             frame_pixels=frame.shape[1] * frame.shape[2],

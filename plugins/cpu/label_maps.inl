@@ -40,42 +40,23 @@ inline double sum(float const* values, int64_t count) {
     return total;
 }
 
-inline void row_sums(RowSums const& a) {
-    constexpr int64_t kChunk = 4096;  // pixels: what float32 sums exactly enough, and the first cache holds
+inline void survey(LabelSurvey const& a) {
+    constexpr int64_t kChunk = 4096;  // pixels: what float32 sums exactly enough
     int16_t row_of[256];
     std::fill_n(row_of, 256, int16_t{-1});
+    std::fill_n(a.counts, 256, int64_t{0});
     std::vector<double> totals(static_cast<size_t>(a.row_count), 0.0);
     for (int64_t row = a.row_count; row-- > 0;)
         if (a.rows[row] >= 0 && a.rows[row] < 256) row_of[a.rows[row]] = static_cast<int16_t>(row);
-    for (int64_t first = 0; first < a.pixels; first += kChunk) {
-        int64_t const end = std::min(first + kChunk, a.pixels);
-        for (int64_t row = 0; row < a.row_count; ++row)
-            if (a.rows[row] == kEveryPixel) totals[row] += sum(a.probabilities + row * a.pixels + first, end - first);
-        for (int64_t begin = first; begin < end;) {
-            int32_t const label = a.labels[begin];
-            int64_t const next = end_of_run(a.labels, begin, end);
-            int64_t const row = label >= 0 && label < 256 ? row_of[label] : -1;
-            if (row >= 0) totals[row] += sum(a.probabilities + row * a.pixels + begin, next - begin);
-            begin = next;
-        }
-    }
-    for (int64_t row = 0; row < a.row_count; ++row) a.sums[row] = static_cast<float>(totals[row]);
-}
-
-inline void shown_labels(ShownLabels const& a) {
     for (int64_t begin = 0; begin < a.pixels;) {
         int32_t const label = a.labels[begin];
-        int64_t const next = end_of_run(a.labels, begin, a.pixels);
-        std::memset(a.shown + begin, label == kVoid ? 0 : static_cast<uint8_t>(label), static_cast<size_t>(next - begin));
+        int64_t const next = end_of_run(a.labels, begin, std::min(begin + kChunk, a.pixels));
+        uint8_t const shown = label == kVoid ? 0 : static_cast<uint8_t>(label);
+        std::memset(a.shown + begin, shown, static_cast<size_t>(next - begin));
+        a.counts[shown] += next - begin;
+        int64_t const row = label >= 0 && label < 256 ? row_of[label] : -1;
+        if (row >= 0) totals[row] += sum(a.probabilities + row * a.pixels + begin, next - begin);
         begin = next;
     }
-}
-
-inline void pixel_counts(PixelCounts const& a) {
-    std::fill_n(a.counts, 256, int64_t{0});
-    for (int64_t begin = 0; begin < a.pixels;) {
-        int64_t const next = end_of_run(a.labels, begin, a.pixels);
-        a.counts[a.labels[begin]] += next - begin;
-        begin = next;
-    }
+    for (int64_t row = 0; row < a.row_count; ++row) a.sums[row] = static_cast<float>(totals[row]);
 }

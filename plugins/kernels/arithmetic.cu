@@ -109,14 +109,14 @@ __global__ void decide(
     }
 }
 
-// One block for each row; sums in a fixed order. Row -2 sums all pixels.
+// One block for each row; sums in a fixed order.
 __global__ void measure(const float* probabilities, const int* labels, const int* rows, float* y, long long pixels) {
     VOSRT_SHARED(shared);
     float* sums = reinterpret_cast<float*>(shared);
     const int row = blockIdx.x;
     float sum = 0.0f;
     for (long long i = threadIdx.x; i < pixels; i += blockDim.x)
-        if (labels[i] == rows[row] || rows[row] == -2) sum += probabilities[row * pixels + i];
+        if (labels[i] == rows[row]) sum += probabilities[row * pixels + i];
     sums[threadIdx.x] = sum;
     __syncthreads();
     for (int half = kThreads / 2; half > 0; half /= 2) {

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 import pytest
 
 from tests.plugins.kernels.emulated import emulated_kernels
-from vosrt import cpu_arithmetic
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
@@ -24,15 +21,7 @@ class KernelDevice(CpuDevice):
         return output
 
 
-class NumpyDevice(CpuDevice):
-    """Without the compiled passes over label maps."""
-
-    def run(self, graph, inputs, output):
-        with patch.object(cpu_arithmetic, "native_label_maps", lambda: None):
-            return super().run(graph, inputs, output)
-
-
-@pytest.fixture(scope="module", params=[CpuDevice, NumpyDevice, KernelDevice])
+@pytest.fixture(scope="module", params=[CpuDevice, KernelDevice])
 def arithmetic(request) -> Arithmetic:
     device = request.param()
     return Arithmetic(device, BufferPool(device))
@@ -107,8 +96,8 @@ def test_probability_is_summed_over_own_pixels(arithmetic):
     sums = arithmetic.measure(probabilities, labels, np.array([0, 2, 9], np.int32))
     expected = [probabilities[0][labels == 0].sum(), probabilities[1][labels == 2].sum(), 0]
     np.testing.assert_allclose(sums, expected, rtol=1e-5)
-    sums = arithmetic.measure(probabilities, labels, np.array([-2, -1, 1], np.int32))
-    expected = [probabilities[0].sum(), 0, probabilities[2][labels == 1].sum()]
+    sums = arithmetic.measure(probabilities, labels, np.array([1, -1, 0], np.int32))
+    expected = [probabilities[0][labels == 1].sum(), 0, probabilities[2][labels == 0].sum()]
     np.testing.assert_allclose(sums, expected, rtol=1e-5)
 
 
@@ -159,12 +148,24 @@ def test_buffers_that_nothing_holds_are_used_again():
     assert pool.bytes == 5
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("objects", [2, 30])
-def test_areas_are_counted_with_compiled_passes_and_without(monkeypatch, objects):
-    labels = values((37, 53), "uint8")
-    ids = range(objects)
-    expected = {value: int((labels == value).sum()) for value in ids}
-    assert cpu_arithmetic.areas_of(labels, ids) == expected
-    assert cpu_arithmetic.areas_of(labels.T, ids) == expected
-    monkeypatch.setattr(cpu_arithmetic, "native_label_maps", lambda: None)
-    assert cpu_arithmetic.areas_of(labels, ids) == expected
+def test_a_survey_is_the_same_with_the_compiled_pass_and_without(monkeypatch, objects, compiled):
+    device = CpuDevice()
+    arithmetic = Arithmetic(device, BufferPool(device))
+    labels = values((37, 53), "int32") % objects
+    labels[3, 4:9] = 255
+    probabilities = np.random.default_rng(0).random((objects, 37, 53), np.float32)
+    if not compiled:
+        monkeypatch.setattr("vosrt.arithmetic.native_survey", lambda *arrays: None)
+    ids = tuple(range(objects))
+    shown = np.where(labels == 255, 0, labels)
+    for given in (labels, labels.copy(order="F")):  # no whole block of memory: not for the compiled pass
+        survey = arithmetic.survey(given, probabilities, ids)
+        assert (survey.shown.dtype, survey.shown.tolist()) == (np.uint8, shown.tolist())
+        assert survey.areas(ids, lambda array: array) == {value: int((shown == value).sum()) for value in ids}
+        expected = [probabilities[value][labels == value].sum() for value in ids]
+        np.testing.assert_allclose(survey.sums, expected, rtol=1e-5)
+    only_labels = arithmetic.survey(labels, None, ())
+    assert only_labels.sums is None
+    assert np.array_equal(only_labels.shown, shown)

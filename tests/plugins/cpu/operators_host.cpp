@@ -131,20 +131,9 @@ extern "C" int open_gates(int instructions, float const* maps, float const* alph
 }
 
 // `sizes`: rows, pixels.
-extern "C" int sum_rows(int instructions, float const* probabilities, int32_t const* labels, int32_t const* rows,
-                        float* sums, int64_t const* sizes) {
-    run(RowSums{probabilities, labels, rows, sums, sizes[0], sizes[1]}, static_cast<Instructions>(instructions));
-    return 0;
-}
-
-// `sizes`: pixels.
-extern "C" int show_labels(int instructions, int32_t const* labels, uint8_t* shown, int64_t const* sizes) {
-    run(ShownLabels{labels, shown, sizes[0]}, static_cast<Instructions>(instructions));
-    return 0;
-}
-
-// As `show_labels`.
-extern "C" int count_pixels(int instructions, uint8_t const* labels, int64_t* counts, int64_t const* sizes) {
-    run(PixelCounts{labels, counts, sizes[0]}, static_cast<Instructions>(instructions));
+extern "C" int survey(int instructions, int32_t const* labels, float const* probabilities, int32_t const* rows,
+                      uint8_t* shown, int64_t* counts, float* sums, int64_t const* sizes) {
+    LabelSurvey const a{labels, probabilities, rows, shown, counts, sums, sizes[0], sizes[1]};
+    run(a, static_cast<Instructions>(instructions));
     return 0;
 }

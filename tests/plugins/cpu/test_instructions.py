@@ -223,30 +223,43 @@ def label_runs(pixels: int, seed: int) -> np.ndarray:
     return np.repeat(rng.choice([0, 0, 1, 3, 254, 255], pixels), lengths)[:pixels].astype(np.int32)
 
 
+def survey(
+    library: ctypes.CDLL, instructions: int, labels: np.ndarray, probabilities: np.ndarray, rows: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels as bytes, pixels of every one, sums of every row."""
+    pixels, ids = len(labels), np.array(rows, np.int32)
+    shown, counts = np.full(pixels, 77, np.uint8), np.full(256, 77, np.int64)
+    sums = np.full(len(rows), np.nan, np.float32)
+    sizes = np.array([len(rows), pixels], np.int64)
+    arrays = (labels, probabilities, ids, shown, counts, sums, sizes)
+    assert library.survey(instructions, *(array.ctypes.data_as(ctypes.c_void_p) for array in arrays)) == 0
+    return shown, counts, sums
+
+
 @pytest.mark.parametrize("pixels", [1, 15, 64, 4095, 4097, 30011])
-def test_label_maps_agree_with_numpy(library: ctypes.CDLL, instructions: int, pixels: int) -> None:
-    labels = label_runs(pixels, pixels)
-    shown = call(library, "show_labels", instructions, [labels], [pixels], [pixels], np.uint8)
-    np.testing.assert_array_equal(shown, np.where(labels == 255, 0, labels))
-    counts = call(library, "count_pixels", instructions, [labels.astype(np.uint8)], [256], [pixels], np.int64)
-    np.testing.assert_array_equal(counts, np.bincount(labels, minlength=256))
-    rows = np.array([-2, 1, -1, 3, 200, 254], np.int32)
+def test_survey_agrees_with_numpy(library: ctypes.CDLL, instructions: int, pixels: int) -> None:
+    labels, rows = label_runs(pixels, pixels), [0, 1, -1, 3, 200, 254]
     probabilities = np.random.default_rng(0).random((len(rows), pixels), np.float32)
-    given = [probabilities, labels, rows]
-    sums = call(library, "sum_rows", instructions, given, [len(rows)], [len(rows), pixels])
-    exact = probabilities.astype(np.float64)
-    expected = [exact[row][(labels == value) | (value == -2)].sum() for row, value in enumerate(rows)]
+    shown, counts, sums = survey(library, instructions, labels, probabilities, rows)
+    np.testing.assert_array_equal(shown, np.where(labels == 255, 0, labels))
+    np.testing.assert_array_equal(counts, np.bincount(shown, minlength=256))
+    expected = [probabilities[row][labels == value].sum(dtype=np.float64) for row, value in enumerate(rows)]
     np.testing.assert_allclose(sums, expected, rtol=2e-6)
+
+
+def test_sums_of_one_label_on_a_whole_frame_are_exact_enough(library: ctypes.CDLL, instructions: int) -> None:
+    labels, probabilities = np.zeros(2_000_000, np.int32), np.full((1, 2_000_000), 0.1, np.float32)
+    _, counts, sums = survey(library, instructions, labels, probabilities, [0])
+    assert counts[0] == 2_000_000
+    np.testing.assert_allclose(sums, np.float64(np.float32(0.1)) * 2e6, rtol=1e-5)
 
 
 def test_a_probability_that_is_no_number_shows(library: ctypes.CDLL, instructions: int) -> None:
     labels, probabilities = np.zeros(5000, np.int32), np.ones((1, 5000), np.float32)
     probabilities[0, 4321] = np.nan
-    given = [probabilities, labels, np.array([-2], np.int32)]
-    assert np.isnan(call(library, "sum_rows", instructions, given, [1], [1, 5000]))
+    assert np.isnan(survey(library, instructions, labels, probabilities, [0])[2])
 
 
 def test_labels_that_no_byte_holds_belong_to_no_row(library: ctypes.CDLL, instructions: int) -> None:
     labels = np.array([-1, 256, 1 << 30, -(1 << 31), 1], np.int32)
-    given = [np.ones((1, 5), np.float32), labels, np.array([1], np.int32)]
-    assert call(library, "sum_rows", instructions, given, [1], [1, 5]) == 1
+    assert survey(library, instructions, labels, np.ones((1, 5), np.float32), [1])[2] == 1
