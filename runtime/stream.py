@@ -31,33 +31,12 @@ from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
 from vosrt.rows import Rows
 from vosrt.snapshot import Snapshot, VariantRecord
-from vosrt.state import State
+from vosrt.stream_point import StreamPoint
 from vosrt.user_input import checked_frame, checked_ids
 from vosrt.variant import Variant
 from vosrt.variant_run import VariantRun
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Point:
-    """How far a stream is: all that a step changes, so that a step succeeds as a whole or not at all."""
-
-    rows: tuple[Rows, ...]  # by variant
-    states: tuple[State, ...]  # by variant
-    presence: Presence
-    ids: tuple[int, ...] = ()
-    index: int = 0  # of the next frame
-    size: tuple[int, int] | None = None  # height and width of the frames
-
-    @classmethod
-    def start(cls, variants: Sequence[Variant], rule: LostRule) -> _Point:
-        """Before the first frame."""
-        return cls(
-            tuple(Rows((), variant.manifest.objects) for variant in variants),
-            tuple(State.empty(variant.manifest) for variant in variants),
-            Presence(rule),
-        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +81,7 @@ class Stream:
         self._lost_rule = lost or LostRule()
         self._lock = threading.Lock()
         self._arithmetic = Arithmetic(device, BufferPool(device))
-        self._now = _Point.start(self._variants, self._lost_rule)
+        self._now = StreamPoint.start(self._variants, self._lost_rule)
 
     @classmethod
     def of_bundle(cls, manifest: Manifest, executor: Executor) -> Stream:
@@ -237,14 +216,14 @@ class Stream:
                 presence = replace(now.presence, sightings=seen)
                 self._now = replace(now, rows=rows, states=tuple(states), presence=presence, ids=left)
             else:
-                start = _Point.start(self._variants, self._lost_rule)
+                start = StreamPoint.start(self._variants, self._lost_rule)
                 self._now = replace(start, index=now.index, size=now.size)
             self._sweep()
 
     def reset(self) -> None:
         """Forget all objects and frames; the next frame may have another size."""
         with self._alone():
-            self._now = _Point.start(self._variants, self._lost_rule)
+            self._now = StreamPoint.start(self._variants, self._lost_rule)
             self._sweep()
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Snapshot:
@@ -293,7 +272,7 @@ class Stream:
                 )
                 for variant, record, own in zip(self._variants, snapshot.variants, rows, strict=True)
             ]
-            self._now = _Point(
+            self._now = StreamPoint(
                 rows=rows,
                 states=tuple(states),
                 presence=Presence(self._lost_rule, dict(snapshot.sightings)),
@@ -361,7 +340,7 @@ class Stream:
             frame_run.undo()
             self._sweep()
             raise
-        self._now = _Point(
+        self._now = StreamPoint(
             rows=tuple(run.rows for run in runs),
             states=tuple(run.state for run in runs),
             presence=now.presence.after(frame_run.ids, frame_run.areas, frame_run.confidence),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
+from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import Segmenter
 from vosrt.lasting_stream import LastingStream

@@ -10,8 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
-from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import InputError, Segmenter, Snapshot
 from vosrt.bundle import Bundle

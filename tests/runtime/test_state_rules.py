@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.runtime.readout_bundle import frame_of, mask_of
+from tests.runtime.scene_streams import BLUE, GREEN, RED, frame_at, mask_at
 from tests.runtime.state_bundles import write_box_bundle, write_memory_bundle
-from tests.runtime.test_stream import BLUE, GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import InputError, Segmenter
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.runtime.test_stream import BLUE, GREEN, HEIGHT, RED, VOID, WIDTH, error_of, frame_at, mask_at
+from tests.runtime.scene_streams import BLUE, GREEN, HEIGHT, RED, VOID, WIDTH, error_of, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import InputError, LostRule, Segmenter
 from vosrt.cpu_device import CpuDevice

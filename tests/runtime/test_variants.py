@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.state_bundles import write_box_bundle
-from tests.runtime.test_stream import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle, write_running_mean_bundle
 from vosrt import InputError, Segmenter
 from vosrt.resize_rule import FixedSize, LongEdge

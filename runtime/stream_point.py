@@ -1,0 +1,32 @@
+"""How far a stream is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vosrt.presence import LostRule, Presence
+from vosrt.rows import Rows
+from vosrt.state import State
+from vosrt.variant import Variant
+
+
+@dataclass(frozen=True)
+class StreamPoint:
+    """All that a step changes, so that a step succeeds as a whole or not at all."""
+
+    rows: tuple[Rows, ...]  # by variant
+    states: tuple[State, ...]  # by variant
+    presence: Presence
+    ids: tuple[int, ...] = ()
+    index: int = 0  # of the next frame
+    size: tuple[int, int] | None = None  # height and width of the frames
+
+    @classmethod
+    def start(cls, variants: Sequence[Variant], rule: LostRule) -> StreamPoint:
+        """Before the first frame."""
+        return cls(
+            tuple(Rows((), variant.manifest.objects) for variant in variants),
+            tuple(State.empty(variant.manifest) for variant in variants),
+            Presence(rule),
+        )
