@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _SIZE = (9.0, 5.5)  # inches
 _PIXELS = 100  # per inch
 _TICKS = (0, 20, 40, 60, 70, 75, 80, 85, 90, 95, 98, 99)  # percent
+_NUMBER = (20, 12)  # pixels of a number
 _MOST = 99.9  # percent: the scale has no end
 
 
@@ -44,11 +46,9 @@ def draw_front(file: Path, points: Sequence[Point], front: Sequence[Point]) -> N
         alpha=0.4,
         drawstyle="steps-post",
     )
-    for number, one in enumerate(sorted(points, key=lambda point: -point.score), start=1):
-        colour = "tab:blue" if one in front else "tab:grey"
-        place = (one.frames_per_second, _drawn(one.score))
-        axes.plot(*place, "o", color=colour, label=f"{number}  {one.variant}")
-        axes.annotate(str(number), place, xytext=(5, 4), textcoords="offset points", color=colour)
+    ranked = sorted(points, key=lambda point: -point.score)
+    for number, one in enumerate(ranked, start=1):
+        axes.plot(*_place(one), "o", color=_colour(one, front), label=f"{number}  {one.variant}")
     axes.set_yscale("function", functions=(_height, _score))
     scores = [_drawn(one.score) for one in points]
     low, high = _height(min(scores)), _height(max(scores))
@@ -59,10 +59,35 @@ def draw_front(file: Path, points: Sequence[Point], front: Sequence[Point]) -> N
     axes.set_xlim(left=0)
     figure.legend(loc="outside right upper", fontsize="small", handlelength=1, frameon=False)
     axes.grid(alpha=0.3)
+    figure.draw_without_rendering()  # now it is known where points lie in the picture
+    for group in _groups(axes.transData.transform([_place(one) for one in ranked])):
+        text = f"{group[0] + 1}–{group[-1] + 1}" if len(group) > 2 else ", ".join(str(i + 1) for i in group)
+        one = ranked[group[0]]
+        colour = _colour(one, front)
+        axes.annotate(text, _place(one), xytext=(5, 4), textcoords="offset points", color=colour)
     try:
         figure.savefig(file)
     except OSError as error:
         raise InputError(f"{file} cannot be written ({error.strerror})") from error
+
+
+def _groups(pixels: NDArray[np.float64]) -> list[list[int]]:
+    """Indices of points `[N, 2]`: neighbours in rank whose numbers would cover each other are together."""
+    groups: list[list[int]] = []
+    for index, place in enumerate(pixels):
+        if groups and (np.abs(place - pixels[groups[-1][0]]) < _NUMBER).all():
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _place(point: Point) -> tuple[float, float]:
+    return point.frames_per_second, _drawn(point.score)
+
+
+def _colour(point: Point, front: Sequence[Point]) -> str:
+    return "tab:blue" if point in front else "tab:grey"
 
 
 def _drawn(score: float) -> float:

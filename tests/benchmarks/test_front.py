@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.benchmarks.dataset_trees import write_clip
 from tests.runtime.toy_bundle import write_colour_bundle
-from vosrt.benchmarks import front
+from vosrt.benchmarks import front, front_plot
 from vosrt.benchmarks.front import Point, on_front, read_variant
 from vosrt.errors import InputError
 
@@ -53,3 +54,8 @@ def test_a_variant_that_cannot_be_evaluated_ends_the_program(tmp_path, capsys):
     assert front.main([*options, str(tmp_path / "nowhere")]) == 2
     assert "could not be evaluated" in capsys.readouterr().err
     assert front.main([*options, "twice", "twice"]) == 2
+
+
+def test_numbers_that_would_cover_each_other_are_written_as_one():
+    places = np.array([[0, 300], [100, 200], [112, 195], [119, 208], [121, 150], [300, 150]], np.float64)
+    assert front_plot._groups(places) == [[0], [1, 2, 3], [4], [5]]
