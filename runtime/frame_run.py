@@ -85,12 +85,14 @@ class FrameRun:
                 meanwhile()
         download, after = self.arithmetic.device.download, joined[0].ids
         self.on_device, self.shown = told.shown, download(told.shown)
-        self.areas = told.areas((0, *after), download)
+        self.areas = told.areas((0, *after), self.shown)
         _check_labels(self.shown, self.areas)
         if predicted is not None and predicted.sums is not None:
             measured = download(predicted.sums)
             _check_finite(measured)
-            areas = self.areas if told is predicted else predicted.areas(self.ids, download)
+            areas = self.areas
+            if told is not predicted:
+                areas = predicted.areas(self.ids, download(predicted.shown))
             self.confidence = self._confidence(measured, areas)
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = after
