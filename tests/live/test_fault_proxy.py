@@ -187,10 +187,11 @@ def test_close_leaves_neither_threads_nor_descriptors(echo_port: int) -> None:
         time.sleep(0.1)  # the echo server closes its ends in its own threads
         return len(os.listdir("/proc/self/fd"))
 
-    before = settled_descriptors(), own_threads()
+    before, threads = settled_descriptors(), own_threads()
     proxy = FaultProxy(echo_port)
     with connected(proxy) as client, connected(proxy):
         assert answer(client, b"open") == b"open"
         proxy.close()
         proxy.close()
-    assert (settled_descriptors(), own_threads()) == before
+    assert own_threads() == threads
+    assert settled_descriptors() <= before  # fewer: what earlier tests left was closed
