@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from vosrt.export.exporter_functions import known_functions
 from vosrt.models.network import Dimension, GraphSpec, TensorSpec, VosNetwork
 
 TRACED_OPSET = 18  # the exporter writes 18 whatever lower number is asked for
@@ -74,7 +75,7 @@ def trace_role(
     arguments = tuple(example_tensor(name, tensor, sizes) for name, tensor in spec.inputs.items())
     dynamic = tuple(dimensions.of(tensor.shape) for tensor in spec.inputs.values())
     module = _RoleModule(network, role, with_taps=with_taps).eval()
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), known_functions(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         example_outputs = module(*arguments)
         tap_names = list(module.tap_names)

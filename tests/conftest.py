@@ -1,10 +1,20 @@
 """The bundle that tests of several rooms share: exported once, in the process of the group `lite`."""
 
+import os
+
 import pytest
 
+from tests.plugins.kernels.emulated import SHARED_FOLDER
 from vosrt.manifest import Checkpoint
 
 STAND_IN = Checkpoint("stand-in weights, salt f", "0" * 64, True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_folder(tmp_path_factory):
+    """Names the folder that all processes of this run share; each has a folder of its own in it."""
+    own = tmp_path_factory.getbasetemp()
+    os.environ[SHARED_FOLDER] = str(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture(scope="session")

@@ -45,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directions", type=int, default=512, help="channels of directions (512)")
     parser.add_argument("--maps", type=int, default=256, help="channels of maps that are normed (256)")
     parser.add_argument("--repeats", type=int, default=50, help="timed runs (50)")
+    parser.add_argument("--warm-up", type=int, default=3, help="runs before them (3)")
     options = parser.parse_args(arguments)
     library = open_kernels(options, is_poisoned=False)
-    timer = Timer(options.device, options.repeats)
+    timer = Timer(options.device, options.repeats, options.warm_up)
     limits = measured_limits(timer, options.device)
     random = torch.Generator(options.device).manual_seed(options.seed)
     grid = tuple(options.grid)
@@ -66,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Timer:
     """Median milliseconds of some work, after a few runs that do not count."""
 
-    def __init__(self, device: str, repeats: int) -> None:
+    def __init__(self, device: str, repeats: int, warm_up: int) -> None:
         self._gpu = torch.device(device).type == "cuda"
-        self._repeats = repeats
+        self._repeats, self._warm_up = repeats, warm_up
 
     def __call__(self, work: Callable[[], object]) -> float:
         """Run and time it."""
-        for _ in range(3):
+        for _ in range(self._warm_up):
             work()
         return statistics.median(self._once(work) for _ in range(self._repeats))
 

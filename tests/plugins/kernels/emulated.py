@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from vosrt.cuda.kernel_library import KernelLibrary
 
 HERE = Path(__file__).parent
+SHARED_FOLDER = "VOSRT_TEST_RUN"  # what the processes of a test run share
 SOURCES = HERE.parents[2] / "plugins" / "kernels"
 
 
@@ -46,14 +48,28 @@ def _compiled(name: str, *more: Path, options: Sequence[str] = ()) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    library = Path(folder) / name
     settings = ["-std=c++17", "-O1", "-shared", "-fPIC", "-DVOSRT_EMULATION", f"-I{HERE}", f"-I{SOURCES}"]
     sources = map(str, [*sorted(SOURCES.glob("*.cu")), *more])
-    command = [compiler, *settings, *options, "-x", "c++", *sources, "-o", str(library)]
-    subprocess.run(command, check=True)
+    library = _folder() / name
+    with (library.parent / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            unfinished = library.with_suffix(".unfinished")
+            subprocess.run(
+                [compiler, *settings, *options, "-x", "c++", *sources, "-o", str(unfinished)], check=True
+            )
+            unfinished.rename(library)
     return library
+
+
+def _folder() -> Path:
+    """The test run's own, if it has one, so that its processes compile each library once; else a new one."""
+    shared = os.environ.get(SHARED_FOLDER)
+    if shared:
+        return Path(shared)
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _allocate(size: int) -> np.ndarray:
