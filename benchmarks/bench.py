@@ -102,7 +102,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         raise InputError(
             "--compare measures nothing", value=", ".join(arguments.bundles), cure="give no bundle"
         )
-    comparisons, remarks = compare_files(*arguments.compare, tolerance=arguments.tolerance)
+    comparisons, remarks = compare_files(arguments.compare, tolerance=arguments.tolerance)
     print("\n".join([table(comparisons), *remarks]))
     return 1 if any(one.is_slower or one.is_larger for one in comparisons) else 0
 
@@ -166,20 +166,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_frames(parser.add_argument_group("frames (generated ones unless --source is given)"))
     _add_candidates(parser.add_argument_group("candidates"))
     _add_outputs(parser.add_argument_group("outputs"))
-    comparison = parser.add_argument_group("comparing two runs")
+    comparison = parser.add_argument_group("comparing runs")
     comparison.add_argument(
         "--compare",
-        nargs=2,
+        nargs="+",
         type=Path,
-        metavar=("OLD.json", "NEW.json"),
-        help="measure nothing, and end with status 1 when NEW is slower or takes more memory",
+        metavar=("OLD.json NEW.json", "OLD.json NEW.json"),
+        help="measure nothing, and end with status 1 when NEW is slower or takes more memory; several pairs"
+        " of runs, measured in turns, tell more on an uneven machine",
     )
     comparison.add_argument(
         "--tolerance",
         type=share_of_percent,
         default=TOLERANCE,
         metavar="PERCENT",
-        help=f"by which a median may be larger ({100 * TOLERANCE:g})",
+        help=f"by which a frame may take longer ({100 * TOLERANCE:g})",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""`vosrt bench --compare OLD.json NEW.json`: whether a change has made anything slower or larger."""
+"""`vosrt bench --compare OLD.json NEW.json …`: whether a change has made anything slower or larger."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vosrt.benchmarks.bench_report import title
-from vosrt.benchmarks.confidence import LEAST_ROUNDS, differ
+from vosrt.benchmarks.confidence import LEAST_PAIRS, LEAST_ROUNDS, Ratio, ratio_between
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.errors import InputError
 
 TOLERANCE = 0.05  # a frame that certainly takes more than that longer is a regression
-FAST_SHARE, YARDSTICK_SHARE = 10, 25  # percent: the fast ones among frames, and among times of the fixed work
+KNOWN_WELL = 0.10  # an interval that is wider to each side cannot tell a tenth
 MEMORY_TOLERANCE = 0.10
 _KEY = ("bundle", "executor", "device", "precision", "size", "input_size", "objects", "threads")
 _MACHINE = ("cpu", "cores", "gpu")
+Run = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One candidate, before and after.
 
-    What disturbs a machine only adds time, so the fast frames say what a program takes: the ratio is of the
-    tenth percentile of all frames.
+    What disturbs a machine only adds time, so the fastest frame of a round says what a program takes; divided
+    by what the fixed work beside that round took, it follows the program more than the machine. Of several
+    pairs of runs, the figures are medians.
 
     Attributes:
         name: of the candidate.
         before: median latency in milliseconds.
         after: the same.
-        machine: how many times as long the fixed work beside the frames took afterwards; 1 where it was not
-            run.
-        ratio: how many times as long a fast frame takes, machine aside.
-        is_certain: whether the fastest frames of the rounds differ at 5 %, machine aside.
+        machine: how many times as long the fixed work took afterwards; 1 where it was not run.
+        ratio: how many times as long the fastest frames take, machine aside.
         memory: how many times the peak above opening.
         tolerance: of the latency.
     """
@@ -46,15 +47,14 @@ class Comparison:
     before: float
     after: float
     machine: float
-    ratio: float
-    is_certain: bool
+    ratio: Ratio
     memory: float
     tolerance: float
 
     @property
     def is_slower(self) -> bool:
         """Whether frames certainly take longer."""
-        return self.is_certain and self.ratio > 1 + self.tolerance
+        return self.ratio.is_certain and self.ratio.middle > 1 + self.tolerance
 
     @property
     def is_larger(self) -> bool:
@@ -64,51 +64,64 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """In words."""
-        changed = not 1 / (1 + self.tolerance) <= self.ratio <= 1 + self.tolerance
+        changed = not 1 / (1 + self.tolerance) <= self.ratio.middle <= 1 + self.tolerance
         speed = "SLOWER" if self.is_slower else "same"
         if changed and not self.is_slower:
-            speed = "faster" if self.is_certain else "perhaps another speed"
+            speed = "faster" if self.ratio.is_certain else "perhaps another speed"
         return f"{speed}, LARGER" if self.is_larger else speed
 
 
 def compare_files(
-    old: Path, new: Path, *, tolerance: float = TOLERANCE
+    files: Sequence[Path], *, tolerance: float = TOLERANCE
 ) -> tuple[list[Comparison], list[str]]:
-    """Compare what two runs of `vosrt bench --json` wrote.
+    """Compare what runs of `vosrt bench --json` wrote.
 
     Args:
-        old: the file to compare with.
-        new: the file that is judged.
-        tolerance: share by which a median may be larger.
+        files: in turns one to compare with and one that is judged, as they were measured.
+        tolerance: share by which a frame may take longer.
 
     Returns:
-        a comparison per candidate of both files, and remarks.
+        a comparison per candidate of all files, and remarks.
 
     Raises:
-        InputError: a file cannot be read, is no such file, or nothing in them is of the same candidate.
+        InputError: a file has no partner, cannot be read, is no such file, or no candidate is in all.
     """
-    documents = [_read(file) for file in (old, new)]
+    if not files or len(files) % 2:
+        raise InputError(
+            "--compare needs pairs of files",
+            value=len(files),
+            allowed="OLD.json NEW.json OLD.json NEW.json …",
+        )
+    documents = [_read(file) for file in files]
     runs = [{_key(run): run for run in document["runs"]} for document in documents]
-    common = [key for key in runs[0] if key in runs[1]]
+    common = [key for key in runs[0] if all(key in others for others in runs[1:])]
     if not common:
         raise InputError(
-            f"{old} and {new} have no candidate in common",
+            f"{', '.join(map(str, files))} have no candidate in common",
             cure="measure the same bundles, sizes, objects, executors and threads",
         )
-    remarks = _remarks(documents, runs)
-    return [_compared(runs[0][key], runs[1][key], tolerance) for key in common], remarks
+    comparisons = [
+        _compared([(one[key], other[key]) for one, other in _paired(runs)], tolerance) for key in common
+    ]
+    return comparisons, _remarks(documents, runs, comparisons)
+
+
+def _paired(values: Sequence[_T]) -> list[tuple[_T, _T]]:
+    """In turns old and new, as pairs."""
+    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
     """In Markdown."""
-    heading = ["candidate", "before, ms", "after, ms", "machine", "ratio", "memory", "verdict"]
+    heading = ["candidate", "before, ms", "after, ms", "machine", "ratio", "between", "memory", "verdict"]
     rows = [
         [
             one.name,
             f"{one.before:.1f}",
             f"{one.after:.1f}",
             f"{one.machine:.3f}",
-            f"{one.ratio:.3f}",
+            f"{one.ratio.middle:.3f}",
+            f"{one.ratio.low:.3f} and {one.ratio.high:.3f}",
             f"{one.memory:.2f}",
             one.verdict,
         ]
@@ -117,41 +130,55 @@ def table(comparisons: Sequence[Comparison]) -> str:
     return markdown([heading, *rows])
 
 
-def _compared(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float) -> Comparison:
-    machine = 1.0
-    if old["device"] == "cpu" and old["yardstick_ms"] and new["yardstick_ms"]:
-        before, after = (np.percentile(run["yardstick_ms"], YARDSTICK_SHARE) for run in (old, new))
-        machine = float(after / before)
-    frames = [[value for part in run["rounds_ms"] for value in part] for run in (old, new)]
-    fast = [float(np.percentile(values, FAST_SHARE)) for values in frames]
-    fastest = [[min(part) for part in run["rounds_ms"] if part] for run in (old, new)]
-    memory = (new["peak_rss_above_opening_mb"] or math.nan) / (old["peak_rss_above_opening_mb"] or math.nan)
+def _compared(pairs: Sequence[tuple[Run, Run]], tolerance: float) -> Comparison:
+    runs = [run for pair in pairs for run in pair]
+    is_followed = all(run["device"] == "cpu" and run["yardstick_ms"] for run in runs)
+    work = [run["yardstick_ms"] if is_followed else [1.0] * len(run["rounds_ms"]) for run in runs]
+    fastest = [
+        [min(part) / fixed for part, fixed in zip(run["rounds_ms"], fixed_times, strict=True) if part]
+        for run, fixed_times in zip(runs, work, strict=True)
+    ]
+
+    def change(values: Sequence[float]) -> float:
+        return float(np.median([new / old if old else math.nan for old, new in _paired(values)]))
+
     return Comparison(
-        title(old),
-        old["latency_ms"]["p50"],
-        new["latency_ms"]["p50"],
-        machine,
-        fast[1] / fast[0] / machine,
-        differ([value * machine for value in fastest[0]], fastest[1]),
-        memory,
+        title(runs[0]),
+        float(np.median([run["latency_ms"]["p50"] for run in runs[::2]])),
+        float(np.median([run["latency_ms"]["p50"] for run in runs[1::2]])),
+        change([float(np.median(times)) for times in work]),
+        ratio_between(_paired(fastest)),
+        change([run["peak_rss_above_opening_mb"] or math.nan for run in runs]),
         tolerance,
     )
 
 
 def _remarks(
-    documents: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[tuple[str, ...], Any]]
+    documents: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[tuple[str, ...], Run]],
+    comparisons: Sequence[Comparison],
 ) -> list[str]:
     remarks = []
-    for which, (one, other) in (("only before", runs), ("only afterwards", runs[::-1])):
+    before, after = ({key: None for run in runs[first::2] for key in run} for first in (0, 1))
+    for which, one, other in (("only before", before, after), ("only afterwards", after, before)):
         alone = [", ".join(key[:4]) for key in one if key not in other]
         if alone:
             remarks.append(f"measured {which}: {'; '.join(alone)}")
     facts = [document["environment"] for document in documents]
     for name in _MACHINE:
-        if facts[0].get(name) != facts[1].get(name):
-            remarks.append(f"another machine: {name} {facts[0].get(name)}, then {facts[1].get(name)}")
-    if any(len(run["rounds_ms"]) < LEAST_ROUNDS for which in runs for run in which.values()):
+        found = list(dict.fromkeys(str(fact.get(name)) for fact in facts))
+        if len(found) > 1:
+            remarks.append(f"another machine: {name} {', then '.join(found)}")
+    if len(runs) < 2 * LEAST_PAIRS and any(
+        len(run["rounds_ms"]) < LEAST_ROUNDS for which in runs for run in which.values()
+    ):
         remarks.append("too few rounds to be certain of anything; run at least 6")
+    uneven = [comparison.name for comparison in comparisons if comparison.ratio.half_width > KNOWN_WELL]
+    if uneven:
+        remarks.append(f"too uneven to notice a tenth: {'; '.join(uneven)}")
+        remarks.append(
+            "run more rounds (--frames, --rounds), or several pairs in turns, and give all their files"
+        )
     return remarks
 
 
@@ -166,6 +193,8 @@ def _read(file: Path) -> dict[str, Any]:
             _key(run)
             if not run["rounds_ms"] or not run["latency_ms"]["p50"] or "yardstick_ms" not in run:
                 raise KeyError("rounds_ms")
+            if len(run["yardstick_ms"]) not in (0, len(run["rounds_ms"])):
+                raise ValueError("yardstick_ms")
         document["environment"].keys()
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import random
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from vosrt.benchmarks import bench
 from vosrt.benchmarks.bench_compare import compare_files
-from vosrt.benchmarks.confidence import LEAST_ROUNDS, differ, median_interval
+from vosrt.benchmarks.confidence import LEAST_PAIRS, LEAST_ROUNDS, median_interval, ratio_between
 
 
 def run_of(rounds, *, yardstick=10.0, memory=100.0, **changes):
@@ -44,7 +45,7 @@ def written(tmp_path):
     return write
 
 
-def noisy(factor, seed, rounds=12, noise=0.03):
+def noisy(factor, seed, rounds=12, noise=0.01):
     """Rounds of five frames; each round has a speed of its own."""
     draw = random.Random(seed)
     speeds = [factor * draw.gauss(1, noise) for _ in range(rounds)]
@@ -76,24 +77,67 @@ class TestInterval:
         assert (found.low, found.high) == (1, 6)
 
 
-class TestDifference:
+def wandering(draw, count, likeness, deviation=0.04):
+    """Rounds of a machine whose speed wanders: an autoregressive series."""
+    speed, found = draw.gauss(0, 1), []
+    for _ in range(count):
+        found.append(math.exp(deviation * speed))
+        speed = likeness * speed + math.sqrt(1 - likeness**2) * draw.gauss(0, 1)
+    return found
+
+
+class TestRatio:
     def test_a_few_rounds_tell_nothing(self):
-        assert not differ([1.0] * 12, [2.0] * (LEAST_ROUNDS - 1))
-        assert differ([1.0] * 12, [2.0] * LEAST_ROUNDS)
+        few = ratio_between([([1.0] * 12, [2.0] * (LEAST_ROUNDS - 1))])
+        assert (few.middle, few.low, few.high, few.is_certain) == (2, 0, math.inf, False)
+        enough = ratio_between([([1.0] * 12, [2.0] * LEAST_ROUNDS)])
+        assert (enough.middle, enough.low, enough.high) == pytest.approx((2, 2, 2))
+        assert enough.is_certain
 
-    def test_equal_runs_differ_as_seldom_as_it_says(self):
+    @pytest.mark.parametrize("likeness", [0, 0.6, 0.95])
+    def test_equal_runs_differ_seldom_however_the_machine_wanders(self, likeness):
         draw = random.Random(2)
-        tries = 2000
-        found = sum(
-            differ(*([draw.lognormvariate(0, 1) for _ in range(10)] for _ in range(2))) for _ in range(tries)
-        )
-        assert 0.02 < found / tries < 0.06
+        tries = 1000
+        pairs = [tuple(wandering(draw, 24, likeness) for _ in range(2)) for _ in range(tries)]
+        assert sum(ratio_between([pair]).is_certain for pair in pairs) / tries < 0.1 * likeness + 0.01
 
-    def test_it_needs_no_distribution_and_no_sign(self):
-        low, high = [1.0, 2, 3, 4, 5, 6, 7], [6.5, 7.5, 8, 9, 10, 11, 1000]
-        assert differ(low, high)
-        assert differ(high, low)
-        assert not differ(low, low)
+    @pytest.mark.parametrize("count", [LEAST_PAIRS, 5])
+    def test_equal_runs_in_turns_differ_as_seldom_as_it_says(self, count):
+        draw = random.Random(3)
+        tries = 2000
+        found = 0
+        for _ in range(tries):
+            runs = [[math.exp(draw.gauss(0, 0.1))] * 6 for _ in range(2 * count)]
+            found += ratio_between(list(zip(runs[::2], runs[1::2], strict=True))).is_certain
+        assert 0.003 < found / tries < 0.02
+
+    def test_a_tenth_is_found_on_a_machine_that_wanders_a_little(self):
+        draw = random.Random(4)
+        for _ in range(100):
+            one, other = (wandering(draw, 24, 0.3, 0.01) for _ in range(2))
+            found = ratio_between([(one, [1.1 * value for value in other])])
+            assert found.is_certain
+            assert abs(found.middle - 1.1) < 0.03
+
+    def test_pairs_in_turns_find_what_the_machine_hides_from_two_runs(self):
+        draw = random.Random(5)
+        speeds = [math.exp(draw.gauss(0, 0.2)) for _ in range(5)]  # the machine's, from pair to pair
+        pairs = [(wandering(draw, 12, 0.5, 0.02), wandering(draw, 12, 0.5, 0.02)) for _ in speeds]
+        slowed = [
+            ([s * a for a in one], [1.1 * s * b for b in other])
+            for s, (one, other) in zip(speeds, pairs, strict=True)
+        ]
+        found = ratio_between(slowed)
+        assert found.low > 1
+        assert found.low < 1.1 < found.high
+
+    def test_it_has_no_direction(self):
+        low, high = [1.0, 3, 2, 5, 4, 7, 6], [600.5, 800.5, 700.5, 1000, 900, 10000, 1100]
+        there, back = ratio_between([(low, high)]), ratio_between([(high, low)])
+        assert there.low > 1
+        assert back.high < 1
+        assert there.middle == pytest.approx(1 / back.middle)
+        assert there.low == pytest.approx(1 / back.high)
 
 
 def status(*files, **options):
@@ -122,6 +166,21 @@ def test_what_disturbs_some_frames_is_no_regression(written):
     for part in disturbed:
         part[:3] = [2 * value for value in part[:3]]
     assert status(old, written("new", run_of(disturbed))) == 0
+
+
+def test_runs_in_turns_are_compared_as_pairs(written, capsys):
+    """The machine is another one from pair to pair, and the fixed work does not show it."""
+    speeds = {0: 1.0, 1: 1.4, 2: 0.8, 3: 1.2}
+    same, slower = [], []
+    for number, speed in speeds.items():
+        old = written(f"old{number}", run_of(noisy(speed, seed=number)))
+        same += [old, written(f"same{number}", run_of(noisy(speed, seed=10 + number)))]
+        slower += [old, written(f"slower{number}", run_of(noisy(1.1 * speed, seed=20 + number)))]
+    assert status(*same) == 0
+    assert status(*slower) == 1
+    capsys.readouterr()
+    assert status(*same[:3]) == 2
+    assert "--compare needs pairs of files" in capsys.readouterr().err
 
 
 def test_a_gpus_frames_are_not_measured_by_the_cpus_yardstick(written):
@@ -153,9 +212,8 @@ def test_what_is_not_certain_is_said(written, capsys):
 
 def test_other_candidates_and_machines_are_remarked(written):
     one, other = run_of(noisy(1, seed=0)), run_of(noisy(1, seed=0), objects=3)
-    comparisons, remarks = compare_files(
-        written("old", one, other), written("new", copy.deepcopy(one), cpu="another cpu")
-    )
+    files = [written("old", one, other), written("new", copy.deepcopy(one), cpu="another cpu")]
+    comparisons, remarks = compare_files(files)
     assert len(comparisons) == 1
     assert any("only before" in remark for remark in remarks)
     assert any("another machine: cpu a cpu, then another cpu" in remark for remark in remarks)
@@ -193,9 +251,9 @@ Stream.step = slow_step
 """
 
 
-@pytest.mark.full  # a minute, and an idle machine
+@pytest.mark.full  # three minutes
 def test_a_planted_slow_down_is_caught_and_equal_runs_pass(tmp_path):
-    """In real processes: every step takes a tenth longer."""
+    """In real processes, in turns: every step takes a tenth longer."""
     (tmp_path / "sitecustomize.py").write_text(SLOWER)  # reaches the measured process
 
     def run(name, path):
@@ -206,6 +264,11 @@ def test_a_planted_slow_down_is_caught_and_equal_runs_pass(tmp_path):
         subprocess.run([*command, *options], env=environment, check=True, capture_output=True, timeout=300)
         return file
 
-    first, second, slow = run("first", ""), run("second", ""), run("slow", str(tmp_path))
-    assert status(first, second) == 0
-    assert status(first, slow) == 1
+    same, slower = [], []
+    for turn in range(6):
+        old = run(f"old{turn}", "")
+        same += [old, run(f"same{turn}", "")]
+        slower += [old, run(f"slower{turn}", str(tmp_path))]
+    assert status(*same) == 0
+    assert status(*same[:2]) == 0
+    assert status(*slower) == 1
