@@ -17,7 +17,8 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 CPU_SOURCES = (
-    "cpu/convolution.cpp",
+    "cpu/convolution_1x1.cpp",
+    "cpu/convolution_3x3.cpp",
     "cpu/frame.cpp",
     "cpu/frame_labels.cpp",
     "cpu/label_maps.cpp",

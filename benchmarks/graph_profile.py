@@ -38,7 +38,16 @@ Shape = tuple[int, ...]
 WARM_UP = 3
 _BYTES = {"float": 4, "float16": 2, "double": 8, "int64": 8, "int32": 4, "uint8": 1, "int8": 1, "bool": 1}
 _GROUPS: Mapping[str, tuple[str, ...]] = {
-    "convolution": ("Conv", "FusedConv", "NhwcFusedConv", "QLinearConv", "ConvTranspose", "Convolution3x3"),
+    "convolution": (
+        "Conv",
+        "FusedConv",
+        "NhwcFusedConv",
+        "QLinearConv",
+        "ConvTranspose",
+        "AtrousConvolution3x3",
+        "Convolution1x1",
+        "Convolution3x3",
+    ),
     "matrix product": ("MatMul", "FusedMatMul", "Gemm", "FusedGemm", "MatMulInteger", "QGemm", "Einsum"),
     "matching": ("GlobalMatching", "LocalMatching", "MemoryRead", "DirectionalMatching"),
     "norm or gate": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -15,11 +15,14 @@ from vosrt.errors import ExportError
 from vosrt.export.joined_nodes import join_nodes
 from vosrt.export.tracing import WEIGHT_PREFIX, TracedGraph
 from vosrt.plugins import DOMAIN, OPERATORS
-from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3
+from vosrt.plugins.convolution import ATROUS_CONVOLUTION_3X3, CONVOLUTION_1X1, CONVOLUTION_3X3
+from vosrt.plugins.operator import Operator
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
-LEAST_CHANNELS = 48  # of a convolution that is left to Convolution3x3
+LEAST_CHANNELS = 48  # of a convolution that gets a name of its own
+LEAST_ATROUS_CHANNELS = 256  # of one whose taps lie apart, as images that are taken apart are small
+MOST_DILATION = 4  # of such a one
 # Reductions whose axes moved from an attribute to an input with opset 18. TensorRT 8.5 reads the
 # attribute only, and without it reduces over all axes without an error.
 AXES_TO_ATTRIBUTE = frozenset(
@@ -185,7 +188,7 @@ def attach_function_bodies(model: onnx.ModelProto) -> None:
 
 
 def name_convolutions(model: onnx.ModelProto) -> None:
-    """Turn 3x3 convolutions into the operator of that name, where Winograd's algorithm pays.
+    """Turn convolutions of many channels into operators of their own: 3x3 (Winograd) and 1x1.
 
     Args:
         model: float32 throughout; changed in place.
@@ -195,29 +198,40 @@ def name_convolutions(model: onnx.ModelProto) -> None:
         if node.op_type != "Conv" or node.input[1] not in weights:
             continue
         kernel = weights[node.input[1]]
-        if list(kernel.dims[2:]) != [3, 3] or min(kernel.dims[:2]) < LEAST_CHANNELS or not _is_3x3(node):
+        found = _named(node, kernel.dims)
+        if found is None:
             continue
+        operator, attributes = found
         if len(node.input) == 2:
             zeros = np.zeros(kernel.dims[0], np.float32)
             bias = onnx.numpy_helper.from_array(zeros, f"{node.output[0]}.bias")
             model.graph.initializer.append(bias)
             node.input.append(bias.name)
-        node.op_type, node.domain = CONVOLUTION_3X3.name, DOMAIN
+        node.op_type, node.domain = operator.name, DOMAIN
         del node.attribute[:]
         node.attribute.extend(
             onnx.helper.make_attribute(name, value)
-            for name, value in CONVOLUTION_3X3.node_attributes().items()
+            for name, value in operator.node_attributes(**attributes).items()
         )
     attach_function_bodies(model)
 
 
-def _is_3x3(node: onnx.NodeProto) -> bool:
-    """Whether a convolution is the operator's: one pixel of zeros around the image, else as usual."""
-    usual = {"kernel_shape": [3, 3], "dilations": [1, 1], "group": 1, "strides": [1, 1]}
-    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if given.pop("auto_pad", b"NOTSET") != b"NOTSET":
-        return False
-    return usual | {"pads": [0] * 4} | given == usual | {"pads": [1] * 4}
+def _named(node: onnx.NodeProto, kernel: Sequence[int]) -> tuple[Operator, dict[str, list[int]]] | None:
+    """The operator that a convolution is: of many channels, the result as large as the image."""
+    if list(kernel[2:]) not in ([1, 1], [3, 3]) or min(kernel[:2]) < LEAST_CHANNELS:
+        return None
+    side = kernel[2]
+    usual = {"kernel_shape": [side, side], "group": 1, "strides": [1, 1], "auto_pad": b"NOTSET"}
+    given = usual | {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    dilations, pads = given.pop("dilations", [1, 1]), given.pop("pads", [0] * 4)
+    apart = dilations[0] if side == 3 else 1
+    if given != usual or dilations != [apart] * 2 or pads != [side // 2 * apart] * 4 or apart > MOST_DILATION:
+        return None
+    if apart > 1:
+        if min(kernel[:2]) < LEAST_ATROUS_CHANNELS:
+            return None
+        return ATROUS_CONVOLUTION_3X3, {"dilations": dilations, "pads": pads}
+    return (CONVOLUTION_1X1 if side == 1 else CONVOLUTION_3X3), {}
 
 
 def strip_function_bodies(model: onnx.ModelProto) -> onnx.ModelProto:

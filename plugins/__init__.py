@@ -1,6 +1,13 @@
 """The custom operators: one definition each, and every implementation of it."""
 
-from vosrt.plugins.convolution_3x3 import CONVOLUTION_3X3, convolution_3x3
+from vosrt.plugins.convolution import (
+    ATROUS_CONVOLUTION_3X3,
+    CONVOLUTION_1X1,
+    CONVOLUTION_3X3,
+    atrous_convolution_3x3,
+    convolution_1x1,
+    convolution_3x3,
+)
 from vosrt.plugins.directional_matching import DIRECTIONAL_MATCHING, directional_matching
 from vosrt.plugins.frame_image import FRAME_IMAGE, frame_image
 from vosrt.plugins.frame_labels import (
@@ -24,7 +31,9 @@ from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Po
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
+        ATROUS_CONVOLUTION_3X3,
         CHANNEL_GATE,
+        CONVOLUTION_1X1,
         CONVOLUTION_3X3,
         DIRECTIONAL_MATCHING,
         FRAME_IMAGE,
@@ -45,7 +54,9 @@ __all__ = [
     "Attribute",
     "Operator",
     "Port",
+    "atrous_convolution_3x3",
     "channel_gate",
+    "convolution_1x1",
     "convolution_3x3",
     "directional_matching",
     "frame_image",

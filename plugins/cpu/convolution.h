@@ -1,4 +1,4 @@
-// 3x3 convolutions on the CPU by Winograd's minimal filtering F(4x4, 3x3): a quarter of the products.
+// Convolutions on the CPU: 3x3 by Winograd's minimal filtering F(4x4, 3x3), a quarter of the products, and 1x1.
 //
 // Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4.
 #pragma once
@@ -17,10 +17,10 @@ struct ImageShape {
     int64_t width;
 };
 
-// Stride 1, one pixel of zeros around the image, float32, [images, channels, height, width].
-class Convolution3x3 {
+// Stride 1, float32, [images, channels, height, width]; the result has the image's size.
+class Convolution {
 public:
-    virtual ~Convolution3x3() = default;
+    virtual ~Convolution() = default;
 
     // Floats that a run needs beside its arrays.
     virtual size_t workspace(ImageShape const& shape) const = 0;
@@ -30,8 +30,15 @@ public:
                      ParallelFor const& parallel) const = 0;
 };
 
-// Transforms weights [outputs, inputs, 3, 3], which are not needed any more afterwards.
-std::unique_ptr<Convolution3x3> make_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
-                                                     Instructions instructions = best_instructions());
+// All arrange the weights anew, which are not needed any more afterwards: [outputs, inputs, 3, 3] for an image with one
+// pixel of zeros around it, or [outputs, inputs, 1, 1].
+std::unique_ptr<Convolution> make_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
+                                                  Instructions instructions = best_instructions());
+// The same with weights whose taps lie `dilation` pixels apart, and as many pixels of zeros around the image.
+std::unique_ptr<Convolution> make_atrous_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
+                                                         int64_t dilation,
+                                                         Instructions instructions = best_instructions());
+std::unique_ptr<Convolution> make_convolution_1x1(float const* weights, int64_t outputs, int64_t inputs,
+                                                  Instructions instructions = best_instructions());
 
 }  // namespace vosrt

@@ -91,7 +91,7 @@ inline __attribute__((always_inline)) void multiply(float const* weights, float 
         for (int part = 0; part < Count; ++part) store(result + row * stride + part * kLanes, sums[row][part]);
 }
 
-class Winograd final : public Convolution3x3 {
+class Winograd final : public Convolution {
 public:
     Winograd(float const* weights, int64_t outputs, int64_t inputs)
         : outputs_(outputs), inputs_(inputs), groups_((outputs + kRows - 1) / kRows),

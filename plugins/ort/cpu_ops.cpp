@@ -213,40 +213,86 @@ void require(bool holds, char const* message) {
     if (!holds) throw std::invalid_argument(message);
 }
 
-std::unique_ptr<Convolution3x3> convolution_of(Tensor const& weights) {
-    require(weights.sizes.size() == 4 && weights.sizes[2] == 3 && weights.sizes[3] == 3,
-            "Convolution3x3 needs weights [outputs, inputs, 3, 3]");
-    return make_convolution_3x3(static_cast<float const*>(weights.data), weights.sizes[0], weights.sizes[1]);
-}
+// Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
+struct Pointwise {
+    static constexpr char const* kName = "Convolution1x1";
+    static constexpr int64_t kSide = 1;
+
+    explicit Pointwise(Info const&) {}
+
+    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
+        return make_convolution_1x1(weights, outputs, inputs);
+    }
+};
+
+struct Dense {
+    static constexpr char const* kName = "Convolution3x3";
+    static constexpr int64_t kSide = 3;
+
+    explicit Dense(Info const&) {}
+
+    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
+        return make_convolution_3x3(weights, outputs, inputs);
+    }
+};
+
+struct Atrous {
+    static constexpr char const* kName = "AtrousConvolution3x3";
+    static constexpr int64_t kSide = 3;
+
+    explicit Atrous(Info const& info) {
+        std::vector<int64_t> const dilations = info.integers("dilations");
+        require(dilations.size() == 2 && dilations[0] > 0 && dilations[1] == dilations[0] &&
+                    info.integers("pads") == std::vector<int64_t>(4, dilations[0]),
+                "AtrousConvolution3x3 needs equal dilations, and as many pixels of zeros around the image");
+        dilation = dilations[0];
+    }
+
+    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
+        return make_atrous_convolution_3x3(weights, outputs, inputs, dilation);
+    }
+
+    int64_t dilation;
+};
 
 // Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
+template <typename Kind>
 struct ConvolutionOp {
-    static constexpr char const* kName = "Convolution3x3";
+    static constexpr char const* kName = Kind::kName;
     static constexpr char kTypes[] = "ffff";
 
-    explicit ConvolutionOp(Info const& info) {
+    explicit ConvolutionOp(Info const& info) : kind_(info) {
         int is_constant = 0;
         ort::Value const* weights = nullptr;
         check(ort::KernelInfoGetConstantInput_tensor(info.api, info.info, size_t{1}, &is_constant, &weights));
-        if (is_constant != 0) convolution_ = convolution_of(tensor_of(info.api, weights));
+        if (is_constant == 0) return;
+        Tensor const tensor = tensor_of(info.api, weights);
+        convolution_ = made_of(static_cast<float const*>(tensor.data), tensor.sizes);
     }
 
     void run(Call& call) const {
         require(call.sizes(0).size() == 4 && call.sizes(1).size() == 4 && call.size(0, 1) == call.size(1, 1) &&
                     call.sizes(2) == std::vector<int64_t>{call.size(1, 0)},
-                "Convolution3x3 needs an image [n, inputs, h, w] and bias [outputs]");
+                "a convolution needs an image [n, inputs, h, w] and bias [outputs]");
         ImageShape const shape{call.size(0, 0), call.size(0, 2), call.size(0, 3)};
         float* const result = call.output({shape.images, call.size(1, 0), shape.height, shape.width});
         if (shape.images * shape.height * shape.width == 0) return;
-        std::unique_ptr<Convolution3x3> changing;
-        if (!convolution_) changing = make_convolution_3x3(call.floats(1), call.size(1, 0), call.size(1, 1));
-        Convolution3x3 const& convolution = convolution_ ? *convolution_ : *changing;
+        std::unique_ptr<Convolution> changing;
+        if (!convolution_) changing = made_of(call.floats(1), call.sizes(1));
+        Convolution const& convolution = convolution_ ? *convolution_ : *changing;
         convolution.run(call.floats(0), call.floats(2), result, shape, call.memory(convolution.workspace(shape)),
                         call.threads());
     }
 
 private:
-    std::unique_ptr<Convolution3x3> convolution_;
+    std::unique_ptr<Convolution> made_of(float const* weights, std::vector<int64_t> const& sizes) const {
+        require(sizes.size() == 4 && sizes[2] == Kind::kSide && sizes[3] == Kind::kSide,
+                "a convolution needs weights [outputs, inputs, side, side] of its operator's side");
+        return kind_.made_of(weights, sizes[0], sizes[1]);
+    }
+
+    Kind kind_;
+    std::unique_ptr<Convolution> convolution_;
 };
 
 struct FrameImageOp {
@@ -532,7 +578,9 @@ ort::CustomOp op_of() {
 template <bool Rounded>
 ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
-        op_of<ConvolutionOp>(),
+        op_of<ConvolutionOp<Pointwise>>(),
+        op_of<ConvolutionOp<Dense>>(),
+        op_of<ConvolutionOp<Atrous>>(),
         op_of<FrameImageOp>(),
         op_of<FrameProbabilitiesOp>(),
         op_of<FrameLabelsOp>(),

@@ -193,7 +193,7 @@ def plain_graphs(folder: Path) -> dict[str, Any]:
     bundle, graphs = Bundle.open(folder), {}
     for role in bundle.manifest.graphs:
         model = onnx.load(bundle.graph_path(role, precision="float32"))
-        named = [(one.domain, one.name) for one in model.functions if one.name == "Convolution3x3"]
+        named = [(one.domain, one.name) for one in model.functions if "Convolution" in one.name]
         graphs[role] = inline_selected_functions(model, named) if named else model
     return graphs
 

@@ -13,7 +13,9 @@ import pytest
 from vosrt.plugins import (
     DOMAIN,
     OPERATORS,
+    atrous_convolution_3x3,
     channel_gate,
+    convolution_1x1,
     convolution_3x3,
     directional_matching,
     frame_image,
@@ -30,11 +32,22 @@ onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
 WINDOWS = (6, 2, 4)
+ATROUS = {"dilations": [2, 2], "pads": [2, 2, 2, 2]}
 
 
 class ConvolutionNetwork(torch.nn.Module):
     def forward(self, image, weights, bias):
         return torch.tanh(convolution_3x3(image, weights, bias) / 2)
+
+
+class PointwiseNetwork(torch.nn.Module):
+    def forward(self, image, weights, bias):
+        return torch.tanh(convolution_1x1(image, weights, bias) / 2)
+
+
+class AtrousNetwork(torch.nn.Module):
+    def forward(self, image, weights, bias):
+        return torch.tanh(atrous_convolution_3x3(image, weights, bias, **ATROUS) / 2)
 
 
 class DirectionsNetwork(torch.nn.Module):
@@ -95,8 +108,8 @@ def rows(*values: int) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.int32)
 
 
-def convolution_inputs(h: int, w: int) -> tuple[torch.Tensor, ...]:
-    return features(2, 4, h, w), features(5, 4, 3, 3), features(5)
+def convolution_inputs(h: int, w: int, side: int = 3) -> tuple[torch.Tensor, ...]:
+    return features(2, 4, h, w), features(5, 4, side, side), features(5)
 
 
 def directions_inputs(pixels: int, bank: int, kinds: int, *valid: list[int]) -> tuple[torch.Tensor, ...]:
@@ -142,6 +155,20 @@ def export(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dimension
 
 
 EXPORTS = {
+    "AtrousConvolution3x3": (
+        AtrousNetwork(),
+        convolution_inputs(6, 7),
+        [{0: "n", 2: "h", 3: "w"}, {}, {}],
+        convolution_inputs(9, 5),
+        ATROUS,
+    ),
+    "Convolution1x1": (
+        PointwiseNetwork(),
+        convolution_inputs(6, 7, 1),
+        [{0: "n", 2: "h", 3: "w"}, {}, {}],
+        convolution_inputs(9, 5, 1),
+        {},
+    ),
     "Convolution3x3": (
         ConvolutionNetwork(),
         convolution_inputs(6, 7),
@@ -282,6 +309,16 @@ WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "kernels of another size": (
         lambda: convolution_3x3(features(1, 4, 6, 6), features(5, 4, 1, 1), features(5)),
         r"weights \[Co, Ci, 3, 3\], got \(5, 4, 1, 1\)",
+    ),
+    "kernels of another size for pixels": (
+        lambda: convolution_1x1(features(1, 4, 6, 6), features(5, 4, 3, 3), features(5)),
+        r"weights \[Co, Ci, 1, 1\], got \(5, 4, 3, 3\)",
+    ),
+    "unequal distances of taps": (
+        lambda: atrous_convolution_3x3(
+            features(1, 4, 6, 6), features(5, 4, 3, 3), features(5), dilations=[2, 1], pads=[2] * 4
+        ),
+        r"six equal numbers, got dilations \[2, 1\]",
     ),
     "bank of other directions": (
         lambda: directional_matching(features(4, 6), features(2, 5, 7), features(1, 2, 2, 7), labels(1, 2)),

@@ -65,7 +65,7 @@ def run_native_operators(operator: Operator, arrays: Arrays, attributes: dict[st
     model = one_node_model(operator, attributes, str(arrays[operator.inputs[0].name].dtype), 17)
     del model.functions[:]  # nothing but the library can run it
     changing = native_session(model, library).run(None, arrays)[0]
-    if operator.name != "Convolution3x3":
+    if "weights" not in arrays or "image" not in arrays:
         return changing
     model.graph.initializer.append(onnx.numpy_helper.from_array(arrays["weights"], "weights"))
     del model.graph.input[1]
@@ -205,7 +205,9 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
 }
 ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
 WORDS = {  # that cases begin with
+    "atrous": "AtrousConvolution3x3",
     "convolution": "Convolution3x3",
+    "pointwise": "Convolution1x1",
     "directions": "DirectionalMatching",
     "frame": "FrameImage",
     "names": "FrameLabels",
@@ -289,7 +291,9 @@ def check_labels(case: Case, labels: np.ndarray, expected: np.ndarray, implement
 
 
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
+    "AtrousConvolution3x3": check_convolution,
     "ChannelGate": check_maps,
+    "Convolution1x1": check_convolution,
     "Convolution3x3": check_convolution,
     "DirectionalMatching": check_directions,
     "FrameImage": check_image,
