@@ -44,7 +44,6 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
         "NhwcFusedConv",
         "QLinearConv",
         "ConvTranspose",
-        "AtrousConvolution3x3",
         "Convolution1x1",
         "Convolution3x3",
     ),

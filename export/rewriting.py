@@ -15,14 +15,12 @@ from vosrt.errors import ExportError
 from vosrt.export.joined_nodes import join_nodes
 from vosrt.export.tracing import WEIGHT_PREFIX, TracedGraph
 from vosrt.plugins import DOMAIN, OPERATORS
-from vosrt.plugins.convolution import ATROUS_CONVOLUTION_3X3, CONVOLUTION_1X1, CONVOLUTION_3X3
+from vosrt.plugins.convolution import CONVOLUTION_1X1, CONVOLUTION_3X3
 from vosrt.plugins.operator import Operator
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
 LEAST_CHANNELS = 48  # of a convolution that gets a name of its own
-LEAST_ATROUS_CHANNELS = 256  # of one whose taps lie apart, as images that are taken apart are small
-MOST_DILATION = 4  # of such a one
 # Reductions whose axes moved from an attribute to an input with opset 18. TensorRT 8.5 reads the
 # attribute only, and without it reduces over all axes without an error.
 AXES_TO_ATTRIBUTE = frozenset(
@@ -198,10 +196,9 @@ def name_convolutions(model: onnx.ModelProto) -> None:
         if node.op_type != "Conv" or node.input[1] not in weights:
             continue
         kernel = weights[node.input[1]]
-        found = _named(node, kernel.dims)
-        if found is None:
+        operator = _operator_of(node, kernel.dims)
+        if operator is None:
             continue
-        operator, attributes = found
         if len(node.input) == 2:
             zeros = np.zeros(kernel.dims[0], np.float32)
             bias = onnx.numpy_helper.from_array(zeros, f"{node.output[0]}.bias")
@@ -210,28 +207,23 @@ def name_convolutions(model: onnx.ModelProto) -> None:
         node.op_type, node.domain = operator.name, DOMAIN
         del node.attribute[:]
         node.attribute.extend(
-            onnx.helper.make_attribute(name, value)
-            for name, value in operator.node_attributes(**attributes).items()
+            onnx.helper.make_attribute(name, value) for name, value in operator.node_attributes().items()
         )
     attach_function_bodies(model)
 
 
-def _named(node: onnx.NodeProto, kernel: Sequence[int]) -> tuple[Operator, dict[str, list[int]]] | None:
-    """The operator that a convolution is: of many channels, the result as large as the image."""
+def _operator_of(node: onnx.NodeProto, kernel: Sequence[int]) -> Operator | None:
+    """What a convolution is: of many channels, the result as large as the image, and all else as usual."""
     if list(kernel[2:]) not in ([1, 1], [3, 3]) or min(kernel[:2]) < LEAST_CHANNELS:
         return None
     side = kernel[2]
-    usual = {"kernel_shape": [side, side], "group": 1, "strides": [1, 1], "auto_pad": b"NOTSET"}
-    given = usual | {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    dilations, pads = given.pop("dilations", [1, 1]), given.pop("pads", [0] * 4)
-    apart = dilations[0] if side == 3 else 1
-    if given != usual or dilations != [apart] * 2 or pads != [side // 2 * apart] * 4 or apart > MOST_DILATION:
+    usual = {"kernel_shape": [side, side], "dilations": [1, 1], "group": 1, "strides": [1, 1]}
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if given.pop("auto_pad", b"NOTSET") != b"NOTSET":
         return None
-    if apart > 1:
-        if min(kernel[:2]) < LEAST_ATROUS_CHANNELS:
-            return None
-        return ATROUS_CONVOLUTION_3X3, {"dilations": dilations, "pads": pads}
-    return (CONVOLUTION_1X1 if side == 1 else CONVOLUTION_3X3), {}
+    if usual | {"pads": [0] * 4} | given != usual | {"pads": [side // 2] * 4}:
+        return None
+    return CONVOLUTION_1X1 if side == 1 else CONVOLUTION_3X3
 
 
 def strip_function_bodies(model: onnx.ModelProto) -> onnx.ModelProto:

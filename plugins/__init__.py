@@ -1,10 +1,8 @@
 """The custom operators: one definition each, and every implementation of it."""
 
 from vosrt.plugins.convolution import (
-    ATROUS_CONVOLUTION_3X3,
     CONVOLUTION_1X1,
     CONVOLUTION_3X3,
-    atrous_convolution_3x3,
     convolution_1x1,
     convolution_3x3,
 )
@@ -31,7 +29,6 @@ from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Po
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
-        ATROUS_CONVOLUTION_3X3,
         CHANNEL_GATE,
         CONVOLUTION_1X1,
         CONVOLUTION_3X3,
@@ -54,7 +51,6 @@ __all__ = [
     "Attribute",
     "Operator",
     "Port",
-    "atrous_convolution_3x3",
     "channel_gate",
     "convolution_1x1",
     "convolution_3x3",

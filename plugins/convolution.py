@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vosrt.plugins.operator import Attribute, Operator, Port
+from vosrt.plugins.operator import Operator, Port
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,34 +29,6 @@ def convolution_3x3(image: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     return _convolved(CONVOLUTION_3X3, 3, image, weights, bias)
 
 
-def atrous_convolution_3x3(
-    image: Tensor, weights: Tensor, bias: Tensor, *, dilations: Sequence[int], pads: Sequence[int]
-) -> Tensor:
-    """Convolve with stride 1 and taps that lie some pixels apart.
-
-    While `torch.onnx.export(dynamo=True)` runs, this writes one `vosrt::AtrousConvolution3x3` node instead.
-
-    Args:
-        image: `[n, Ci, h, w]`, float32.
-        weights: `[Co, Ci, 3, 3]`.
-        bias: `[Co]`.
-        dilations: pixels from tap to tap, downwards and to the right: twice the same.
-        pads: pixels of zeros at the image's four sides: as many.
-
-    Returns:
-        `[n, Co, h, w]`.
-
-    Raises:
-        ValueError: the weights are no 3x3 kernels, or the result would have another size than the image.
-    """
-    if len({*dilations, *pads}) != 1 or (len(dilations), len(pads)) != (2, 4):
-        given = f"dilations {list(dilations)}, pads {list(pads)}"
-        raise ValueError(f"AtrousConvolution3x3 needs six equal numbers, got {given}")
-    return _convolved(
-        ATROUS_CONVOLUTION_3X3, 3, image, weights, bias, dilations=list(dilations), pads=list(pads)
-    )
-
-
 def convolution_1x1(image: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """Mix the channels of every pixel.
 
@@ -77,20 +48,17 @@ def convolution_1x1(image: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     return _convolved(CONVOLUTION_1X1, 1, image, weights, bias)
 
 
-def _convolved(
-    operator: Operator, side: int, image: Tensor, weights: Tensor, bias: Tensor, **attributes: Any
-) -> Tensor:
+def _convolved(operator: Operator, side: int, image: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     import torch
 
     if torch.onnx.is_in_onnx_export():
         shape = [image.shape[0], weights.shape[0], *image.shape[2:]]
-        return operator.emit([image, weights, bias], shape, **attributes)
+        return operator.emit([image, weights, bias], shape)
     if weights.ndim != 4 or weights.shape[2:] != (side, side):
         raise ValueError(
             f"{operator.name} needs weights [Co, Ci, {side}, {side}], got {tuple(weights.shape)}"
         )
-    apart = attributes.get("dilations", [1])[0]
-    return torch.nn.functional.conv2d(image, weights, bias, padding=side // 2 * apart, dilation=apart)
+    return torch.nn.functional.conv2d(image, weights, bias, padding=side // 2)
 
 
 CONVOLUTION_3X3 = Operator(
@@ -106,22 +74,6 @@ CONVOLUTION_3X3 = Operator(
       convolved = Conv <kernel_shape: ints = [3, 3], pads: ints = [1, 1, 1, 1]> (image, weights, bias)
     """,
     compute=convolution_3x3,
-    has_plugin=False,
-)
-
-ATROUS_CONVOLUTION_3X3 = Operator(
-    name="AtrousConvolution3x3",
-    inputs=CONVOLUTION_3X3.inputs,
-    outputs=CONVOLUTION_3X3.outputs,
-    attributes=(
-        Attribute("dilations", "ints", "pixels from tap to tap, twice the same"),
-        Attribute("pads", "ints", "pixels of zeros around the image, four times the same"),
-    ),
-    body="""
-      convolved = Conv <kernel_shape: ints = [3, 3], dilations: ints = @dilations, pads: ints = @pads>
-        (image, weights, bias)
-    """,
-    compute=atrous_convolution_3x3,
     has_plugin=False,
 )
 

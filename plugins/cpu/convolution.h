@@ -30,14 +30,10 @@ public:
                      ParallelFor const& parallel) const = 0;
 };
 
-// All arrange the weights anew, which are not needed any more afterwards: [outputs, inputs, 3, 3] for an image with one
-// pixel of zeros around it, or [outputs, inputs, 1, 1].
+// Both arrange the weights anew, which are not needed any more afterwards: [outputs, inputs, 3, 3] for an image with
+// one pixel of zeros around it, or [outputs, inputs, 1, 1].
 std::unique_ptr<Convolution> make_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
                                                   Instructions instructions = best_instructions());
-// The same with weights whose taps lie `dilation` pixels apart, and as many pixels of zeros around the image.
-std::unique_ptr<Convolution> make_atrous_convolution_3x3(float const* weights, int64_t outputs, int64_t inputs,
-                                                         int64_t dilation,
-                                                         Instructions instructions = best_instructions());
 std::unique_ptr<Convolution> make_convolution_1x1(float const* weights, int64_t outputs, int64_t inputs,
                                                   Instructions instructions = best_instructions());
 

@@ -214,54 +214,15 @@ void require(bool holds, char const* message) {
 }
 
 // Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
-struct Pointwise {
-    static constexpr char const* kName = "Convolution1x1";
-    static constexpr int64_t kSide = 1;
-
-    explicit Pointwise(Info const&) {}
-
-    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
-        return make_convolution_1x1(weights, outputs, inputs);
-    }
-};
-
-struct Dense {
-    static constexpr char const* kName = "Convolution3x3";
-    static constexpr int64_t kSide = 3;
-
-    explicit Dense(Info const&) {}
-
-    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
-        return make_convolution_3x3(weights, outputs, inputs);
-    }
-};
-
-struct Atrous {
-    static constexpr char const* kName = "AtrousConvolution3x3";
-    static constexpr int64_t kSide = 3;
-
-    explicit Atrous(Info const& info) {
-        std::vector<int64_t> const dilations = info.integers("dilations");
-        require(dilations.size() == 2 && dilations[0] > 0 && dilations[1] == dilations[0] &&
-                    info.integers("pads") == std::vector<int64_t>(4, dilations[0]),
-                "AtrousConvolution3x3 needs equal dilations, and as many pixels of zeros around the image");
-        dilation = dilations[0];
-    }
-
-    std::unique_ptr<Convolution> made_of(float const* weights, int64_t outputs, int64_t inputs) const {
-        return make_atrous_convolution_3x3(weights, outputs, inputs, dilation);
-    }
-
-    int64_t dilation;
-};
+using MakeConvolution = std::unique_ptr<Convolution> (*)(float const*, int64_t, int64_t, Instructions);
 
 // Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
-template <typename Kind>
+template <int64_t kSide, MakeConvolution kMake>
 struct ConvolutionOp {
-    static constexpr char const* kName = Kind::kName;
+    static constexpr char const* kName = kSide == 1 ? "Convolution1x1" : "Convolution3x3";
     static constexpr char kTypes[] = "ffff";
 
-    explicit ConvolutionOp(Info const& info) : kind_(info) {
+    explicit ConvolutionOp(Info const& info) {
         int is_constant = 0;
         ort::Value const* weights = nullptr;
         check(ort::KernelInfoGetConstantInput_tensor(info.api, info.info, size_t{1}, &is_constant, &weights));
@@ -285,13 +246,12 @@ struct ConvolutionOp {
     }
 
 private:
-    std::unique_ptr<Convolution> made_of(float const* weights, std::vector<int64_t> const& sizes) const {
-        require(sizes.size() == 4 && sizes[2] == Kind::kSide && sizes[3] == Kind::kSide,
+    static std::unique_ptr<Convolution> made_of(float const* weights, std::vector<int64_t> const& sizes) {
+        require(sizes.size() == 4 && sizes[2] == kSide && sizes[3] == kSide,
                 "a convolution needs weights [outputs, inputs, side, side] of its operator's side");
-        return kind_.made_of(weights, sizes[0], sizes[1]);
+        return kMake(weights, sizes[0], sizes[1], best_instructions());
     }
 
-    Kind kind_;
     std::unique_ptr<Convolution> convolution_;
 };
 
@@ -578,9 +538,8 @@ ort::CustomOp op_of() {
 template <bool Rounded>
 ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
-        op_of<ConvolutionOp<Pointwise>>(),
-        op_of<ConvolutionOp<Dense>>(),
-        op_of<ConvolutionOp<Atrous>>(),
+        op_of<ConvolutionOp<1, make_convolution_1x1>>(),
+        op_of<ConvolutionOp<3, make_convolution_3x3>>(),
         op_of<FrameImageOp>(),
         op_of<FrameProbabilitiesOp>(),
         op_of<FrameLabelsOp>(),

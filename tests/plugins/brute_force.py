@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -71,19 +71,13 @@ def brute_force_directions(
     return matched
 
 
-def brute_force_convolution(
-    image: np.ndarray,
-    weights: np.ndarray,
-    bias: np.ndarray,
-    dilations: Sequence[int] = (1, 1),
-    pads: Sequence[int] | None = None,
-) -> np.ndarray:
+def brute_force_convolution(image: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     height, width = image.shape[2:]
-    apart, border = dilations[0], weights.shape[2] // 2 * dilations[0]
+    border = weights.shape[2] // 2
     padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (border, border), (border, border)))
     convolved = np.zeros((len(image), len(weights), height, width))
     for y, x in np.ndindex(weights.shape[2:]):
-        shifted = padded[:, :, apart * y : apart * y + height, apart * x : apart * x + width]
+        shifted = padded[:, :, y : y + height, x : x + width]
         convolved += np.einsum("oc,nchw->nohw", weights[:, :, y, x].astype(np.float64), shifted)
     return convolved + bias[:, None, None]
 
@@ -159,7 +153,6 @@ def brute_force_labels(logits: np.ndarray, size: np.ndarray, rows: np.ndarray) -
 
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "ChannelGate": brute_force_gates,
-    "AtrousConvolution3x3": brute_force_convolution,
     "Convolution1x1": brute_force_convolution,
     "Convolution3x3": brute_force_convolution,
     "DirectionalMatching": brute_force_directions,

@@ -83,18 +83,14 @@ def read_case(
     return Case("MemoryRead", arrays)
 
 
-def convolution_case(
-    images: int, channels: tuple[int, int], size: tuple[int, int], *, side: int = 3, apart: int = 1
-) -> Case:
-    """`channels` in and out; taps lie `apart` pixels from each other."""
+def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, int], *, side: int = 3) -> Case:
+    """`channels` in and out."""
     rng = np.random.default_rng(size[0])
     arrays = {
         "image": rng.standard_normal((images, channels[0], *size), np.float32),
         "weights": rng.standard_normal((channels[1], channels[0], side, side), np.float32),
         "bias": rng.standard_normal(channels[1], np.float32),
     }
-    if apart > 1:
-        return Case("AtrousConvolution3x3", arrays, {"dilations": [apart] * 2, "pads": [apart] * 4})
     return Case("Convolution3x3" if side == 3 else "Convolution1x1", arrays)
 
 
@@ -243,10 +239,6 @@ CASES = {
     "convolution in several steps, more channels than a block": lambda: convolution_case(
         1, (300, 65), (41, 120)
     ),
-    "atrous of one pixel": lambda: convolution_case(1, (1, 1), (1, 1), apart=2),
-    "atrous of whole images": lambda: convolution_case(1, (5, 7), (8, 12), apart=4),
-    "atrous of cut images": lambda: convolution_case(2, (9, 17), (13, 31), apart=3),
-    "atrous of fewer lines than taps lie apart": lambda: convolution_case(2, (3, 4), (3, 18), apart=5),
     "pointwise of one pixel": lambda: convolution_case(1, (1, 1), (1, 1), side=1),
     "pointwise of whole panels": lambda: convolution_case(1, (16, 24), (8, 24), side=1),
     "pointwise of three images, cut panels": lambda: convolution_case(3, (33, 17), (13, 11), side=1),

@@ -13,7 +13,6 @@ import pytest
 from vosrt.plugins import (
     DOMAIN,
     OPERATORS,
-    atrous_convolution_3x3,
     channel_gate,
     convolution_1x1,
     convolution_3x3,
@@ -32,7 +31,6 @@ onnxruntime = pytest.importorskip("onnxruntime")
 torch = pytest.importorskip("torch")
 
 WINDOWS = (6, 2, 4)
-ATROUS = {"dilations": [2, 2], "pads": [2, 2, 2, 2]}
 
 
 class ConvolutionNetwork(torch.nn.Module):
@@ -43,11 +41,6 @@ class ConvolutionNetwork(torch.nn.Module):
 class PointwiseNetwork(torch.nn.Module):
     def forward(self, image, weights, bias):
         return torch.tanh(convolution_1x1(image, weights, bias) / 2)
-
-
-class AtrousNetwork(torch.nn.Module):
-    def forward(self, image, weights, bias):
-        return torch.tanh(atrous_convolution_3x3(image, weights, bias, **ATROUS) / 2)
 
 
 class DirectionsNetwork(torch.nn.Module):
@@ -155,13 +148,6 @@ def export(network: torch.nn.Module, inputs: tuple[torch.Tensor, ...], dimension
 
 
 EXPORTS = {
-    "AtrousConvolution3x3": (
-        AtrousNetwork(),
-        convolution_inputs(6, 7),
-        [{0: "n", 2: "h", 3: "w"}, {}, {}],
-        convolution_inputs(9, 5),
-        ATROUS,
-    ),
     "Convolution1x1": (
         PointwiseNetwork(),
         convolution_inputs(6, 7, 1),
@@ -313,12 +299,6 @@ WRONG_CALLS: dict[str, tuple[Callable[[], object], str]] = {
     "kernels of another size for pixels": (
         lambda: convolution_1x1(features(1, 4, 6, 6), features(5, 4, 3, 3), features(5)),
         r"weights \[Co, Ci, 1, 1\], got \(5, 4, 3, 3\)",
-    ),
-    "unequal distances of taps": (
-        lambda: atrous_convolution_3x3(
-            features(1, 4, 6, 6), features(5, 4, 3, 3), features(5), dilations=[2, 1], pads=[2] * 4
-        ),
-        r"six equal numbers, got dilations \[2, 1\]",
     ),
     "bank of other directions": (
         lambda: directional_matching(features(4, 6), features(2, 5, 7), features(1, 2, 2, 7), labels(1, 2)),

@@ -205,7 +205,6 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
 }
 ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
 WORDS = {  # that cases begin with
-    "atrous": "AtrousConvolution3x3",
     "convolution": "Convolution3x3",
     "pointwise": "Convolution1x1",
     "directions": "DirectionalMatching",
@@ -291,7 +290,6 @@ def check_labels(case: Case, labels: np.ndarray, expected: np.ndarray, implement
 
 
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
-    "AtrousConvolution3x3": check_convolution,
     "ChannelGate": check_maps,
     "Convolution1x1": check_convolution,
     "Convolution3x3": check_convolution,

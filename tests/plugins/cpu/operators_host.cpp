@@ -42,13 +42,11 @@ extern "C" void halves(float const* from, uint16_t* to, float* back, int64_t cou
     }
 }
 
-// `sizes`: images, inputs, outputs, height, width, side of the kernel, dilation.
+// `sizes`: images, inputs, outputs, height, width, side of the kernel.
 extern "C" int convolve(int instructions, float const* image, float const* weights, float const* bias, float* result,
                         int64_t const* sizes) {
-    auto const chosen = static_cast<Instructions>(instructions);
-    auto const convolution = sizes[5] == 1   ? make_convolution_1x1(weights, sizes[2], sizes[1], chosen)
-                             : sizes[6] == 1 ? make_convolution_3x3(weights, sizes[2], sizes[1], chosen)
-                                             : make_atrous_convolution_3x3(weights, sizes[2], sizes[1], sizes[6], chosen);
+    auto const make = sizes[5] == 1 ? make_convolution_1x1 : make_convolution_3x3;
+    auto const convolution = make(weights, sizes[2], sizes[1], static_cast<Instructions>(instructions));
     ImageShape const shape{sizes[0], sizes[3], sizes[4]};
     return with_workspace(convolution->workspace(shape), [&](float* workspace) {
         convolution->run(image, bias, result, shape, workspace, backwards);
