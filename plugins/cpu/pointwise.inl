@@ -3,6 +3,8 @@
 // A block of neighbouring pixels is copied into panels [inputs, kPanel], which stay in a core's own cache while all
 // outputs are made of them: what lies a whole image apart is read once, and no product waits for it.
 
+#include "product.inl"
+
 constexpr int64_t kPanel = kLanes * kVectors;
 
 // result[kRows, kPanel] = weights[depth, kRows]^T panel[depth, kPanel] + bias[kRows]; `rows` of it are written.
@@ -11,16 +13,7 @@ inline void multiply_panel(float const* weights, float const* panel, float const
     Vector sums[kRows][kVectors];
     for (int row = 0; row < kRows; ++row)
         for (int part = 0; part < kVectors; ++part) sums[row][part] = all(bias[row]);
-    for (int64_t k = 0; k < depth; ++k) {
-        Vector columns[kVectors];
-        for (int part = 0; part < kVectors; ++part) columns[part] = load(panel + part * kLanes);
-        for (int row = 0; row < kRows; ++row) {
-            Vector const weight = all(weights[row]);
-            for (int part = 0; part < kVectors; ++part) sums[row][part] += weight * columns[part];
-        }
-        weights += kRows;
-        panel += kPanel;
-    }
+    add_product<kVectors>(weights, panel, kPanel, depth, sums);
     for (int row = 0; row < kRows; ++row) {  // a loop of constant length, so that the sums stay in registers
         if (row >= rows) break;
         for (int part = 0; part < kVectors; ++part) store(result + row * stride + part * kLanes, sums[row][part]);

@@ -5,6 +5,8 @@
 // [36, channels, tiles]: every loop runs over neighbouring tiles, which fill vectors, and the products are 36 ordinary
 // matrix products.
 
+#include "product.inl"
+
 // The points of the interpolation are 0, kNear, -kNear, kFar, -kFar and infinity. Against the usual 1 and 2 these halve
 // the rounding error, and a quarter is left of the largest; all products of them are exact.
 constexpr float kNear = 0.75f, kFar = 1.5f;
@@ -77,16 +79,7 @@ template <int Count>
 inline __attribute__((always_inline)) void multiply(float const* weights, float const* tiles, int64_t stride,
                                                     float* result, int64_t depth) {
     Vector sums[kRows][Count] = {};
-    for (int64_t k = 0; k < depth; ++k) {
-        Vector columns[Count];
-        for (int part = 0; part < Count; ++part) columns[part] = load(tiles + part * kLanes);
-        for (int row = 0; row < kRows; ++row) {
-            Vector const weight = all(weights[row]);
-            for (int part = 0; part < Count; ++part) sums[row][part] += weight * columns[part];
-        }
-        weights += kRows;
-        tiles += stride;
-    }
+    add_product<Count>(weights, tiles, stride, depth, sums);
     for (int row = 0; row < kRows; ++row)
         for (int part = 0; part < Count; ++part) store(result + row * stride + part * kLanes, sums[row][part]);
 }

@@ -213,7 +213,6 @@ void require(bool holds, char const* message) {
     if (!holds) throw std::invalid_argument(message);
 }
 
-// Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
 using MakeConvolution = std::unique_ptr<Convolution> (*)(float const*, int64_t, int64_t, Instructions);
 
 // Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
