@@ -91,7 +91,8 @@ def serve(candidate: Candidate, connection: Connection) -> None:
     A request is a method's name and its arguments; the answer is what the method returns. The first answer,
     to no request, is the start-up. A mistake of the user's is an answer too.
     """
-    with contextlib.suppress(EOFError, BrokenPipeError):  # the measuring process has gone
+    # The measuring process may go at any time, even with an answer still unread (that is a reset).
+    with contextlib.suppress(EOFError, ConnectionError):
         try:
             server = CandidateServer(candidate)
             connection.send(server.startup)

@@ -74,6 +74,15 @@ inline __attribute__((always_inline)) void join(Vector const (&phases)[4], float
     }
 }
 
+// Asks for lines of an image that are read or written soon. A channel's lines are too few for the processor to see a
+// stream in them, so without this each waits for memory.
+template <bool kWritten>
+inline void fetch_lines(float const* from, int64_t stride, int64_t lines, int64_t length) {
+    constexpr int64_t kStep = 64 / sizeof(float);  // a cache's line
+    for (int64_t y = 0; y < lines; ++y, from += stride)
+        for (int64_t x = 0; x < length + kStep - 1; x += kStep) __builtin_prefetch(from + x, kWritten, 2);
+}
+
 // result[kRows, columns] = weights[depth, kRows]^T tiles[depth, columns] for Count vectors of columns.
 template <int Count>
 inline __attribute__((always_inline)) void multiply(float const* weights, float const* tiles, int64_t stride,
@@ -125,6 +134,7 @@ public:
 
 private:
     static constexpr int64_t kChannels = 16;         // whose weights are transformed at a time
+    static constexpr int64_t kReadAhead = 3, kWriteAhead = 2;  // channels whose lines are asked for
     static constexpr int64_t kFloats = 96 << 10;     // of a block's arrays: what a core's own cache holds
     static constexpr int64_t kAllFloats = 16 << 20;  // of the arrays of all blocks at work, at most
     static constexpr int64_t kPanel = kLanes * kVectors;
@@ -207,7 +217,14 @@ private:
     void read_row(float const* image, ImageShape const& shape, Plan const& plan, Row const& row, int64_t channel,
                   float* tiles, float* pixels) const {
         auto const lanes = std::make_integer_sequence<int, kLanes>();
-        float const* const plane = image + (row.image * inputs_ + channel) * shape.height * shape.width;
+        int64_t const size = shape.height * shape.width;
+        float const* const plane = image + (row.image * inputs_ + channel) * size;
+        if (channel + kReadAhead < inputs_) {
+            int64_t const left = 4 * row.first, top = 4 * row.top;  // the pixels before are near by
+            fetch_lines<false>(plane + kReadAhead * size + top * shape.width + left, shape.width,
+                               std::min<int64_t>(5, shape.height - top),
+                               std::min(4 * row.count + 1, shape.width - left));
+        }
         transform_down(plane, shape, row, pixels, plan.line);
         float* const to = tiles + channel * plan.stride + row.place;
         int64_t const plane_stride = plan.tile_plane, room = plan.stride - row.place;
@@ -291,6 +308,8 @@ private:
         int64_t const rows = std::min<int64_t>(4, shape.height - top);
         float* const to = result + ((row.image * outputs_ + output) * shape.height + top) * shape.width;
         float const* const from = products + output * plan.stride + row.place;
+        if (output + kWriteAhead < outputs_)
+            fetch_lines<true>(to + kWriteAhead * shape.height * shape.width + left, shape.width, rows, end - left);
         for (int64_t tile = 0; tile < row.count; tile += kLanes) {
             Vector half[4][6];
             for (int j = 0; j < 6; ++j) {
