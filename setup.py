@@ -22,6 +22,7 @@ CPU_SOURCES = (
     "cpu/frame.cpp",
     "cpu/frame_labels.cpp",
     "cpu/label_maps.cpp",
+    "cpu/maps.cpp",
     "cpu/matching.cpp",
     "cpu/normalization.cpp",
     "ort/cpu_ops.cpp",

@@ -19,9 +19,10 @@ from vosrt.export.calibration_clip import generated_calibration_clip
 from vosrt.export.half_precision import to_half_precision
 from vosrt.export.int8_search import LEAST_SIMILARITY, Int8Choice, Say, choose_int8
 from vosrt.export.memory_estimate import estimate_memory
+from vosrt.export.named_operators import name_operators
 from vosrt.export.output_folder import new_bundle_folder
 from vosrt.export.parity import ParityReport, measure_parity
-from vosrt.export.rewriting import finish_graph, name_convolutions, strip_function_bodies
+from vosrt.export.rewriting import finish_graph, strip_function_bodies
 from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.export.tracing import TracedGraph, fix_shape, trace_role
 from vosrt.manifest import Checkpoint, Manifest, sha256_of_file, write_bundle_manifest
@@ -169,7 +170,7 @@ def _in_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
         return to_half_precision(model)
     named = onnx.ModelProto()
     named.CopyFrom(model)
-    name_convolutions(named)
+    name_operators(named)
     return named
 
 
@@ -205,7 +206,7 @@ def add_int8(folder: Path, document: dict[str, Any], choice: Int8Choice) -> None
         if role in choice.models:
             model = choice.models[role]
             check_for_tensorrt(role, model)
-            name_convolutions(model)
+            name_operators(model)
             path = folder / f"{role}.int8.onnx"
             onnx.save(model, path)
             graph["file"]["int8"] = {"path": path.name, "sha256": sha256_of_file(path)}

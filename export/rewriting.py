@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -15,12 +15,9 @@ from vosrt.errors import ExportError
 from vosrt.export.joined_nodes import join_nodes
 from vosrt.export.tracing import WEIGHT_PREFIX, TracedGraph
 from vosrt.plugins import DOMAIN, OPERATORS
-from vosrt.plugins.convolution import CONVOLUTION_1X1, CONVOLUTION_3X3
-from vosrt.plugins.operator import Operator
 
 OPSET = 17  # the newest that TensorRT 8.5 reads
 IR_VERSION = 8  # belongs to opset 17
-LEAST_CHANNELS = 48  # of a convolution that gets a name of its own
 # Reductions whose axes moved from an attribute to an input with opset 18. TensorRT 8.5 reads the
 # attribute only, and without it reduces over all axes without an error.
 AXES_TO_ATTRIBUTE = frozenset(
@@ -58,6 +55,9 @@ def finish_graph(traced: TracedGraph, weights: Mapping[str, Tensor]) -> onnx.Mod
     read_bytes_through_cast(model.graph)
     optimizer.optimize(model)
     cut_weights(model.graph)
+    join_slices(model.graph)
+    join_concats(model.graph)
+    squeeze_single_items(model.graph)
     lower_to_opset_17(model)
     kept = [name for name, tensor in traced.spec.inputs.items() if tensor.size_step is None]
     remove_unused_inputs(model.graph, keep=kept)
@@ -155,6 +155,79 @@ def cut_weights(graph: ir.Graph) -> None:
         _replace(graph, node, value)
 
 
+def join_slices(graph: ir.Graph) -> None:
+    """Let one node cut along several axes where two do, so that what lies between is not written."""
+    for node in [node for node in graph if node.op_type == "Slice"]:
+        before = node.inputs[0].producer() if node.inputs[0] is not None else None
+        if before is None or before.op_type != "Slice":
+            continue
+        if before.outputs[0].is_graph_output() or node.outputs[0].is_graph_output():
+            continue
+        first, second = _whole_slice(before), _whole_slice(node)
+        if first is None or second is None or len(before.outputs[0].uses()) > 1:
+            continue
+        if set(first[2].tolist()) & set(second[2].tolist()):
+            continue
+        joined = [np.concatenate(both) for both in zip(first, second, strict=True)]
+        values = [_constant(graph, node, value) for value in joined]
+        new = ir.Node("", "Slice", [before.inputs[0], *values], num_outputs=1)
+        graph.insert_before(node, new)
+        _replace(graph, node, new.outputs[0])
+        graph.remove(before, safe=True)
+
+
+def _whole_slice(node: ir.Node) -> tuple[np.ndarray, ...] | None:
+    """Starts, ends, axes and steps of a slice, if all are constants and axes are counted from the first."""
+    found = [ir.convenience.get_const_tensor(value) if value else None for value in node.inputs[1:]]
+    if len(found) < 3 or any(tensor is None for tensor in found):
+        return None
+    arrays = [tensor.numpy().astype(np.int64) for tensor in found if tensor is not None]
+    if len(arrays) == 3:
+        arrays.append(np.ones_like(arrays[0]))
+    return tuple(arrays) if (arrays[2] >= 0).all() else None
+
+
+def join_concats(graph: ir.Graph) -> None:
+    """Let one node put together what two do, one after the other."""
+    for node in [node for node in graph if node.op_type == "Concat"]:
+        parts: list[ir.Value | None] = []
+        for value in node.inputs:
+            before = value.producer() if value is not None else None
+            is_part = (
+                before is not None
+                and before.op_type == "Concat"
+                and before.attributes["axis"] == node.attributes["axis"]
+                and len(before.outputs[0].uses()) == 1
+                and not before.outputs[0].is_graph_output()
+            )
+            parts += before.inputs if is_part and before is not None else [value]
+        if len(parts) > len(node.inputs):
+            joined = [value.producer() for value in node.inputs if value is not None and value not in parts]
+            node.resize_inputs(len(parts))
+            for index, value in enumerate(parts):
+                node.replace_input_with(index, value)
+            graph.remove([node for node in joined if node is not None], safe=True)
+
+
+def squeeze_single_items(graph: ir.Graph) -> None:
+    """Take the only item of an axis by its shape: `Gather` would copy it."""
+    for node in [node for node in graph if node.op_type == "Gather"]:
+        items, index = node.inputs
+        axis = node.attributes.get_int("axis", 0)
+        place = ir.convenience.get_const_tensor(index) if index is not None else None
+        if items is None or items.shape is None or place is None or place.numpy().shape != ():
+            continue
+        if axis < 0 or items.shape[axis] != 1 or int(place.numpy()) not in (0, -1):
+            continue
+        if node.outputs[0].is_graph_output():
+            continue
+        new = ir.Node(
+            "", "Squeeze", [items, _constant(graph, node, np.array([axis], np.int64))], num_outputs=1
+        )
+        graph.insert_before(node, new)
+        _replace(graph, node, new.outputs[0])
+
+
 def lower_to_opset_17(model: ir.Model) -> None:
     """Rewrite what opset 18 changed, so that the file says 17 and means it."""
     rules: dict[str, Callable[[ir.Graph, ir.Node], None]] = {
@@ -183,47 +256,6 @@ def attach_function_bodies(model: onnx.ModelProto) -> None:
     model.functions.extend(OPERATORS[name].function_body() for name in sorted(used))
     if used and DOMAIN not in {entry.domain for entry in model.opset_import}:
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
-
-
-def name_convolutions(model: onnx.ModelProto) -> None:
-    """Turn convolutions of many channels into operators of their own: 3x3 (Winograd) and 1x1.
-
-    Args:
-        model: float32 throughout; changed in place.
-    """
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type != "Conv" or node.input[1] not in weights:
-            continue
-        kernel = weights[node.input[1]]
-        operator = _operator_of(node, kernel.dims)
-        if operator is None:
-            continue
-        if len(node.input) == 2:
-            zeros = np.zeros(kernel.dims[0], np.float32)
-            bias = onnx.numpy_helper.from_array(zeros, f"{node.output[0]}.bias")
-            model.graph.initializer.append(bias)
-            node.input.append(bias.name)
-        node.op_type, node.domain = operator.name, DOMAIN
-        del node.attribute[:]
-        node.attribute.extend(
-            onnx.helper.make_attribute(name, value) for name, value in operator.node_attributes().items()
-        )
-    attach_function_bodies(model)
-
-
-def _operator_of(node: onnx.NodeProto, kernel: Sequence[int]) -> Operator | None:
-    """What a convolution is: of many channels, the result as large as the image, and all else as usual."""
-    if list(kernel[2:]) not in ([1, 1], [3, 3]) or min(kernel[:2]) < LEAST_CHANNELS:
-        return None
-    side = kernel[2]
-    usual = {"kernel_shape": [side, side], "dilations": [1, 1], "group": 1, "strides": [1, 1]}
-    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if given.pop("auto_pad", b"NOTSET") != b"NOTSET":
-        return None
-    if usual | {"pads": [0] * 4} | given != usual | {"pads": [side // 2] * 4}:
-        return None
-    return CONVOLUTION_1X1 if side == 1 else CONVOLUTION_3X3
 
 
 def strip_function_bodies(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vosrt.models.resize import resize_linear, resize_nearest
-from vosrt.plugins import global_matching, local_matching
+from vosrt.plugins import global_matching, least_other, local_matching
 
 NO_LABEL = 255  # empty capacity or no statement: counts nowhere
 THINNED = -2  # a reference pixel left out of matching, still "not this row" for every average
@@ -77,15 +77,11 @@ def background_maps(foreground: Tensor) -> Tensor:
     """Per row the least value of all *other* rows; a single row is returned as it is.
 
     Args:
-        foreground: `[R, ...]`.
+        foreground: `[R, h, w]` or `[R, K, h, w]`.
     """
-    least = foreground.amin(0, keepdim=True)
-    is_least = foreground == least
-    is_only_least = is_least & (is_least.to(torch.float32).sum(0, keepdim=True) < 1.5)
-    beyond = torch.full_like(foreground, 4.0)  # larger than any squashed distance
-    second = torch.where(is_least, beyond, foreground).amin(0, keepdim=True)
-    second = torch.where(second > 3.0, least, second)  # no second row: the row itself
-    return torch.where(is_only_least, second.expand_as(foreground), least.expand_as(foreground))
+    if foreground.dim() == 3:
+        return least_other(foreground.unsqueeze(1)).squeeze(1)
+    return least_other(foreground)
 
 
 def global_maps(

@@ -15,6 +15,7 @@ from vosrt.plugins.frame_labels import (
     frame_probabilities,
 )
 from vosrt.plugins.global_matching import GLOBAL_MATCHING, global_matching
+from vosrt.plugins.least_other import LEAST_OTHER, least_other
 from vosrt.plugins.local_matching import LOCAL_MATCHING, local_matching
 from vosrt.plugins.memory_read import MEMORY_READ, memory_read
 from vosrt.plugins.normalization import (
@@ -25,6 +26,7 @@ from vosrt.plugins.normalization import (
     group_norm,
 )
 from vosrt.plugins.operator import DOMAIN, NO_CANDIDATE, Attribute, Operator, Port
+from vosrt.plugins.separable_resize import SEPARABLE_RESIZE, separable_resize
 
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
@@ -39,8 +41,10 @@ OPERATORS: dict[str, Operator] = {
         GLOBAL_MATCHING,
         GROUP_NORM,
         GROUP_NORM_RELU,
+        LEAST_OTHER,
         LOCAL_MATCHING,
         MEMORY_READ,
+        SEPARABLE_RESIZE,
     )
 }
 
@@ -60,6 +64,8 @@ __all__ = [
     "frame_probabilities",
     "global_matching",
     "group_norm",
+    "least_other",
     "local_matching",
     "memory_read",
+    "separable_resize",
 ]

@@ -13,6 +13,7 @@
 #include "../cpu/convolution.h"
 #include "../cpu/frame.h"
 #include "../cpu/frame_labels.h"
+#include "../cpu/maps.h"
 #include "../cpu/matching.h"
 #include "../cpu/normalization.h"
 #include "onnxruntime_abi.h"
@@ -246,8 +247,8 @@ struct ConvolutionOp {
 
 private:
     static std::unique_ptr<Convolution> made_of(float const* weights, std::vector<int64_t> const& sizes) {
-        require(sizes.size() == 4 && sizes[2] == kSide && sizes[3] == kSide,
-                "a convolution needs weights [outputs, inputs, side, side] of its operator's side");
+        require(sizes.size() == 4 && sizes[0] > 0 && sizes[1] > 0 && sizes[2] == kSide && sizes[3] == kSide,
+                "a convolution needs weights [outputs, inputs, side, side] of its operator's side, none of them 0");
         return kMake(weights, sizes[0], sizes[1], best_instructions());
     }
 
@@ -309,6 +310,48 @@ struct FrameLabelsOp {
         FrameLabels a{logits_of(call), call.integers(2), nullptr};
         require(call.sizes(2) == std::vector<int64_t>{a.from.rows}, "FrameLabels needs an id for every row");
         a.labels = call.output_of_integers({a.from.frame_height, a.from.frame_width});
+        vosrt::run(a, call.threads());
+    }
+};
+
+struct SeparableResizeOp {
+    static constexpr char const* kName = "SeparableResize";
+    static constexpr char kTypes[] = "ffff";
+
+    explicit SeparableResizeOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 4 && call.sizes(1).size() == 2 && call.sizes(2).size() == 2 &&
+                    call.size(1, 1) == call.size(0, 2) && call.size(2, 1) == call.size(0, 3) && call.size(0, 2) > 0 &&
+                    call.size(0, 3) > 0,
+                "SeparableResize needs maps [n, C, h, w] with a pixel at least, matrices [H, h] and [W, w]");
+        SeparableResize a{};
+        a.planes = call.size(0, 0) * call.size(0, 1);
+        a.source_height = call.size(0, 2);
+        a.source_width = call.size(0, 3);
+        a.height = call.size(1, 0);
+        a.width = call.size(2, 0);
+        a.maps = call.floats(0);
+        a.height_matrix = call.floats(1);
+        a.width_matrix = call.floats(2);
+        a.resized = call.output({call.size(0, 0), call.size(0, 1), a.height, a.width});
+        vosrt::run(a, call.threads());
+    }
+};
+
+struct LeastOtherOp {
+    static constexpr char const* kName = "LeastOther";
+    static constexpr char kTypes[] = "ff";
+
+    explicit LeastOtherOp(Info const&) {}
+
+    void run(Call& call) const {
+        require(call.sizes(0).size() == 4 && call.size(0, 0) > 0, "LeastOther needs maps [R, K, h, w] of a row at least");
+        LeastOther a{};
+        a.rows = call.size(0, 0);
+        a.size = call.size(0, 1) * call.size(0, 2) * call.size(0, 3);
+        a.maps = call.floats(0);
+        a.least = call.output(call.sizes(0));
         vosrt::run(a, call.threads());
     }
 };
@@ -542,6 +585,8 @@ ort::CustomOpDomain* domain(ort::Api const* api) {
         op_of<FrameImageOp>(),
         op_of<FrameProbabilitiesOp>(),
         op_of<FrameLabelsOp>(),
+        op_of<SeparableResizeOp>(),
+        op_of<LeastOtherOp>(),
         op_of<GlobalMatchingOp<Rounded>>(),
         op_of<LocalMatchingOp<Rounded>>(),
         op_of<MemoryReadOp>(),

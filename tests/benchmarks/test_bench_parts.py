@@ -1,6 +1,7 @@
 """Order of the turns, the clip, statistics, and processes that die."""
 
 import multiprocessing
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from vosrt.benchmarks.bench_clip import BenchClip, generated_clip
 from vosrt.benchmarks.bench_run import LONGEST_TURN, MOST_FED_FRAMES, Turns
 from vosrt.benchmarks.candidate import Candidate
 from vosrt.benchmarks.candidate_process import BenchmarkError, CandidateProcess
-from vosrt.benchmarks.candidate_server import Memory, Startup, Step
+from vosrt.benchmarks.candidate_server import Memory, Startup, Step, serve
 from vosrt.benchmarks.measurement import Measurement, latency_of, rounded
 from vosrt.errors import InputError
 
@@ -90,3 +91,20 @@ def test_a_candidate_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path
     with pytest.raises(InputError):
         CandidateProcess(replace(candidate_of(write_colour_bundle(tmp_path / "a")), threads=0))
     assert multiprocessing.active_children() == []
+
+
+def test_a_measured_process_may_lose_its_reader_with_an_answer_unread(tmp_path):
+    ours, theirs = multiprocessing.Pipe()
+    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
+    serving = threading.Thread(target=serve, args=(candidate, theirs))
+    failures = []
+    before, threading.excepthook = threading.excepthook, failures.append
+    try:
+        serving.start()
+        assert ours.poll(60)
+        ours.close()
+        serving.join(60)
+    finally:
+        threading.excepthook = before
+    assert not serving.is_alive()
+    assert not failures

@@ -148,14 +148,15 @@ def test_graphs_are_opset_17_and_readable_by_tensorrt_without_bodies(lite_bundle
     model = onnx.load(bundle.graph_path(role, precision=precision))
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == 17
     bodies = {
-        "match": {"GlobalMatching", "LocalMatching"},
+        "match": {"GlobalMatching", "LeastOther", "LocalMatching"},
         "segment": {"GroupNorm", "GroupNormRelu"},
         "encode": {"FrameImage"},
         "finish": {"FrameLabels", "FrameProbabilities"},
     }
     if precision == "float32":
+        bodies["match"] |= {"SeparableResize"}
         for role_with_convolutions in ("encode", "segment"):
-            bodies[role_with_convolutions] |= {"Convolution1x1", "Convolution3x3"}
+            bodies[role_with_convolutions] |= {"Convolution1x1", "Convolution3x3", "SeparableResize"}
     assert {function.name for function in model.functions} == bodies.get(role, set())
     assert lint_for_tensorrt(strip_function_bodies(model)) == []
 

@@ -12,10 +12,10 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("torch")
 
-from vosrt.export.rewriting import LEAST_CHANNELS, name_convolutions  # noqa: E402
+from vosrt.export.named_operators import LEAST_CHANNELS, name_convolutions  # noqa: E402
 from vosrt.trt.engine_graph import InputSizes, engine_graph  # noqa: E402
 
-MANY, FEW = LEAST_CHANNELS, LEAST_CHANNELS - 1
+MANY, FEW = max(LEAST_CHANNELS.values()), min(LEAST_CHANNELS.values()) - 1
 OTHERS: dict[str, dict[str, Any]] = {
     "stride": {"strides": [2, 2]},
     "dilation": {"dilations": [2, 2], "pads": [2, 2, 2, 2]},

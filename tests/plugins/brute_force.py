@@ -147,6 +147,15 @@ def brute_force_probabilities(logits: np.ndarray, size: np.ndarray) -> np.ndarra
     return weights / weights.sum(0)
 
 
+def brute_force_resize(maps: np.ndarray, height_matrix: np.ndarray, width_matrix: np.ndarray) -> np.ndarray:
+    return np.einsum("nchw,Hh,Ww->ncHW", *(x.astype(np.float64) for x in (maps, height_matrix, width_matrix)))
+
+
+def brute_force_others(maps: np.ndarray) -> np.ndarray:
+    rows = [np.delete(maps, row, axis=0) for row in range(len(maps))]
+    return np.stack([rest.min(0) if len(rest) else maps[0] for rest in rows])
+
+
 def brute_force_labels(logits: np.ndarray, size: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return rows[brute_force_rows(logits, size).argmax(0)]
 
@@ -162,6 +171,8 @@ REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "GlobalMatching": brute_force_global,
     "GroupNorm": brute_force_norm,
     "GroupNormRelu": lambda **inputs: np.maximum(brute_force_norm(**inputs), 0),
+    "LeastOther": brute_force_others,
     "LocalMatching": brute_force_local,
     "MemoryRead": brute_force_read,
+    "SeparableResize": brute_force_resize,
 }

@@ -94,6 +94,29 @@ def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, in
     return Case("Convolution3x3" if side == 3 else "Convolution1x1", arrays)
 
 
+def resize_case(
+    images: int, channels: int, source: tuple[int, int], target: tuple[int, int], *, taps: int = 2
+) -> Case:
+    """Rows of the matrices hold so many weights in a run, at places that go from end to end."""
+    rng = np.random.default_rng(target[1])
+    arrays = {"maps": rng.standard_normal((images, channels, *source), np.float32)}
+    for name, before, after in zip(("height_matrix", "width_matrix"), source, target, strict=True):
+        matrix = np.zeros((after, before), np.float32)
+        for place in range(after):
+            first = round(place * max(before - taps, 0) / max(after - 1, 1))
+            run = matrix[place, first : first + taps]
+            run[:] = rng.uniform(0.1, 1, run.size)
+        arrays[name] = matrix
+    return Case("SeparableResize", arrays)
+
+
+def others_case(rows: int, maps: int, size: tuple[int, int], *, steps: int = 1000) -> Case:
+    """Values between -1 and 1; with few steps, rows have equal ones."""
+    rng = np.random.default_rng(rows)
+    values = rng.integers(-steps, steps, (rows, maps, *size), endpoint=True) / np.float32(steps)
+    return Case("LeastOther", {"maps": values.astype(np.float32)})
+
+
 def frame_case(source: tuple[int, int], target: tuple[int, int]) -> Case:
     rng = np.random.default_rng(source[1])
     arrays = {
@@ -174,6 +197,18 @@ def gate_case(rows: int, channels: int, size: tuple[int, int], *, scale: float =
 
 
 CASES = {
+    "resize to more": lambda: resize_case(2, 5, (9, 13), (17, 25)),
+    "resize to less": lambda: resize_case(1, 3, (33, 41), (16, 19)),
+    "resize of more taps": lambda: resize_case(1, 6, (11, 9), (31, 50), taps=4),
+    "resize of full matrices": lambda: resize_case(1, 9, (6, 7), (5, 18), taps=7),
+    "resize of one pixel": lambda: resize_case(1, 2, (1, 1), (3, 5)),
+    "resize to one pixel": lambda: resize_case(1, 2, (3, 5), (1, 1)),
+    "resize by zeros": lambda: resize_case(1, 2, (3, 5), (7, 6), taps=0),
+    "others of two rows": lambda: others_case(2, 4, (9, 13)),
+    "others of many rows": lambda: others_case(7, 1, (31, 53)),
+    "others of one row": lambda: others_case(1, 2, (5, 4)),
+    "others of equal rows": lambda: others_case(4, 3, (8, 16), steps=1),
+    "others of much": lambda: others_case(3, 2, (61, 91)),
     "frame of another size": lambda: frame_case((40, 53), (33, 65)),
     "frame of its own size": lambda: frame_case((17, 33), (17, 33)),
     "frame much smaller": lambda: frame_case((120, 203), (17, 33)),

@@ -22,8 +22,10 @@ from vosrt.plugins import (
     frame_probabilities,
     global_matching,
     group_norm,
+    least_other,
     local_matching,
     memory_read,
+    separable_resize,
 )
 
 onnx = pytest.importorskip("onnx")
@@ -81,6 +83,16 @@ class LabelsNetwork(torch.nn.Module):
 class ProbabilitiesNetwork(torch.nn.Module):
     def forward(self, logits, canvas):
         return frame_probabilities(logits, canvas)
+
+
+class OthersNetwork(torch.nn.Module):
+    def forward(self, maps):
+        return least_other(maps)
+
+
+class ResizeNetwork(torch.nn.Module):
+    def forward(self, maps, height_matrix, width_matrix):
+        return separable_resize(maps, height_matrix, width_matrix)
 
 
 class ReadNetwork(torch.nn.Module):
@@ -211,6 +223,13 @@ EXPORTS = {
         global_inputs(9, 5, 41, 2, 5, 0, -1),
         {},
     ),
+    "LeastOther": (
+        OthersNetwork(),
+        (features(3, 2, 6, 7).clamp(-1, 1),),
+        [{0: "R", 2: "h", 3: "w"}],
+        (features(2, 2, 9, 5).clamp(-1, 1),),
+        {},
+    ),
     "LocalMatching": (
         LocalNetwork(),
         local_inputs(6, 7, 0, 1, 2),
@@ -223,6 +242,13 @@ EXPORTS = {
         read_inputs(6, 5, [1, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]),
         [{1: "N"}, {0: "n", 1: "T", 3: "N"}, {0: "n", 1: "T", 2: "Cv", 3: "N"}, {0: "n", 1: "T"}],
         read_inputs(9, 8, [0, 1]),
+        {},
+    ),
+    "SeparableResize": (
+        ResizeNetwork(),
+        (features(2, 4, 6, 7), features(9, 6), features(13, 7)),
+        [{0: "n", 2: "h", 3: "w"}, {0: "H", 1: "h"}, {0: "W", 1: "w"}],
+        (features(3, 4, 9, 5), features(4, 9), features(11, 5)),
         {},
     ),
 }

@@ -214,8 +214,10 @@ WORDS = {  # that cases begin with
     "global": "GlobalMatching",
     "local": "LocalMatching",
     "norms": "GroupNorm",
+    "others": "LeastOther",
     "read": "MemoryRead",
     "rectified": "GroupNormRelu",
+    "resize": "SeparableResize",
     "weights": "FrameProbabilities",
 }
 if torch.cuda.is_available():
@@ -300,8 +302,10 @@ CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
     "GlobalMatching": check_distances,
     "GroupNorm": check_maps,
     "GroupNormRelu": check_maps,
+    "LeastOther": check_labels,
     "LocalMatching": check_distances,
     "MemoryRead": check_read,
+    "SeparableResize": check_maps,
 }
 
 

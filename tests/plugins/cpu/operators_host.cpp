@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "frame_labels.h"
 #include "label_maps.h"
+#include "maps.h"
 #include "matching.h"
 #include "normalization.h"
 
@@ -74,6 +75,21 @@ extern "C" int label(int instructions, float const* logits, int64_t const*, int3
                      int64_t const* sizes) {
     FrameLabels const a{{logits, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]}, ids, labels};
     run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: planes, height and width, height and width of the result.
+extern "C" int resize(int instructions, float const* maps, float const* height_matrix, float const* width_matrix,
+                      float* resized, int64_t const* sizes) {
+    SeparableResize const a{maps,     height_matrix, width_matrix, resized, sizes[0],
+                            sizes[1], sizes[2],      sizes[3],     sizes[4]};
+    run(a, backwards, static_cast<Instructions>(instructions));
+    return 0;
+}
+
+// `sizes`: rows, values of a row.
+extern "C" int find_others(int instructions, float const* maps, float* least, int64_t const* sizes) {
+    run(LeastOther{maps, least, sizes[0], sizes[1]}, backwards, static_cast<Instructions>(instructions));
     return 0;
 }
 

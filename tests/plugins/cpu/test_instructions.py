@@ -124,6 +124,12 @@ def run_case(
         case "FrameLabels":
             sizes = (*first, *arrays["size"].tolist())
             return call(library, "label", instructions, values, shape, sizes, np.int32)
+        case "SeparableResize":
+            return call(
+                library, "resize", instructions, values, shape, (first[0] * first[1], *first[2:], *shape[2:])
+            )
+        case "LeastOther":
+            return call(library, "find_others", instructions, values, shape, (first[0], values[0][0].size))
         case "GlobalMatching":
             sizes = (
                 first[0],
