@@ -243,7 +243,7 @@ def _add_candidates(candidates: Any) -> None:
         type=lambda text: tuple(dict.fromkeys(text.split(","))),
         default=(),
         metavar="LIST",
-        help="of the bundles' graphs (the first there is)",
+        help="of the bundles' graphs; fastest for what is on this machine (the first there is)",
     )
     candidates.add_argument(
         "--long-edge",

@@ -16,6 +16,7 @@ from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
+from vosrt.fastest_precision import FASTEST, fastest_precision
 from vosrt.manifest import Manifest, sha256_of_file
 
 DEFAULT_SIZE = (480, 854)
@@ -57,7 +58,7 @@ class BenchPlan:
         for name, bundle in bundles.items():
             checkpoint = _checkpoint(bundle.manifest, arguments.checkpoint, executors)
             inputs = {edge: _input_size(bundle.manifest, edge, size) for edge in arguments.long_edge}
-            precisions = arguments.precision or bundle.precisions[:1]
+            precisions = _precisions(bundle, arguments)
             for precision in precisions:
                 bundle.graph_path("encode", precision=precision)  # says which there are
             candidates += [
@@ -175,6 +176,13 @@ def _checkpoint(manifest: Manifest, files: Sequence[str], executors: Sequence[st
         f"PyTorch needs the weights of {manifest.name}",
         allowed=f"--checkpoint with the file {manifest.source.file}, sha256 {manifest.source.sha256}",
     )
+
+
+def _precisions(bundle: Bundle, arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Those that are asked for, each once; the first there is if none is."""
+    asked = arguments.precision or bundle.precisions[:1]
+    fastest = fastest_precision(bundle.precisions, arguments.device)
+    return tuple(dict.fromkeys(fastest if name == FASTEST else name for name in asked))
 
 
 def _titles(folders: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vosrt.benchmarks.candidate import ONNXRUNTIME, TENSORRT
+from vosrt.fastest_precision import FASTEST
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,17 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "cpu": Profile(
-        {"device": "cpu", "executors": (ONNXRUNTIME,), "frames": 60, "rounds": 12, "until": 0.02},
+        {
+            "device": "cpu",
+            "executors": (ONNXRUNTIME,),
+            "precision": ("float32", FASTEST),
+            "frames": 60,
+            "rounds": 12,
+            "until": 0.02,
+        },
         (
-            "float32: x86 processors without AVX-512 FP16 convert half-precision graphs back and forth",
+            "no float16: x86 processors without AVX-512 FP16 convert such graphs back and forth",
+            "fastest is int8 where the processor multiplies bytes, and matching in bfloat16 where it can",
             "one thread per physical core: a second one on the same core gives matrix products nothing",
         ),
     ),

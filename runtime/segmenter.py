@@ -12,6 +12,7 @@ from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
+from vosrt.fastest_precision import FASTEST, fastest_precision
 from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
@@ -47,8 +48,8 @@ class Segmenter:
             rhythm, which for references is none.
         memory_capacity: how many frames are kept, the oldest giving way: in a memory beside the latest, as
             references with those that the user gave, which stay; None for the bundles' own number.
-        precision: one of the bundles' precisions; None for float32, or the only one there is. `+bf16` behind
-            it matches in bfloat16, with the compiled operators of the CPU.
+        precision: one of the bundles' precisions; None for float32, or the only one there is; "fastest" for
+            what is on this machine. `+bf16` behind it matches in bfloat16, with the CPU's compiled operators.
         device: "cpu", "cuda", or "auto" for the fastest there is.
         executor: "onnxruntime", "tensorrt", or "auto" for the fastest there is.
         require: "cuda" or "tensorrt": an error where it does not work, instead of the next best.
@@ -111,10 +112,11 @@ class Segmenter:
         self.bundles = [Bundle.open(path) for path in paths]
         _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
         self._find = finder or self._own_finder(threads)
-        self.precision = precision or self.bundles[0].precisions[0]
         self.placement = placement or place(device, executor, require)
+        precisions = [self._precision_of(bundle, precision) for bundle in self.bundles]
+        self.precision = precisions[0]
         self._engines = self._open_engines(engines or EngineSettings())
-        self.executors = self._open_executors(precision, threads, profile)
+        self.executors = self._open_executors(precisions, threads, profile)
         own = self.bundles if self._engines is None else self._engines.engines
         manifests = [
             one.manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
@@ -146,6 +148,11 @@ class Segmenter:
         """What runs the first bundle's graphs."""
         return self.executors[0]
 
+    def _precision_of(self, bundle: Bundle, precision: str | None) -> str:
+        if precision == FASTEST:
+            return fastest_precision(bundle.precisions, self.placement.device)
+        return precision or bundle.precisions[0]
+
     def _open_engines(self, settings: EngineSettings) -> CheckedEngines | None:
         """What runs on TensorRT; None where ONNX Runtime runs."""
         if self.placement.executor != "tensorrt":
@@ -156,7 +163,7 @@ class Segmenter:
         return CheckedEngines(self.bundles, self.precision, self.placement.cuda, settings)
 
     def _open_executors(
-        self, precision: str | None, threads: int | None, profile: Path | None
+        self, precisions: Sequence[str], threads: int | None, profile: Path | None
     ) -> list[Executor]:
         """One for each bundle."""
         if self._engines is not None:
@@ -164,12 +171,12 @@ class Segmenter:
         return [
             OnnxRuntimeExecutor(
                 bundle,
-                precision=precision or bundle.precisions[0],
+                precision=precision,
                 cuda=self.placement.cuda,
                 threads=threads,
                 profile=profile,
             )
-            for bundle in self.bundles
+            for bundle, precision in zip(self.bundles, precisions, strict=True)
         ]
 
     def prepare(self, height: int, width: int) -> Agreement | None:

@@ -37,7 +37,8 @@ def add_bundle_settings(group: Any) -> None:
     """Add what decides how bundles run to a parser or a group of its options."""
     group.add_argument(
         "--precision",
-        help="one of the bundles' precisions (float32 where there is one); +bf16 behind one matches in it",
+        help="one of the bundles' precisions (float32 where there is one), or fastest for what is on this "
+        "machine; +bf16 behind one matches in it",
     )
     group.add_argument("--device", help="cpu or cuda (the fastest there is)")
     group.add_argument("--executor", help="onnxruntime or tensorrt (the fastest there is)")
