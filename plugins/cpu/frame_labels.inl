@@ -1,5 +1,6 @@
 // For instruction_sets.h.
 
+#include "bands.inl"
 #include "exponential.inl"
 
 // Calls finish(y, enlarged, stride) for every line y of the frame; row r of the enlarged line begins at r * stride,
@@ -7,21 +8,21 @@
 template <typename Finish>
 inline void each_line(RowLogits const& a, ParallelFor const& parallel, Finish const& finish) {
     constexpr int64_t kLines = 8;  // of a task
-    std::vector<Between> const down = places_of(a.height, a.frame_height), across = places_of(a.width, a.frame_width);
-    int64_t const stride = rounded_up(a.frame_width, kLanes);
+    Banded const down = places_of(a.height, a.frame_height);
+    Bands const across(places_of(a.width, a.frame_width));
     parallel((a.frame_height + kLines - 1) / kLines, [&](int64_t task) {
-        std::vector<float> line(static_cast<size_t>(a.width)), enlarged(static_cast<size_t>(a.rows * stride));
+        std::vector<float> line(static_cast<size_t>(a.width + kLanes));
+        std::vector<float> enlarged(static_cast<size_t>(a.rows * across.stride));
         for (int64_t y = task * kLines; y < std::min(a.frame_height, (task + 1) * kLines); ++y) {
-            Between const place = down[y];
+            float const first = down.weights[y];
+            float const second = down.count > 1 ? down.weights[a.frame_height + y] : 0.0f;
+            int64_t const next = down.count > 1 ? a.width : 0;
             for (int64_t row = 0; row < a.rows; ++row) {
-                float const* const first = a.logits + (row * a.height + place.first) * a.width;
-                float const* const second = a.logits + (row * a.height + place.second) * a.width;
-                for (int64_t x = 0; x < a.width; ++x) line[x] = first[x] * place.of_first + second[x] * place.of_second;
-                float* const to = enlarged.data() + row * stride;
-                for (int64_t x = 0; x < a.frame_width; ++x)
-                    to[x] = line[across[x].first] * across[x].of_first + line[across[x].second] * across[x].of_second;
+                float const* const from = a.logits + (row * a.height + down.first[y]) * a.width;
+                for (int64_t x = 0; x < a.width; ++x) line[x] = from[x] * first + from[x + next] * second;
+                across.apply(line.data(), enlarged.data() + row * across.stride);
             }
-            finish(y, enlarged.data(), stride);
+            finish(y, enlarged.data(), across.stride);
         }
     });
 }

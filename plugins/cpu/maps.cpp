@@ -4,17 +4,12 @@
 #include <cstring>
 #include <vector>
 
+#include "bands.h"
+
 namespace vosrt {
 
-// A matrix of few weights in each row, side by side: target t takes the sources from first[t] on.
-struct Taps {
-    int64_t count;  // of every target
-    std::vector<int32_t> first;
-    std::vector<float> weights;  // [count, targets]
-};
-
-static Taps taps_of(float const* matrix, int64_t targets, int64_t sources) {
-    Taps taps{std::min<int64_t>(1, sources), std::vector<int32_t>(static_cast<size_t>(targets)), {}};
+static Banded banded(float const* matrix, int64_t targets, int64_t sources) {
+    Banded taps{std::min<int64_t>(1, sources), std::vector<int32_t>(static_cast<size_t>(targets)), {}};
     for (int64_t target = 0; target < targets; ++target) {
         float const* const row = matrix + target * sources;
         int64_t first = 0, end = sources;
