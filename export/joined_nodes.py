@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
@@ -50,14 +51,20 @@ def fold_batch_norms(graph: onnx.GraphProto) -> None:
     _drop_unread_constants(graph)
 
 
-def join_relus(graph: onnx.GraphProto) -> None:
-    """Let a group norm that only a ReLU reads give the ReLU's result."""
+def join_relus(graph: onnx.GraphProto, operators: Mapping[str, str] | None = None) -> None:
+    """Let an operator that only a ReLU reads give the ReLU's result.
+
+    Args:
+        graph: changed in place.
+        operators: their names, and those of what does both; None for group norms.
+    """
+    both = operators or {GROUP_NORM.name: GROUP_NORM_RELU.name}
     readers = _readers(graph)
-    norms = {node.output[0]: node for node in graph.node if node.op_type == GROUP_NORM.name}
+    makers = {node.output[0]: node for node in graph.node if node.op_type in both}
     for node in [node for node in graph.node if node.op_type == "Relu"]:
-        norm = norms.get(node.input[0])
-        if norm is not None and readers[norm.output[0]] == 1:
-            norm.op_type, norm.output[0] = GROUP_NORM_RELU.name, node.output[0]
+        maker = makers.get(node.input[0])
+        if maker is not None and readers[maker.output[0]] == 1:
+            maker.op_type, maker.output[0] = both[maker.op_type], node.output[0]
             graph.node.remove(node)
 
 

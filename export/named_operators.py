@@ -9,9 +9,15 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from vosrt.export.joined_nodes import join_relus
 from vosrt.export.rewriting import attach_function_bodies
 from vosrt.plugins import DOMAIN
-from vosrt.plugins.convolution import CONVOLUTION_1X1, CONVOLUTION_3X3
+from vosrt.plugins.convolution import (
+    CONVOLUTION_1X1,
+    CONVOLUTION_1X1_RELU,
+    CONVOLUTION_3X3,
+    CONVOLUTION_3X3_RELU,
+)
 from vosrt.plugins.operator import Operator
 from vosrt.plugins.separable_resize import SEPARABLE_RESIZE
 
@@ -29,7 +35,7 @@ def name_operators(model: onnx.ModelProto) -> None:
 
 
 def name_convolutions(model: onnx.ModelProto) -> None:
-    """Turn convolutions of many channels into operators of their own: 3x3 (Winograd) and 1x1.
+    """Turn convolutions of many channels into operators of their own, with the ReLU behind them: 3x3 and 1x1.
 
     Args:
         model: float32 throughout; changed in place.
@@ -52,6 +58,13 @@ def name_convolutions(model: onnx.ModelProto) -> None:
         node.attribute.extend(
             onnx.helper.make_attribute(name, value) for name, value in operator.node_attributes().items()
         )
+    join_relus(
+        model.graph,
+        {
+            CONVOLUTION_1X1.name: CONVOLUTION_1X1_RELU.name,
+            CONVOLUTION_3X3.name: CONVOLUTION_3X3_RELU.name,
+        },
+    )
     attach_function_bodies(model)
 
 

@@ -2,7 +2,9 @@
 
 from vosrt.plugins.convolution import (
     CONVOLUTION_1X1,
+    CONVOLUTION_1X1_RELU,
     CONVOLUTION_3X3,
+    CONVOLUTION_3X3_RELU,
     convolution_1x1,
     convolution_3x3,
 )
@@ -33,7 +35,9 @@ OPERATORS: dict[str, Operator] = {
     for operator in (
         CHANNEL_GATE,
         CONVOLUTION_1X1,
+        CONVOLUTION_1X1_RELU,
         CONVOLUTION_3X3,
+        CONVOLUTION_3X3_RELU,
         DIRECTIONAL_MATCHING,
         FRAME_IMAGE,
         FRAME_LABELS,

@@ -61,34 +61,31 @@ def _convolved(operator: Operator, side: int, image: Tensor, weights: Tensor, bi
     return torch.nn.functional.conv2d(image, weights, bias, padding=side // 2)
 
 
-CONVOLUTION_3X3 = Operator(
-    name="Convolution3x3",
-    inputs=(
-        Port("image", ("float32",), ("n", "Ci", "h", "w"), "any number of images"),
-        Port("weights", ("float32",), ("Co", "Ci", "3", "3"), "best a constant: they are transformed once"),
-        Port("bias", ("float32",), ("Co",), "added to every output"),
-    ),
-    outputs=(Port("convolved", ("float32",), ("n", "Co", "h", "w"), "stride 1, zeros around the image"),),
-    attributes=(),
-    body="""
-      convolved = Conv <kernel_shape: ints = [3, 3], pads: ints = [1, 1, 1, 1]> (image, weights, bias)
-    """,
-    compute=convolution_3x3,
-    has_plugin=False,
-)
+def _operator(side: int, weights_note: str, *, relu: bool) -> Operator:
+    name = f"Convolution{side}x{side}{'Relu' if relu else ''}"
+    border = f", pads: ints = [{', '.join([str(side // 2)] * 4)}]" if side > 1 else ""
+    convolution = f"Conv <kernel_shape: ints = [{side}, {side}]{border}> (image, weights, bias)"
+    plain = {1: convolution_1x1, 3: convolution_3x3}[side]
 
-CONVOLUTION_1X1 = Operator(
-    name="Convolution1x1",
-    inputs=(
-        Port("image", ("float32",), ("n", "Ci", "h", "w"), "any number of images"),
-        Port("weights", ("float32",), ("Co", "Ci", "1", "1"), "best a constant: they are arranged once"),
-        Port("bias", ("float32",), ("Co",), "added to every output"),
-    ),
-    outputs=(Port("convolved", ("float32",), ("n", "Co", "h", "w"), "stride 1"),),
-    attributes=(),
-    body="""
-      convolved = Conv <kernel_shape: ints = [1, 1]> (image, weights, bias)
-    """,
-    compute=convolution_1x1,
-    has_plugin=False,
-)
+    def rectified(image: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+        return plain(image, weights, bias).clamp(min=0)
+
+    return Operator(
+        name=name,
+        inputs=(
+            Port("image", ("float32",), ("n", "Ci", "h", "w"), "any number of images"),
+            Port("weights", ("float32",), ("Co", "Ci", str(side), str(side)), weights_note),
+            Port("bias", ("float32",), ("Co",), "added to every output"),
+        ),
+        outputs=(Port("convolved", ("float32",), ("n", "Co", "h", "w"), "stride 1, zeros around the image"),),
+        attributes=(),
+        body=f"whole = {convolution}\n convolved = Relu (whole)" if relu else f"convolved = {convolution}",
+        compute=rectified if relu else plain,
+        has_plugin=False,
+    )
+
+
+CONVOLUTION_3X3 = _operator(3, "best a constant: they are transformed once", relu=False)
+CONVOLUTION_3X3_RELU = _operator(3, "best a constant: they are transformed once", relu=True)
+CONVOLUTION_1X1 = _operator(1, "best a constant: they are arranged once", relu=False)
+CONVOLUTION_1X1_RELU = _operator(1, "best a constant: they are arranged once", relu=True)

@@ -25,9 +25,9 @@ public:
     // Floats that a run needs beside its arrays.
     virtual size_t workspace(ImageShape const& shape) const = 0;
 
-    // Writes [images, outputs, height, width].
-    virtual void run(float const* image, float const* bias, float* result, ImageShape const& shape, float* workspace,
-                     ParallelFor const& parallel) const = 0;
+    // Writes [images, outputs, height, width], 0 in place of what is less if `relu` is set.
+    virtual void run(float const* image, float const* bias, float* result, ImageShape const& shape, bool relu,
+                     float* workspace, ParallelFor const& parallel) const = 0;
 };
 
 // Both arrange the weights anew, which are not needed any more afterwards: [outputs, inputs, 3, 3] for an image with

@@ -7,16 +7,17 @@
 
 constexpr int64_t kPanel = kLanes * kVectors;
 
-// result[kRows, kPanel] = weights[depth, kRows]^T panel[depth, kPanel] + bias[kRows]; `rows` of it are written.
+// result[kRows, kPanel] = weights[depth, kRows]^T panel[depth, kPanel] + bias[kRows]; `rows` of it are written,
+// 0 in place of what is less if `relu` is set.
 inline void multiply_panel(float const* weights, float const* panel, float const* bias, float* result, int64_t stride,
-                           int64_t depth, int64_t rows) {
+                           int64_t depth, int64_t rows, bool relu) {
     Vector sums[kRows][kVectors];
     for (int row = 0; row < kRows; ++row)
         for (int part = 0; part < kVectors; ++part) sums[row][part] = all(bias[row]);
     add_product<kVectors>(weights, panel, kPanel, depth, sums);
     for (int row = 0; row < kRows; ++row) {  // a loop of constant length, so that the sums stay in registers
         if (row >= rows) break;
-        for (int part = 0; part < kVectors; ++part) store(result + row * stride + part * kLanes, sums[row][part]);
+        for (int part = 0; part < kVectors; ++part) store(result + row * stride + part * kLanes, rectified(sums[row][part], relu));
     }
 }
 
@@ -36,8 +37,8 @@ public:
         return static_cast<size_t>(plan.strands * plan.floats);
     }
 
-    void run(float const* image, float const* bias, float* result, ImageShape const& shape, float* workspace,
-             ParallelFor const& parallel) const override {
+    void run(float const* image, float const* bias, float* result, ImageShape const& shape, bool relu,
+             float* workspace, ParallelFor const& parallel) const override {
         Plan const plan(*this, shape);
         std::atomic<int64_t> next{0};
         parallel(plan.strands, [&](int64_t strand) {
@@ -46,7 +47,7 @@ public:
                 int64_t const number = block / plan.shares, first = block % plan.shares * plan.size;
                 int64_t const count = std::min(plan.size, plan.pixels - first);
                 read(image + number * inputs_ * plan.pixels + first, plan.pixels, count, panels);
-                write(panels, bias, result + number * outputs_ * plan.pixels + first, plan.pixels, count);
+                write(panels, bias, relu, result + number * outputs_ * plan.pixels + first, plan.pixels, count);
             }
         });
     }
@@ -86,7 +87,8 @@ private:
         }
     }
 
-    void write(float const* panels, float const* bias, float* result, int64_t stride, int64_t count) const {
+    void write(float const* panels, float const* bias, bool relu, float* result, int64_t stride,
+               int64_t count) const {
         for (int64_t group = 0; group < groups_; ++group) {
             int64_t const rows = std::min<int64_t>(kRows, outputs_ - group * kRows);
             float own[kRows] = {};
@@ -96,11 +98,11 @@ private:
             for (int64_t pixel = 0; pixel < count; pixel += kPanel) {
                 float const* const panel = panels + pixel * inputs_;
                 if (pixel + kPanel <= count) {
-                    multiply_panel(weights, panel, own, to + pixel, stride, inputs_, rows);
+                    multiply_panel(weights, panel, own, to + pixel, stride, inputs_, rows, relu);
                     continue;
                 }
                 float last[kRows * kPanel];
-                multiply_panel(weights, panel, own, last, kPanel, inputs_, rows);
+                multiply_panel(weights, panel, own, last, kPanel, inputs_, rows, relu);
                 for (int64_t row = 0; row < rows; ++row)
                     std::memcpy(to + row * stride + pixel, last + row * kPanel,
                                 static_cast<size_t>(count - pixel) * sizeof(float));

@@ -1,3 +1,6 @@
+// Zero in place of what is less, if `relu` is set.
+inline Vector rectified(Vector value, bool relu) { return relu ? (value > 0.0f ? value : Vector{}) : value; }
+
 // sums[kRows, Count vectors] += weights[depth, kRows]^T columns[depth, Count vectors], lines of columns `stride` apart.
 template <int Count>
 inline __attribute__((always_inline)) void add_product(float const* weights, float const* columns, int64_t stride,

@@ -108,8 +108,8 @@ public:
         return static_cast<size_t>(plan.strands * plan.floats);
     }
 
-    void run(float const* image, float const* bias, float* result, ImageShape const& shape, float* workspace,
-             ParallelFor const& parallel) const override {
+    void run(float const* image, float const* bias, float* result, ImageShape const& shape, bool relu,
+             float* workspace, ParallelFor const& parallel) const override {
         Plan const plan(*this, shape);
         std::atomic<int64_t> next{0};
         parallel(plan.strands, [&](int64_t strand) {
@@ -126,7 +126,7 @@ public:
                                    products + frequency * plan.product_plane, part.count, plan.stride);
                 for (int64_t output = 0; output < outputs_; ++output)
                     part.each_row([&](Row const& row) {
-                        write_row(products, bias[output], result, shape, plan, row, output);
+                        write_row(products, bias[output], relu, result, shape, plan, row, output);
                     });
             }
         });
@@ -300,8 +300,8 @@ private:
     }
 
     // One output of neighbouring tiles. Their last vector reaches into what lies behind them and is cut off.
-    void write_row(float const* products, float bias, float* result, ImageShape const& shape, Plan const& plan,
-                   Row const& row, int64_t output) const {
+    void write_row(float const* products, float bias, bool relu, float* result, ImageShape const& shape,
+                   Plan const& plan, Row const& row, int64_t output) const {
         auto const lanes = std::make_integer_sequence<int, kLanes>();
         int64_t const plane_stride = plan.product_plane, left = 4 * row.first, top = 4 * row.top;
         int64_t const end = std::min(left + 4 * row.count, shape.width);
@@ -322,7 +322,7 @@ private:
             for (int64_t y = 0; y < rows; ++y) {
                 Vector s[4];
                 transform_output(half[y], s);
-                for (int j = 0; j < 4; ++j) s[j] += bias;
+                for (int j = 0; j < 4; ++j) s[j] = rectified(s[j] + bias, relu);
                 if (x + 4 * kLanes <= end) {
                     join(s, to + y * shape.width + x, lanes);
                 } else {

@@ -217,9 +217,10 @@ void require(bool holds, char const* message) {
 using MakeConvolution = std::unique_ptr<Convolution> (*)(float const*, int64_t, int64_t, Instructions);
 
 // Types of inputs and, last, of the output: T features, f float32, i int32, l int64, b uint8.
-template <int64_t kSide, MakeConvolution kMake>
+template <int64_t kSide, MakeConvolution kMake, bool kRelu>
 struct ConvolutionOp {
-    static constexpr char const* kName = kSide == 1 ? "Convolution1x1" : "Convolution3x3";
+    static constexpr char const* kName = kSide == 1 ? (kRelu ? "Convolution1x1Relu" : "Convolution1x1")
+                                                    : (kRelu ? "Convolution3x3Relu" : "Convolution3x3");
     static constexpr char kTypes[] = "ffff";
 
     explicit ConvolutionOp(Info const& info) {
@@ -241,8 +242,8 @@ struct ConvolutionOp {
         std::unique_ptr<Convolution> changing;
         if (!convolution_) changing = made_of(call.floats(1), call.sizes(1));
         Convolution const& convolution = convolution_ ? *convolution_ : *changing;
-        convolution.run(call.floats(0), call.floats(2), result, shape, call.memory(convolution.workspace(shape)),
-                        call.threads());
+        convolution.run(call.floats(0), call.floats(2), result, shape, kRelu,
+                        call.memory(convolution.workspace(shape)), call.threads());
     }
 
 private:
@@ -580,8 +581,10 @@ ort::CustomOp op_of() {
 template <bool Rounded>
 ort::CustomOpDomain* domain(ort::Api const* api) {
     static ort::CustomOp const operators[] = {
-        op_of<ConvolutionOp<1, make_convolution_1x1>>(),
-        op_of<ConvolutionOp<3, make_convolution_3x3>>(),
+        op_of<ConvolutionOp<1, make_convolution_1x1, false>>(),
+        op_of<ConvolutionOp<1, make_convolution_1x1, true>>(),
+        op_of<ConvolutionOp<3, make_convolution_3x3, false>>(),
+        op_of<ConvolutionOp<3, make_convolution_3x3, true>>(),
         op_of<FrameImageOp>(),
         op_of<FrameProbabilitiesOp>(),
         op_of<FrameLabelsOp>(),

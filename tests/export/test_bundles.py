@@ -157,6 +157,7 @@ def test_graphs_are_opset_17_and_readable_by_tensorrt_without_bodies(lite_bundle
         bodies["match"] |= {"SeparableResize"}
         for role_with_convolutions in ("encode", "segment"):
             bodies[role_with_convolutions] |= {"Convolution1x1", "Convolution3x3", "SeparableResize"}
+        bodies["encode"] |= {"Convolution3x3Relu"}
     assert {function.name for function in model.functions} == bodies.get(role, set())
     assert lint_for_tensorrt(strip_function_bodies(model)) == []
 

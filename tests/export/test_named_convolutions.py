@@ -78,6 +78,18 @@ def test_1x1_convolutions_have_their_own_name(attributes: dict[str, Any]) -> Non
     np.testing.assert_array_equal(result_of(model.SerializeToString(), MANY), before)
 
 
+@pytest.mark.parametrize("side", [1, 3])
+def test_a_relu_that_alone_reads_a_convolution_joins_it(side: int) -> None:
+    model = convolution((MANY, MANY, side, side), pads=[side // 2] * 4)
+    model.graph.node[0].output[0] = "whole"
+    model.graph.node.append(onnx.helper.make_node("Relu", ["whole"], ["convolved"]))
+    before = result_of(model.SerializeToString(), MANY)
+    name_convolutions(model)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == [f"Convolution{side}x{side}Relu"]
+    np.testing.assert_array_equal(result_of(model.SerializeToString(), MANY), before)
+
+
 @pytest.mark.parametrize("stride", [[2, 2], [1, 2]], ids=str)
 def test_1x1_convolutions_that_leave_pixels_out_stay(stride: list[int]) -> None:
     model = convolution((MANY, MANY, 1, 1), strides=stride)

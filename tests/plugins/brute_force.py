@@ -163,7 +163,9 @@ def brute_force_labels(logits: np.ndarray, size: np.ndarray, rows: np.ndarray) -
 REFERENCES: dict[str, Callable[..., np.ndarray]] = {
     "ChannelGate": brute_force_gates,
     "Convolution1x1": brute_force_convolution,
+    "Convolution1x1Relu": lambda **inputs: np.maximum(brute_force_convolution(**inputs), 0),
     "Convolution3x3": brute_force_convolution,
+    "Convolution3x3Relu": lambda **inputs: np.maximum(brute_force_convolution(**inputs), 0),
     "DirectionalMatching": brute_force_directions,
     "FrameImage": brute_force_frame,
     "FrameLabels": brute_force_labels,

@@ -83,7 +83,9 @@ def read_case(
     return Case("MemoryRead", arrays)
 
 
-def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, int], *, side: int = 3) -> Case:
+def convolution_case(
+    images: int, channels: tuple[int, int], size: tuple[int, int], *, side: int = 3, relu: bool = False
+) -> Case:
     """`channels` in and out."""
     rng = np.random.default_rng(size[0])
     arrays = {
@@ -91,7 +93,7 @@ def convolution_case(images: int, channels: tuple[int, int], size: tuple[int, in
         "weights": rng.standard_normal((channels[1], channels[0], side, side), np.float32),
         "bias": rng.standard_normal(channels[1], np.float32),
     }
-    return Case("Convolution3x3" if side == 3 else "Convolution1x1", arrays)
+    return Case(f"Convolution{side}x{side}{'Relu' if relu else ''}", arrays)
 
 
 def resize_case(
@@ -274,6 +276,10 @@ CASES = {
     "convolution in several steps, more channels than a block": lambda: convolution_case(
         1, (300, 65), (41, 120)
     ),
+    "folded convolution of cut tiles": lambda: convolution_case(1, (5, 7), (9, 14), relu=True),
+    "folded convolution of three images": lambda: convolution_case(3, (33, 17), (13, 101), relu=True),
+    "bent pointwise of three images": lambda: convolution_case(3, (33, 17), (13, 11), side=1, relu=True),
+    "bent pointwise of whole panels": lambda: convolution_case(1, (16, 24), (8, 24), side=1, relu=True),
     "pointwise of one pixel": lambda: convolution_case(1, (1, 1), (1, 1), side=1),
     "pointwise of whole panels": lambda: convolution_case(1, (16, 24), (8, 24), side=1),
     "pointwise of three images, cut panels": lambda: convolution_case(3, (33, 17), (13, 11), side=1),

@@ -207,7 +207,9 @@ ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
 WORDS = {  # that cases begin with
     "convolution": "Convolution3x3",
     "pointwise": "Convolution1x1",
+    "bent": "Convolution1x1Relu",
     "directions": "DirectionalMatching",
+    "folded": "Convolution3x3Relu",
     "frame": "FrameImage",
     "names": "FrameLabels",
     "gates": "ChannelGate",
@@ -294,7 +296,9 @@ def check_labels(case: Case, labels: np.ndarray, expected: np.ndarray, implement
 CHECKS: dict[str, Callable[[Case, np.ndarray, np.ndarray, str], None]] = {
     "ChannelGate": check_maps,
     "Convolution1x1": check_convolution,
+    "Convolution1x1Relu": check_convolution,
     "Convolution3x3": check_convolution,
+    "Convolution3x3Relu": check_convolution,
     "DirectionalMatching": check_directions,
     "FrameImage": check_image,
     "FrameLabels": check_labels,

@@ -43,14 +43,14 @@ extern "C" void halves(float const* from, uint16_t* to, float* back, int64_t cou
     }
 }
 
-// `sizes`: images, inputs, outputs, height, width, side of the kernel.
+// `sizes`: images, inputs, outputs, height, width, side of the kernel, 1 for ReLU.
 extern "C" int convolve(int instructions, float const* image, float const* weights, float const* bias, float* result,
                         int64_t const* sizes) {
     auto const make = sizes[5] == 1 ? make_convolution_1x1 : make_convolution_3x3;
     auto const convolution = make(weights, sizes[2], sizes[1], static_cast<Instructions>(instructions));
     ImageShape const shape{sizes[0], sizes[3], sizes[4]};
     return with_workspace(convolution->workspace(shape), [&](float* workspace) {
-        convolution->run(image, bias, result, shape, workspace, backwards);
+        convolution->run(image, bias, result, shape, sizes[6] != 0, workspace, backwards);
     });
 }
 

@@ -99,7 +99,7 @@ def test_convolution_agrees_with_brute_force(
     weights = rng.standard_normal((channels[1], channels[0], 3, 3), np.float32)
     bias = rng.standard_normal(channels[1], np.float32)
     shape = (2, channels[1], *size)
-    sizes = (2, *channels, *size, 3)
+    sizes = (2, *channels, *size, 3, 0)
     result = call(library, "convolve", instructions, (image, weights, bias), shape, sizes)
     expected = brute_force_convolution(image, weights, bias)
     np.testing.assert_allclose(result, expected, atol=4e-6 * np.abs(expected).max())
@@ -112,9 +112,9 @@ def run_case(
     values = list(arrays.values())
     first = values[0].shape
     match case.operator:
-        case "Convolution1x1" | "Convolution3x3":
+        case "Convolution1x1" | "Convolution3x3" | "Convolution1x1Relu" | "Convolution3x3Relu":
             weights = arrays["weights"].shape
-            sizes = (first[0], first[1], weights[0], *first[2:], weights[2])
+            sizes = (first[0], first[1], weights[0], *first[2:], weights[2], case.operator.endswith("Relu"))
             return call(library, "convolve", instructions, values, shape, sizes)
         case "FrameImage":
             sizes = (*first[1:3], *arrays["size"].tolist())
