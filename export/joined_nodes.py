@@ -1,4 +1,4 @@
-"""Joins nodes that general optimisation leaves apart: batch norms to convolutions, ReLUs to group norms."""
+"""Joins what general optimisation leaves apart: batch norms to convolutions, ReLUs to what they read."""
 
 from __future__ import annotations
 
