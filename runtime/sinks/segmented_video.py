@@ -24,9 +24,9 @@ _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z\.mp4")
 class SegmentedVideo:
     """H.264 in MP4 files of some seconds each, named by the time at which they begin.
 
-    Every file plays by itself and at any moment, the one that is being written too. Frames of another size
-    begin a new file. No file is replaced, and none of this run counts as older than what was there before,
-    whatever the clock does.
+    Every file plays by itself and at any moment from its first frame on, the one that is being written too.
+    Frames of another size begin a new file. No file is replaced, and none of this run counts as older than
+    what was there before, whatever the clock does.
 
     Args:
         folder: where the files go; those that are there stay.
