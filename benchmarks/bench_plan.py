@@ -16,7 +16,7 @@ from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
-from vosrt.fastest_precision import FASTEST, fastest_precision
+from vosrt.fastest_precision import resolved_precision
 from vosrt.manifest import Manifest, sha256_of_file
 
 DEFAULT_SIZE = (480, 854)
@@ -180,9 +180,9 @@ def _checkpoint(manifest: Manifest, files: Sequence[str], executors: Sequence[st
 
 def _precisions(bundle: Bundle, arguments: argparse.Namespace) -> tuple[str, ...]:
     """Those that are asked for, each once; the first there is if none is."""
-    asked = arguments.precision or bundle.precisions[:1]
-    fastest = fastest_precision(bundle.precisions, arguments.device)
-    return tuple(dict.fromkeys(fastest if name == FASTEST else name for name in asked))
+    asked = arguments.precision or (None,)
+    held, device = bundle.precisions, arguments.device
+    return tuple(dict.fromkeys(resolved_precision(name, held, device) for name in asked))
 
 
 def _titles(folders: Sequence[str]) -> dict[str, str]:

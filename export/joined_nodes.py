@@ -27,7 +27,7 @@ def fold_batch_norms(graph: onnx.GraphProto) -> None:
     The optimizer does most; it leaves a convolution whose shape is read, too.
     """
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    readers = _readers(graph, less={"Shape"})
+    readers = readers_of(graph, less={"Shape"})
     convolutions = {node.output[0]: node for node in graph.node if node.op_type == "Conv"}
     renamed: dict[str, str] = {}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
@@ -48,7 +48,7 @@ def fold_batch_norms(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-    _drop_unread_constants(graph)
+    drop_unread_constants(graph)
 
 
 def join_relus(graph: onnx.GraphProto, operators: Mapping[str, str] | None = None) -> None:
@@ -59,7 +59,7 @@ def join_relus(graph: onnx.GraphProto, operators: Mapping[str, str] | None = Non
         operators: their names, and those of what does both; None for group norms.
     """
     both = operators or {GROUP_NORM.name: GROUP_NORM_RELU.name}
-    readers = _readers(graph)
+    readers = readers_of(graph)
     makers = {node.output[0]: node for node in graph.node if node.op_type in both}
     for node in [node for node in graph.node if node.op_type == "Relu"]:
         maker = makers.get(node.input[0])
@@ -82,14 +82,15 @@ def _folded(
     return (weights * factor.reshape(-1, 1, 1, 1)).astype(np.float32), bias.astype(np.float32)
 
 
-def _readers(graph: onnx.GraphProto, less: frozenset[str] | set[str] = frozenset()) -> Counter[str]:
+def readers_of(graph: onnx.GraphProto, less: frozenset[str] | set[str] = frozenset()) -> Counter[str]:
     """How often each value is read, by nodes of other kinds than `less` and as an output of the graph."""
     found = Counter(name for node in graph.node if node.op_type not in less for name in node.input)
     found.update(value.name for value in graph.output)
     return found
 
 
-def _drop_unread_constants(graph: onnx.GraphProto) -> None:
+def drop_unread_constants(graph: onnx.GraphProto) -> None:
+    """Drop initializers that no node reads."""
     read = {name for node in graph.node for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]

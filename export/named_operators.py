@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from vosrt.export.joined_nodes import join_relus
+from vosrt.export.joined_nodes import drop_unread_constants, join_relus, readers_of
 from vosrt.export.rewriting import attach_function_bodies
 from vosrt.plugins import DOMAIN
 from vosrt.plugins.convolution import (
@@ -92,8 +91,7 @@ def name_resizes(model: onnx.ModelProto) -> None:
     ranks = _ranks(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
-    readers = Counter(name for node in graph.node for name in node.input)
-    readers.update(value.name for value in graph.output)
+    readers = readers_of(graph)
     for node in [node for node in graph.node if node.op_type == "MatMul"]:
         wide = makers.get(node.input[1])
         if wide is None or wide.op_type != "MatMul" or readers[wide.output[0]] > 1:
@@ -143,11 +141,10 @@ def _transposed(
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
     """Drop transposes, constants and descriptions of values that nothing reads any more."""
-    read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
-    for node in [node for node in graph.node if node.op_type == "Transpose" and node.output[0] not in read]:
+    readers = readers_of(graph)
+    for node in [node for node in graph.node if node.op_type == "Transpose" and not readers[node.output[0]]]:
         graph.node.remove(node)
-    for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
-        graph.initializer.remove(tensor)
+    drop_unread_constants(graph)
     there = {name for node in graph.node for name in node.output}
     for value in [value for value in graph.value_info if value.name not in there]:
         graph.value_info.remove(value)

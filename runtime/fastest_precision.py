@@ -36,6 +36,11 @@ def fastest_precision(held: Sequence[str], device: str) -> str:
     return chosen
 
 
+def resolved_precision(asked: str | None, held: Sequence[str], device: str) -> str:
+    """What a user's word for a precision means for a bundle: None is the first that it holds."""
+    return fastest_precision(held, device) if asked == FASTEST else asked or held[0]
+
+
 def _processor_flags() -> set[str]:
     """What Linux says the first processor can do; nothing elsewhere."""
     try:

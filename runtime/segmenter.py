@@ -12,7 +12,7 @@ from vosrt.cpu_device import CpuDevice
 from vosrt.device import Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
-from vosrt.fastest_precision import FASTEST, fastest_precision
+from vosrt.fastest_precision import resolved_precision
 from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
@@ -113,7 +113,9 @@ class Segmenter:
         _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
         self._find = finder or self._own_finder(threads)
         self.placement = placement or place(device, executor, require)
-        precisions = [self._precision_of(bundle, precision) for bundle in self.bundles]
+        precisions = [
+            resolved_precision(precision, bundle.precisions, self.placement.device) for bundle in self.bundles
+        ]
         self.precision = precisions[0]
         self._engines = self._open_engines(engines or EngineSettings())
         self.executors = self._open_executors(precisions, threads, profile)
@@ -147,11 +149,6 @@ class Segmenter:
     def executor(self) -> Executor:
         """What runs the first bundle's graphs."""
         return self.executors[0]
-
-    def _precision_of(self, bundle: Bundle, precision: str | None) -> str:
-        if precision == FASTEST:
-            return fastest_precision(bundle.precisions, self.placement.device)
-        return precision or bundle.precisions[0]
 
     def _open_engines(self, settings: EngineSettings) -> CheckedEngines | None:
         """What runs on TensorRT; None where ONNX Runtime runs."""

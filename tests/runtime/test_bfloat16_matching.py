@@ -5,20 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.runtime.precision_runs import results_in
 from vosrt import InputError, Segmenter, session_arrays
-from vosrt.native_libraries import native_library
-from vosrt.sources.test_pattern import PatternSettings, TestPattern
 
 
 def test_probabilities_change_and_labels_hardly():
-    if native_library("vosrt_ort_cpu") is None:
-        pytest.skip("needs g++ when vosrt is installed")
-    frames = list(TestPattern(PatternSettings(97, 129, 2, frames=4)))
-    results = []
-    for precision in ("float32", "float32+bf16"):
-        stream = Segmenter("cfbi-lite-davis", device="cpu", precision=precision).stream()
-        stream.step(frames[0].image, frames[0].truth)
-        results.append([stream.step(frame.image) for frame in frames[1:]])
+    results = results_in("float32", "float32+bf16")
     for whole, rounded in zip(*results, strict=True):
         assert (whole.labels == rounded.labels).mean() > 0.995
     last = [list(kind[-1].confidence.values()) for kind in results]

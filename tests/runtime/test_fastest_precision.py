@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.runtime.precision_runs import results_in
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import Segmenter, fastest_precision
 from vosrt.fastest_precision import FASTEST
-from vosrt.native_libraries import native_library
 
 BOTH = ("float32", "int8")
 
@@ -61,14 +61,7 @@ def test_a_segmenter_takes_it_for_each_bundle(machine, tmp_path):
 
 
 def test_the_default_bundle_has_int8_graphs_that_agree():
-    if native_library("vosrt_ort_cpu") is None:
-        pytest.skip("needs g++ when vosrt is installed")
-    from vosrt.sources.test_pattern import PatternSettings, TestPattern
-
-    frames = list(TestPattern(PatternSettings(97, 129, 2, frames=4)))
-    results = []
-    for precision in ("float32", "int8"):
-        stream = Segmenter("cfbi-lite-davis", device="cpu", precision=precision).stream()
-        stream.step(frames[0].image, frames[0].truth)
-        results.append(np.stack([stream.step(frame.image).labels for frame in frames[1:]]))
-    assert (results[0] == results[1]).mean() > 0.99
+    whole, rounded = (
+        np.stack([result.labels for result in results]) for results in results_in("float32", "int8")
+    )
+    assert (whole == rounded).mean() > 0.99
