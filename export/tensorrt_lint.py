@@ -59,20 +59,26 @@ def lint_for_tensorrt(model: onnx.ModelProto, *, of_engine: bool = False) -> lis
         ):
             constants |= set(node.output)
     for node in graph.node:
-        problems += [f"{node.op_type} {node.name}: {text}" for text in _problems(node, types, constants)]
+        is_plugin = node.domain == DOMAIN
+        texts = _of_plugin(node, types, of_engine) if is_plugin else _problems(node, types, constants)
+        problems += [f"{node.op_type} {node.name}: {text}" for text in texts]
         if of_engine and node.op_type == "Shape" and node.attribute:
             problems.append(f"Shape {node.name}: start and end are not read")
     return problems
 
 
+def _of_plugin(node: onnx.NodeProto, types: dict[str, int], of_engine: bool) -> list[str]:
+    """An engine's graph has a cast before `FrameImage` (`set_sizes`)."""
+    if node.op_type not in OPERATORS:
+        return ["is no operator of this project"]
+    frame = 0 if of_engine or node.op_type != "FrameImage" else 1
+    if any(types.get(name) in (TensorProto.UINT8, TensorProto.BOOL) for name in node.input[frame:]):
+        return ["plugins take no uint8 and no bool"]
+    return []
+
+
 def _problems(node: onnx.NodeProto, types: dict[str, int], constants: set[str]) -> list[str]:
     found = []
-    if node.domain == DOMAIN:
-        if node.op_type not in OPERATORS:
-            found.append("is no operator of this project")
-        if any(types.get(name) in (TensorProto.UINT8, TensorProto.BOOL) for name in node.input):
-            found.append("plugins take no uint8 and no bool")
-        return found
     if node.domain not in ("", "ai.onnx") or node.op_type not in READABLE:
         return [f"is not readable (domain {node.domain or 'ai.onnx'})"]
     position = _NEEDS_CONSTANT.get(node.op_type)

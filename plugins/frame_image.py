@@ -212,5 +212,4 @@ FRAME_IMAGE = Operator(
     attributes=(),
     body=_BODY,
     compute=_compute,
-    has_plugin=False,
 )

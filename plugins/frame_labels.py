@@ -177,7 +177,6 @@ FRAME_PROBABILITIES = Operator(
   probabilities = Div (weights, total)
 """,
     compute=_compute_probabilities,
-    has_plugin=False,
 )
 
 FRAME_LABELS = Operator(
@@ -190,5 +189,4 @@ FRAME_LABELS = Operator(
   labels = Gather <axis: int = 0> (rows, ahead)
 """,
     compute=_compute_labels,
-    has_plugin=False,
 )

@@ -61,5 +61,4 @@ LEAST_OTHER = Operator(
       least = Where (is_only_first, second, first)
     """,
     compute=least_other,
-    has_plugin=False,
 )

@@ -18,12 +18,17 @@ from vosrt.benchmarks.gpu.kernels import (
     Call,
     add_arguments,
     directional_call,
+    enlarged,
     gate_call,
     global_call,
+    image_call,
+    labels_call,
     local_call,
     memory_call,
     norm_call,
     open_kernels,
+    others_call,
+    probabilities_call,
     reference,
 )
 
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for call in _calls(options.seed, options.cases, options.largest, options.device):
         output = call.output()
         call.run(library, output)
-        share = _share_of_limit(call, output)
+        share = share_of_limit(call, output)
         name = f"{call.operator} {next(iter(call.inputs.values())).dtype}".replace("torch.", "")
         worst[name] = max(worst.get(name, 0.0), share)
         if not share <= 1:
@@ -57,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
     tensors, numbers = torch.Generator(device).manual_seed(seed), random.Random(seed)
     for _ in range(cases):
+        yield from _calls_of_frames(tensors, numbers, largest)
         for dtype in (torch.float32, torch.float16):
             size = numbers.randint(1, largest), numbers.randint(1, largest)
             channels, rows = numbers.choice(CHANNELS), numbers.choice(ROWS)
@@ -104,11 +110,27 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
             )
 
 
-def _share_of_limit(call: Call, output: torch.Tensor) -> float:
+def _calls_of_frames(tensors: torch.Generator, numbers: random.Random, largest: int) -> Iterator[Call]:
+    """What has no half precision."""
+    frame = numbers.randint(1, largest * 4), numbers.randint(1, largest * 4)
+    size = numbers.randint(1, largest), numbers.randint(1, largest)
+    rows = numbers.choice(ROWS)
+    yield image_call(tensors, frame=frame, size=numbers.choice((size, frame)))
+    yield probabilities_call(tensors, rows=rows, grid=size, frame=frame)
+    yield labels_call(tensors, rows=rows, grid=size, frame=frame)
+    yield others_call(tensors, rows=rows, maps=numbers.randint(1, 7), size=size)
+
+
+def share_of_limit(call: Call, output: torch.Tensor) -> float:
     """Largest error over what float32 sums allow; infinite for NaN."""
     if not output.numel():
         return 0.0
+    if call.operator == "FrameLabels":
+        return _share_of_labels(call, output)
     expected = reference(call)
+    if call.operator in ("FrameImage", "FrameProbabilities"):
+        share = (output.double() - expected).abs().max() / 8e-6
+        return float("inf") if bool(torch.isnan(output).any()) else float(share)
     if "maps" in call.inputs:
         accuracy = 2e-6 if output.dtype == torch.float32 else 2**-10
         largest = call.inputs["maps"].double().abs().max()
@@ -123,6 +145,17 @@ def _share_of_limit(call: Call, output: torch.Tensor) -> float:
         limit = 1e-6 * expected.abs().clamp(max=1e4) + 4e-6 * norm
     share = ((output.double() - expected).abs() / limit).max()
     return float("inf") if bool(torch.isnan(output).any()) else float(share)
+
+
+def _share_of_labels(call: Call, labels: torch.Tensor) -> float:
+    """How far a named row is behind; infinite for a label that no row has."""
+    logits, rows = call.inputs["logits"].double(), call.inputs["rows"]
+    is_named = labels[None] == rows.reshape(-1, 1, 1)
+    if not bool(is_named.any(0).all()):
+        return float("inf")
+    whole = enlarged(logits, call.shape)
+    behind = whole.amax(0) - torch.where(is_named, whole, torch.zeros_like(whole)).sum(0)
+    return float(behind.max() / (2e-6 * logits.abs().max()))
 
 
 if __name__ == "__main__":

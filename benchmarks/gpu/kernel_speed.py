@@ -23,12 +23,17 @@ from vosrt.benchmarks.gpu.kernels import (
     Call,
     add_arguments,
     directional_call,
+    enlarged,
     gate_call,
     global_call,
+    image_call,
+    labels_call,
     local_call,
     memory_call,
     norm_call,
     open_kernels,
+    others_call,
+    probabilities_call,
 )
 from vosrt.cuda.kernel_library import KernelLibrary
 
@@ -40,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kernel_speed", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--grid", type=int, nargs=2, default=(120, 214), help="of the features (120 214)")
+    parser.add_argument("--frame", type=int, nargs=2, default=(480, 854), help="of a camera (480 854)")
     parser.add_argument("--channels", type=int, default=100, help="of embeddings (100)")
     parser.add_argument("--memory", type=int, nargs=2, default=(128, 512), help="keys and values (128 512)")
     parser.add_argument("--directions", type=int, default=512, help="channels of directions (512)")
@@ -60,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
         rows += _directional_rows(random, grid, options.directions, dtype, library, timer, limits)
         rows += _norm_rows(random, grid, options.maps, dtype, library, timer, limits)
+    rows += _frame_rows(random, grid, tuple(options.frame), library, timer, limits)
     print(json.dumps({"limits": limits, "kernels": rows}))
     return 0
 
@@ -270,6 +277,38 @@ def _norm_rows(
                 gain, shift = (call.inputs[name].to(dtype) for name in ("gain", "shift"))
                 formulation = partial(torch.nn.functional.group_norm, maps, channels // 8, gain, shift)
                 row["in PyTorch, milliseconds"] = timer.kernels(formulation)
+            found.append(row)
+    return found
+
+
+def _frame_rows(
+    random: torch.Generator,
+    grid: tuple[int, ...],
+    frame: tuple[int, ...],
+    library: KernelLibrary,
+    timer: Timer,
+    limits: dict[str, float],
+) -> list[dict[str, Any]]:
+    """The two ends of a network; the useful bytes are read once and written once."""
+    found = []
+    size, whole = (grid[0], grid[1]), (frame[0], frame[1])
+    for objects in (1, 8):
+        rows = objects + 1
+        calls = [
+            probabilities_call(random, rows=rows, grid=size, frame=whole),
+            labels_call(random, rows=rows, grid=size, frame=whole),
+            others_call(random, rows=rows, maps=len(OFFICIAL_WINDOWS), size=size),
+        ]
+        for call in [image_call(random, frame=whole, size=whole), *calls] if objects == 1 else calls:
+            row = _row(call, objects, library, timer)
+            useful = sum(one.nbytes for one in (*call.inputs.values(), call.output()))
+            row["share of the limit"] = useful / row["milliseconds"] * 1e3 / limits["bytes per second"]
+            in_pytorch = {
+                "FrameProbabilities": lambda logits: enlarged(logits, whole).softmax(0),
+                "FrameLabels": lambda logits, ids: ids[enlarged(logits, whole).argmax(0)],
+            }.get(call.operator)
+            if in_pytorch is not None:
+                row["in PyTorch, milliseconds"] = timer.kernels(partial(in_pytorch, *call.inputs.values()))
             found.append(row)
     return found
 

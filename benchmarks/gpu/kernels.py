@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,17 @@ from torch import Tensor
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.errors import MissingDependencyError
 from vosrt.native_libraries import CURE, native_library
-from vosrt.plugins import channel_gate, group_norm
+from vosrt.plugins import channel_gate, frame_image, group_norm, least_other
 
 _METHODS = {
     "ChannelGate": "channel_gate",
     "DirectionalMatching": "directional_matching",
+    "FrameImage": "frame_image",
+    "FrameLabels": "frame_labels",
+    "FrameProbabilities": "frame_probabilities",
     "GlobalMatching": "global_matching",
     "GroupNorm": "group_norm",
+    "LeastOther": "least_other",
     "LocalMatching": "local_matching",
     "MemoryRead": "memory_read",
 }
@@ -36,8 +40,10 @@ class Call:
     attributes: Mapping[str, Any]
 
     def output(self) -> Tensor:
-        """Room for the result, full of NaN."""
+        """Room for the result, full of NaN, or of what is no label."""
         first = next(iter(self.inputs.values()))
+        if self.operator == "FrameLabels":
+            return torch.full(self.shape, -77, device=first.device, dtype=torch.int32)
         keeps_type = self.operator in ("ChannelGate", "GroupNorm")
         dtype = first.dtype if keeps_type else torch.float32
         return torch.full(self.shape, torch.nan, device=first.device, dtype=dtype)
@@ -175,13 +181,56 @@ def gate_call(
     return Call("ChannelGate", inputs, shape, {})
 
 
+def image_call(random: torch.Generator, *, frame: tuple[int, int], size: tuple[int, int]) -> Call:
+    """A frame of noise, normed to a few units."""
+    drawn = torch.randint(0, 256, (1, *frame, 3), generator=random, device=random.device)
+    inputs = {
+        "frame": drawn.to(torch.uint8),
+        "factor": torch.rand(3, generator=random, device=random.device) * 0.02,
+        "summand": torch.randn(3, generator=random, device=random.device),
+    }
+    return Call("FrameImage", inputs, (1, 3, *size), {})
+
+
+def probabilities_call(
+    random: torch.Generator, *, rows: int, grid: tuple[int, int], frame: tuple[int, int]
+) -> Call:
+    """Random logits."""
+    logits = torch.randn(rows, *grid, generator=random, device=random.device) * 3
+    return Call("FrameProbabilities", {"logits": logits}, (rows, *frame), {})
+
+
+def labels_call(random: torch.Generator, *, rows: int, grid: tuple[int, int], frame: tuple[int, int]) -> Call:
+    """Random logits; ids are not the numbers of the rows."""
+    logits = torch.randn(rows, *grid, generator=random, device=random.device) * 3
+    ids = torch.randperm(rows, generator=random, device=random.device).to(torch.int32) + 3
+    return Call("FrameLabels", {"logits": logits, "rows": ids}, frame, {})
+
+
+def others_call(random: torch.Generator, *, rows: int, maps: int, size: tuple[int, int]) -> Call:
+    """Random maps from -1 to 1, of which some rows are equal."""
+    values = torch.randint(-9, 10, (rows, maps, *size), generator=random, device=random.device) / 9
+    return Call("LeastOther", {"maps": values}, (rows, maps, *size), {})
+
+
+def enlarged(logits: Tensor, frame: Sequence[int]) -> Tensor:
+    """Logits at the size of a frame, aligned corners."""
+    return torch.nn.functional.interpolate(logits[None], tuple(frame), mode="bilinear", align_corners=True)[0]
+
+
 def reference(call: Call) -> Tensor:
-    """The result in float64, differences squared one by one; see `vosrt.plugins` for what it means."""
+    """The result in float64, differences squared one by one; see `vosrt.plugins` for what it means.
+
+    Labels are no number that could be close: see `enlarged`.
+    """
     function: dict[str, Callable[..., Tensor]] = {
         "ChannelGate": channel_gate,
         "DirectionalMatching": _directional,
+        "FrameImage": lambda frame, *norm: frame_image(frame, frame.new_empty(call.shape[2:]), *norm),
+        "FrameProbabilities": lambda logits: enlarged(logits, call.shape[1:]).softmax(0),
         "GlobalMatching": _global,
         "GroupNorm": group_norm,
+        "LeastOther": least_other,
         "LocalMatching": _local,
         "MemoryRead": _memory,
     }

@@ -27,6 +27,7 @@ inline __host__ __device__ int divided_up(int value, int by) { return (value + b
 inline __host__ __device__ int rounded_up(int value, int by) { return divided_up(value, by) * by; }
 
 inline __device__ float to_float(float value) { return value; }
+inline __device__ float to_float(std::uint8_t value) { return static_cast<float>(value); }
 inline __device__ float to_float(__half value) { return __half2float(value); }
 
 // Least of floats that are at least 0: their order is that of their bits.

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-enum { VOSRT_FLOAT32 = 0, VOSRT_FLOAT16 = 1 };
+enum { VOSRT_FLOAT32 = 0, VOSRT_FLOAT16 = 1, VOSRT_UINT8 = 2 };
 
 // Least squared distance of every query pixel to the bank's pixels of each row: [rows, pixels], float32.
 typedef struct {
@@ -86,6 +86,38 @@ typedef struct {
     int32_t rows, channels, pixels;
 } VosrtChannelGate;
 
+// A camera's frame as a network takes it: resized, normed, planes of colours, float32.
+typedef struct {
+    const void* frame;     // [source_height, source_width, 3]
+    const float* factor;   // [3]
+    const float* summand;  // [3]
+    float* image;          // [3, height, width]
+    int32_t dtype;         // of the frame: uint8 or float32
+    int32_t source_height, source_width, height, width;
+} VosrtFrameImage;
+
+// Softmax over the rows of enlarged logits: [row_count, frame_height, frame_width].
+typedef struct {
+    const float* logits;  // [row_count, height, width]
+    float* probabilities;
+    int32_t row_count, height, width, frame_height, frame_width;
+} VosrtFrameProbabilities;
+
+// The id of the first row with the greatest enlarged logit: [frame_height, frame_width].
+typedef struct {
+    const float* logits;  // [row_count, height, width]
+    const int32_t* rows;  // [row_count], the ids
+    int32_t* labels;
+    int32_t row_count, height, width, frame_height, frame_width;
+} VosrtFrameLabels;
+
+// Of every row the least value that all other rows have at that place: [row_count, size].
+typedef struct {
+    const float* maps;  // [row_count, size]
+    float* least;       // not the maps' own memory; of one row, the row itself
+    int32_t row_count, size;
+} VosrtLeastOther;
+
 // One of the runtime's small graphs, by name, on the same inputs in the same order. `write_*` writes in place:
 // its first input is its output.
 typedef struct {
@@ -115,6 +147,11 @@ VOSRT_API size_t vosrt_group_norm_workspace(const VosrtGroupNorm* arguments);
 VOSRT_API int vosrt_group_norm(const VosrtGroupNorm* arguments, void* workspace, void* stream);
 VOSRT_API size_t vosrt_channel_gate_workspace(const VosrtChannelGate* arguments);
 VOSRT_API int vosrt_channel_gate(const VosrtChannelGate* arguments, void* workspace, void* stream);
+
+VOSRT_API int vosrt_frame_image(const VosrtFrameImage* arguments, void* stream);
+VOSRT_API int vosrt_frame_probabilities(const VosrtFrameProbabilities* arguments, void* stream);
+VOSRT_API int vosrt_frame_labels(const VosrtFrameLabels* arguments, void* stream);
+VOSRT_API int vosrt_least_other(const VosrtLeastOther* arguments, void* stream);
 
 #ifdef __cplusplus
 }

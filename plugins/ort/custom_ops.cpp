@@ -52,8 +52,13 @@ public:
     void const* floats(size_t input) const { return data_[input]; }
     int32_t const* integers(size_t input) const { return static_cast<int32_t const*>(data_[input]); }
     std::vector<int64_t> const& shape(size_t input) const { return shapes_.at(input); }
-    float* output(std::vector<int64_t> const& shape) {
-        return context_.GetOutput(0, shape).GetTensorMutableData<float>();
+    // Height and width, from an input in host memory.
+    int32_t side(size_t input, size_t axis) const {
+        return static_cast<int32_t>(static_cast<int64_t const*>(data_[input])[axis]);
+    }
+    template <typename T = float>
+    T* output(std::vector<int64_t> const& shape) {
+        return context_.GetOutput(0, shape).GetTensorMutableData<T>();
     }
     void* output_like(size_t input) { return context_.GetOutput(0, shapes_.at(input)).GetTensorMutableRawData(); }
 
@@ -92,7 +97,7 @@ void check(int status, char const* name) {
 
 struct GlobalMatching {
     static constexpr char const* kName = "GlobalMatching";
-    static constexpr char kTypes[] = "TTiif";  // of the inputs and the output, as in trt/operators.h
+    static constexpr char kTypes[] = "TTiif";  // of the inputs and the output: see `CustomOp::type`
 
     explicit GlobalMatching(OrtKernelInfo const*) {}
 
@@ -252,6 +257,83 @@ struct ChannelGate {
     }
 };
 
+struct LeastOther {
+    static constexpr char const* kName = "LeastOther";
+    static constexpr char kTypes[] = "ff";
+
+    explicit LeastOther(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        VosrtLeastOther arguments{};
+        arguments.maps = static_cast<float const*>(call.floats(0));
+        arguments.least = static_cast<float*>(call.output_like(0));
+        arguments.row_count = call.size(0, 0);
+        arguments.size = call.size(0, 1) * call.size(0, 2) * call.size(0, 3);
+        check(vosrt_least_other(&arguments, call.stream()), kName);
+    }
+};
+
+struct FrameImage {
+    static constexpr char const* kName = "FrameImage";
+    static constexpr char kTypes[] = "ulfff";
+
+    explicit FrameImage(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        VosrtFrameImage arguments{};
+        arguments.frame = call.floats(0);
+        arguments.factor = static_cast<float const*>(call.floats(2));
+        arguments.summand = static_cast<float const*>(call.floats(3));
+        arguments.dtype = VOSRT_UINT8;
+        arguments.source_height = call.size(0, 1);
+        arguments.source_width = call.size(0, 2);
+        arguments.height = call.side(1, 0);
+        arguments.width = call.side(1, 1);
+        arguments.image = call.output({1, 3, arguments.height, arguments.width});
+        check(vosrt_frame_image(&arguments, call.stream()), kName);
+    }
+};
+
+struct FrameProbabilities {
+    static constexpr char const* kName = "FrameProbabilities";
+    static constexpr char kTypes[] = "flf";
+
+    explicit FrameProbabilities(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        VosrtFrameProbabilities arguments{};
+        arguments.logits = static_cast<float const*>(call.floats(0));
+        arguments.row_count = call.size(0, 0);
+        arguments.height = call.size(0, 1);
+        arguments.width = call.size(0, 2);
+        arguments.frame_height = call.side(1, 0);
+        arguments.frame_width = call.side(1, 1);
+        arguments.probabilities =
+            call.output({arguments.row_count, arguments.frame_height, arguments.frame_width});
+        check(vosrt_frame_probabilities(&arguments, call.stream()), kName);
+    }
+};
+
+struct FrameLabels {
+    static constexpr char const* kName = "FrameLabels";
+    static constexpr char kTypes[] = "flii";
+
+    explicit FrameLabels(OrtKernelInfo const*) {}
+
+    void run(Call& call) const {
+        VosrtFrameLabels arguments{};
+        arguments.logits = static_cast<float const*>(call.floats(0));
+        arguments.rows = call.integers(2);
+        arguments.row_count = call.size(0, 0);
+        arguments.height = call.size(0, 1);
+        arguments.width = call.size(0, 2);
+        arguments.frame_height = call.side(1, 0);
+        arguments.frame_width = call.side(1, 1);
+        arguments.labels = call.output<int32_t>({arguments.frame_height, arguments.frame_width});
+        check(vosrt_frame_labels(&arguments, call.stream()), kName);
+    }
+};
+
 template <typename Operator>
 struct Kernel {
     explicit Kernel(OrtKernelInfo const* info) : operation(info) {}
@@ -285,18 +367,24 @@ struct CustomOp : Ort::CustomOpBase<CustomOp<Operator>, Kernel<Operator>, true> 
     char const* GetExecutionProviderType() const { return kProvider; }
     size_t GetInputTypeCount() const { return kInputs; }
     size_t GetOutputTypeCount() const { return 1; }
+    OrtMemType GetInputMemoryType(size_t index) const {
+        return Operator::kTypes[index] == 'l' ? OrtMemTypeCPUInput : OrtMemTypeDefault;
+    }
     ONNXTensorElementDataType GetInputType(size_t index) const { return type(index); }
     ONNXTensorElementDataType GetOutputType(size_t) const { return type(kInputs); }
 
 private:
     static constexpr size_t kInputs = sizeof Operator::kTypes - 2;
 
+    // 'T' features in any type that graphs come in, 'f' float32, 'i' int32, 'u' uint8, 'l' int64 in host memory.
     static ONNXTensorElementDataType type(size_t position) {
         switch (Operator::kTypes[position]) {
-            case 'i': return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
             case 'f': return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+            case 'i': return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+            case 'u': return ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+            case 'l': return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
         }
-        return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;  // features in any type that graphs come in
+        return ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
     }
 };
 
@@ -309,6 +397,10 @@ OrtCustomOpDomain* domain() {
     static CustomOp<GroupNorm<false>> const group_norm;
     static CustomOp<GroupNorm<true>> const group_norm_relu;
     static CustomOp<ChannelGate> const channel_gate;
+    static CustomOp<LeastOther> const least_other;
+    static CustomOp<FrameImage> const frame_image;
+    static CustomOp<FrameProbabilities> const frame_probabilities;
+    static CustomOp<FrameLabels> const frame_labels;
     static Ort::CustomOpDomain const found = [] {
         Ort::CustomOpDomain made("vosrt");
         made.Add(&global_matching);
@@ -318,6 +410,10 @@ OrtCustomOpDomain* domain() {
         made.Add(&group_norm);
         made.Add(&group_norm_relu);
         made.Add(&channel_gate);
+        made.Add(&least_other);
+        made.Add(&frame_image);
+        made.Add(&frame_probabilities);
+        made.Add(&frame_labels);
         return made;
     }();
     return found;

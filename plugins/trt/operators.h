@@ -33,16 +33,36 @@ inline int32_t count_of(Dims const& dims, int32_t first) {
 
 inline int32_t size_of(Dims const& dims, int32_t axis) { return static_cast<int32_t>(dims.d[axis]); }
 
-// `kTypes` of an operator names the types of its inputs, and then of its one output: 'T' features, which share
-// float32 or float16, 'f' float32, 'i' int32.
-struct GlobalMatching {
-    static constexpr char const* kName = "GlobalMatching";
-    static constexpr char kTypes[] = "TTiif";
-
+struct WithoutAttributes {
     static std::vector<PluginField> fields() { return {}; }
     bool set(PluginField const&) { return true; }
     std::vector<PluginField> values() const { return {}; }
     bool is_complete() const { return true; }
+};
+
+// Operators whose size is an input of the graph's node and an attribute of the plugin: TensorRT 8 tells a plugin no
+// values of its inputs.
+struct WithSize {
+    int32_t size[2] = {0, 0};  // height and width of the output
+
+    static std::vector<PluginField> fields() { return {{"size", nullptr, PluginFieldType::kINT32, 2}}; }
+
+    bool set(PluginField const& field) {
+        if (field.name == nullptr || field.data == nullptr || std::strcmp(field.name, "size") != 0) return true;
+        if (field.type != PluginFieldType::kINT32 || field.length != 2) return false;
+        std::memcpy(size, field.data, sizeof size);
+        return true;
+    }
+
+    std::vector<PluginField> values() const { return {{"size", size, PluginFieldType::kINT32, 2}}; }
+    bool is_complete() const { return size[0] >= 1 && size[1] >= 1; }
+};
+
+// `kTypes` of an operator names the types of its inputs, and then of its one output: 'T' features, which share
+// float32 or float16, 'f' float32, 'i' int32.
+struct GlobalMatching : WithoutAttributes {
+    static constexpr char const* kName = "GlobalMatching";
+    static constexpr char kTypes[] = "TTiif";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
         output.nbDims = 3;  // [rows, height, width]
@@ -154,14 +174,9 @@ struct LocalMatching {
     }
 };
 
-struct MemoryRead {
+struct MemoryRead : WithoutAttributes {
     static constexpr char const* kName = "MemoryRead";
     static constexpr char kTypes[] = "TTTif";
-
-    static std::vector<PluginField> fields() { return {}; }
-    bool set(PluginField const&) { return true; }
-    std::vector<PluginField> values() const { return {}; }
-    bool is_complete() const { return true; }
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
         output.nbDims = 3;  // [objects, value channels, pixels]
@@ -199,14 +214,9 @@ struct MemoryRead {
     }
 };
 
-struct DirectionalMatching {
+struct DirectionalMatching : WithoutAttributes {
     static constexpr char const* kName = "DirectionalMatching";
     static constexpr char kTypes[] = "TTTif";
-
-    static std::vector<PluginField> fields() { return {}; }
-    bool set(PluginField const&) { return true; }
-    std::vector<PluginField> values() const { return {}; }
-    bool is_complete() const { return true; }
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
         output.nbDims = 3;  // [objects, classes, pixels]
@@ -294,14 +304,10 @@ struct GroupNorm {
     }
 };
 
-struct ChannelGate {
+struct ChannelGate : WithoutAttributes {
     static constexpr char const* kName = "ChannelGate";
     static constexpr char kTypes[] = "TfffT";
 
-    static std::vector<PluginField> fields() { return {}; }
-    bool set(PluginField const&) { return true; }
-    std::vector<PluginField> values() const { return {}; }
-    bool is_complete() const { return true; }
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
 
     static VosrtChannelGate arguments(Dims const* inputs, DataType type) {
@@ -331,6 +337,91 @@ struct ChannelGate {
     }
 };
 
+struct LeastOther : WithoutAttributes {
+    static constexpr char const* kName = "LeastOther";
+    static constexpr char kTypes[] = "ff";
+
+    void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
+    size_t workspace(Dims const*, DataType) const { return 0; }
+
+    int enqueue(Dims const* dims, DataType, void const* const* inputs, void* output, void*, void* stream) const {
+        VosrtLeastOther const call{
+            static_cast<float const*>(inputs[0]), static_cast<float*>(output), size_of(dims[0], 0), count_of(dims[0], 1)};
+        return vosrt_least_other(&call, stream);
+    }
+};
+
+struct FrameImage : WithSize {
+    static constexpr char const* kName = "FrameImage";
+    static constexpr char kTypes[] = "ffff";  // the frame after a cast: plugins of TensorRT 8 take no uint8
+
+    void shape(DimsExprs const* inputs, IExprBuilder& builder, DimsExprs& output) const {
+        output.nbDims = 4;  // [1, 3, height, width]
+        output.d[0] = inputs[0].d[0];
+        output.d[1] = inputs[0].d[3];
+        output.d[2] = builder.constant(size[0]);
+        output.d[3] = builder.constant(size[1]);
+    }
+
+    size_t workspace(Dims const*, DataType) const { return 0; }
+
+    int enqueue(Dims const* dims, DataType, void const* const* inputs, void* output, void*, void* stream) const {
+        VosrtFrameImage call{};
+        call.frame = inputs[0];
+        call.factor = static_cast<float const*>(inputs[1]);
+        call.summand = static_cast<float const*>(inputs[2]);
+        call.image = static_cast<float*>(output);
+        call.dtype = VOSRT_FLOAT32;
+        call.source_height = size_of(dims[0], 1);
+        call.source_width = size_of(dims[0], 2);
+        call.height = size[0];
+        call.width = size[1];
+        return vosrt_frame_image(&call, stream);
+    }
+};
+
+struct FrameProbabilities : WithSize {
+    static constexpr char const* kName = "FrameProbabilities";
+    static constexpr char kTypes[] = "ff";
+
+    void shape(DimsExprs const* inputs, IExprBuilder& builder, DimsExprs& output) const {
+        output.nbDims = 3;  // [rows, height, width]
+        output.d[0] = inputs[0].d[0];
+        output.d[1] = builder.constant(size[0]);
+        output.d[2] = builder.constant(size[1]);
+    }
+
+    size_t workspace(Dims const*, DataType) const { return 0; }
+
+    int enqueue(Dims const* dims, DataType, void const* const* inputs, void* output, void*, void* stream) const {
+        VosrtFrameProbabilities const call{
+            static_cast<float const*>(inputs[0]), static_cast<float*>(output), size_of(dims[0], 0),
+            size_of(dims[0], 1), size_of(dims[0], 2), size[0], size[1]};
+        return vosrt_frame_probabilities(&call, stream);
+    }
+};
+
+struct FrameLabels : WithSize {
+    static constexpr char const* kName = "FrameLabels";
+    static constexpr char kTypes[] = "fii";
+
+    void shape(DimsExprs const*, IExprBuilder& builder, DimsExprs& output) const {
+        output.nbDims = 2;  // [height, width]
+        output.d[0] = builder.constant(size[0]);
+        output.d[1] = builder.constant(size[1]);
+    }
+
+    size_t workspace(Dims const*, DataType) const { return 0; }
+
+    int enqueue(Dims const* dims, DataType, void const* const* inputs, void* output, void*, void* stream) const {
+        VosrtFrameLabels const call{
+            static_cast<float const*>(inputs[0]), static_cast<int32_t const*>(inputs[1]),
+            static_cast<int32_t*>(output), size_of(dims[0], 0), size_of(dims[0], 1), size_of(dims[0], 2),
+            size[0], size[1]};
+        return vosrt_frame_labels(&call, stream);
+    }
+};
+
 constexpr int32_t kMostInputs = 4;
 
 template <typename Operator>
@@ -341,7 +432,11 @@ constexpr int32_t inputs_of() {
 // The type of the output, given that of the features.
 template <typename Operator>
 DataType output_type(DataType features) {
-    return Operator::kTypes[inputs_of<Operator>()] == 'T' ? features : DataType::kFLOAT;
+    switch (Operator::kTypes[inputs_of<Operator>()]) {
+        case 'T': return features;
+        case 'i': return DataType::kINT32;
+    }
+    return DataType::kFLOAT;
 }
 
 // Features share one of the two types, everything else has one type; all are plain arrays.

@@ -26,20 +26,19 @@ VOSRT_CREATOR<DirectionalMatching> directional_matching;
 VOSRT_CREATOR<GroupNorm<false>> group_norm;
 VOSRT_CREATOR<GroupNorm<true>> group_norm_relu;
 VOSRT_CREATOR<ChannelGate> channel_gate;
-Creator* const creators[] = {&global_matching, &local_matching,  &memory_read, &directional_matching,
-                             &group_norm,      &group_norm_relu, &channel_gate};
+VOSRT_CREATOR<LeastOther> least_other;
+VOSRT_CREATOR<FrameImage> frame_image;
+VOSRT_CREATOR<FrameProbabilities> frame_probabilities;
+VOSRT_CREATOR<FrameLabels> frame_labels;
+Creator* const creators[] = {&global_matching, &local_matching,      &memory_read,  &directional_matching,
+                             &group_norm,      &group_norm_relu,     &channel_gate, &least_other,
+                             &frame_image,     &frame_probabilities, &frame_labels};
 
 const struct Registration {
     Registration() {
         auto* registry = getPluginRegistry();
         if (registry == nullptr) return;
-        registry->registerCreator(global_matching, kNamespace);
-        registry->registerCreator(local_matching, kNamespace);
-        registry->registerCreator(memory_read, kNamespace);
-        registry->registerCreator(directional_matching, kNamespace);
-        registry->registerCreator(group_norm, kNamespace);
-        registry->registerCreator(group_norm_relu, kNamespace);
-        registry->registerCreator(channel_gate, kNamespace);
+        for (Creator* creator : creators) registry->registerCreator(*creator, kNamespace);
     }
 } registration;
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-FLOAT32, FLOAT16 = 0, 1  # as `vosrt_kernels.h` numbers them
+FLOAT32, FLOAT16, UINT8 = 0, 1, 2  # as `vosrt_kernels.h` numbers them
 
 ARITHMETIC_INPUTS = {  # of the runtime's small graphs, in the order in which the kernels take them
     "gather": ("x", "index"),
@@ -32,7 +33,9 @@ class KernelError(RuntimeError):
 
 
 class _Call(ctypes.Structure):
-    """Arguments of a kernel; `POINTERS` and `NUMBERS` are the names in `vosrt_kernels.h`, in its order."""
+    """Arguments of a kernel, in the order of `vosrt_kernels.h`; `name` is that of its function there."""
+
+    name: ClassVar[str]
 
 
 class GlobalMatchingCall(_Call):
@@ -102,6 +105,49 @@ class ChannelGateCall(_Call):
     _fields_: ClassVar = [
         *((name, ctypes.c_void_p) for name in ("maps", "alpha", "gamma", "beta", "result")),
         *((name, ctypes.c_int32) for name in ("dtype", "rows", "channels", "pixels")),
+    ]
+
+
+class FrameImageCall(_Call):
+    """See `VosrtFrameImage`."""
+
+    name: ClassVar = "frame_image"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("frame", "factor", "summand", "image")),
+        *((name, ctypes.c_int32) for name in ("dtype", "source_height", "source_width", "height", "width")),
+    ]
+
+
+_FRAME_SIZES = ("row_count", "height", "width", "frame_height", "frame_width")
+
+
+class FrameProbabilitiesCall(_Call):
+    """See `VosrtFrameProbabilities`."""
+
+    name: ClassVar = "frame_probabilities"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("logits", "probabilities")),
+        *((name, ctypes.c_int32) for name in _FRAME_SIZES),
+    ]
+
+
+class FrameLabelsCall(_Call):
+    """See `VosrtFrameLabels`."""
+
+    name: ClassVar = "frame_labels"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("logits", "rows", "labels")),
+        *((name, ctypes.c_int32) for name in _FRAME_SIZES),
+    ]
+
+
+class LeastOtherCall(_Call):
+    """See `VosrtLeastOther`."""
+
+    name: ClassVar = "least_other"
+    _fields_: ClassVar = [
+        *((name, ctypes.c_void_p) for name in ("maps", "least")),
+        *((name, ctypes.c_int32) for name in ("row_count", "size")),
     ]
 
 
@@ -218,23 +264,56 @@ class KernelLibrary:
         pointers = map(_pointer, (maps, alpha, gamma, beta, result))
         self._run(ChannelGateCall(*pointers, _type_of(maps), rows, channels, height * width))
 
+    def frame_image(self, frame: Any, factor: Any, summand: Any, image: Any) -> None:
+        """Fill `image`, float32 `[1, 3, h, w]`; inputs as `vosrt.plugins.frame_image` takes them.
+
+        The frame may be float32, too.
+        """
+        pointers = map(_pointer, (frame, factor, summand, image))
+        self._run_in_place(FrameImageCall(*pointers, _type_of(frame), *frame.shape[1:3], *image.shape[2:]))
+
+    def frame_probabilities(self, logits: Any, probabilities: Any) -> None:
+        """Fill `probabilities`, float32 `[R, H, W]`; see `vosrt.plugins.frame_probabilities`."""
+        pointers = map(_pointer, (logits, probabilities))
+        self._run_in_place(FrameProbabilitiesCall(*pointers, *logits.shape, *probabilities.shape[1:]))
+
+    def frame_labels(self, logits: Any, rows: Any, labels: Any) -> None:
+        """Fill `labels`, int32 `[H, W]`; inputs as `vosrt.plugins.frame_labels` takes them."""
+        pointers = map(_pointer, (logits, rows, labels))
+        self._run_in_place(FrameLabelsCall(*pointers, *logits.shape, *labels.shape))
+
+    def least_other(self, maps: Any, least: Any) -> None:
+        """Fill `least`, as the maps; see `vosrt.plugins.least_other`."""
+        rows, *places = maps.shape
+        self._run_in_place(LeastOtherCall(_pointer(maps), _pointer(least), rows, math.prod(places)))
+
     def arithmetic(self, graph: str, inputs: Mapping[str, Any], output: Any) -> None:
         """Fill `output` as one of the runtime's small graphs does, its inputs by their names there."""
         names = ARITHMETIC_INPUTS[graph.removesuffix("_word").removesuffix("_byte")]
         arrays = (_ArrayCall * 6)(*(_ArrayCall.of(inputs[name]) for name in names))
         call = ArithmeticCall(graph.encode(), arrays, _ArrayCall.of(output))
-        status = self._library.vosrt_arithmetic(ctypes.byref(call), ctypes.c_void_p(self.stream))
-        if status:
-            raise KernelError(f"{graph}: CUDA error {status}")
+        _check(self._library.vosrt_arithmetic(ctypes.byref(call), self._stream), graph)
 
     def _run(self, call: _Call) -> None:
         measure = getattr(self._library, f"vosrt_{call.name}_workspace")
         measure.restype = ctypes.c_size_t
         workspace = self._allocate(measure(ctypes.byref(call)))
         run = getattr(self._library, f"vosrt_{call.name}")
-        status = run(ctypes.byref(call), ctypes.c_void_p(_pointer(workspace)), ctypes.c_void_p(self.stream))
-        if status:
-            raise KernelError(f"{call.name}: CUDA error {status}")
+        _check(run(ctypes.byref(call), ctypes.c_void_p(_pointer(workspace)), self._stream), call.name)
+
+    def _run_in_place(self, call: _Call) -> None:
+        """A kernel that needs no workspace."""
+        run = getattr(self._library, f"vosrt_{call.name}")
+        _check(run(ctypes.byref(call), self._stream), call.name)
+
+    @property
+    def _stream(self) -> ctypes.c_void_p:
+        return ctypes.c_void_p(self.stream)
+
+
+def _check(status: int, name: str) -> None:
+    if status:
+        raise KernelError(f"{name}: CUDA error {status}")
 
 
 def _pointer(array: Any) -> int:
@@ -244,4 +323,5 @@ def _pointer(array: Any) -> int:
 
 
 def _type_of(array: Any) -> int:
-    return FLOAT16 if str(array.dtype).endswith("float16") else FLOAT32
+    kind = str(array.dtype).removeprefix("torch.")
+    return {"float16": FLOAT16, "uint8": UINT8}.get(kind, FLOAT32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.trt.plugin_outputs import LIKE_INPUT, SHAPES
+from vosrt.trt.plugin_outputs import INTEGERS, LIKE_INPUT, SHAPES, SIZED, size_attribute
 
 if TYPE_CHECKING:
     import onnx
@@ -131,10 +131,11 @@ def _add_plugin_shapes(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool
         rule, name = SHAPES.get(node.op_type), node.output[0]
         if rule is None or name in told or any(source not in shapes for source in node.input):
             continue
+        if node.op_type in SIZED and not size_attribute(node):
+            continue
         shapes[name] = rule(node, *(shapes[source] for source in node.input))
-        model.graph.value_info.append(
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shapes[name])
-        )
+        kind = onnx.TensorProto.INT32 if node.op_type in INTEGERS else onnx.TensorProto.FLOAT
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, kind, shapes[name]))
         added = True
     return added
 

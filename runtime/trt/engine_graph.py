@@ -13,6 +13,7 @@ from vosrt.errors import BundleError, MissingDependencyError
 from vosrt.trt.constant_folding import fold_constants
 from vosrt.trt.int8_pairs import to_signed_pairs
 from vosrt.trt.plugin_outputs import PLUGINS
+from vosrt.trt.sized_plugins import set_sizes
 
 Shape = tuple[int, ...]
 
@@ -79,6 +80,8 @@ def engine_graph(
         _set_shape(inputs[name], shapes)
     to_signed_pairs(model)
     fold_constants(model)
+    if set_sizes(model):
+        fold_constants(model)  # shapes behind those nodes are known now
     return model.SerializeToString(deterministic=True)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vosrt.trt.plugin_outputs import SHAPES
+from vosrt.trt.plugin_outputs import INTEGERS, SHAPES
 
-_INTEGERS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
+_COUNTS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
 _FLAGS = frozenset(
     {"And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"}
 )
@@ -40,12 +40,12 @@ def value_types(model: bytes) -> dict[str, int]:
 def _type_of(node: Any, types: Mapping[str, int]) -> int:
     from onnx import TensorProto
 
-    if node.op_type in _INTEGERS:
+    if node.op_type in _COUNTS:
         return int(TensorProto.INT64)
     if node.op_type in _FLAGS:
         return int(TensorProto.BOOL)
     if node.op_type in SHAPES:
-        return int(TensorProto.FLOAT)
+        return int(TensorProto.INT32 if node.op_type in INTEGERS else TensorProto.FLOAT)
     if node.op_type in ("Cast", "Constant", "ConstantOfShape"):
         return _written_type(node)
     source = node.input[1 if node.op_type in _OF_SECOND_INPUT else 0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import torch
 
-from tests.plugins.kernels.emulated import compiled_kernels
+from tests.plugins.kernels.emulated import compiled_kernels, emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.benchmarks.gpu import kernel_accuracy
 from vosrt.benchmarks.gpu.counting_driver import CountingDriver
@@ -23,7 +24,7 @@ def test_every_part_gives_a_result(tmp_path):
         "--kernel-cases",
         "--cases 1 --largest 9",
         "--kernel-speed",
-        "--grid 8 12 --channels 5 --memory 5 7 --directions 8 --maps 8 --repeats 1 --warm-up 0",
+        "--grid 8 12 --frame 30 50 --channels 5 --memory 5 7 --directions 8 --maps 8 --repeats 1 --warm-up 0",
     ]
     assert main(command) == 0
     suite = json.loads((tmp_path / "cpu/suite.json").read_text())
@@ -39,8 +40,12 @@ def test_every_part_gives_a_result(tmp_path):
     assert {row["kernel"] for row in speed["kernels"]} == {
         "ChannelGate",
         "DirectionalMatching",
+        "FrameImage",
+        "FrameLabels",
+        "FrameProbabilities",
         "GlobalMatching",
         "GroupNorm",
+        "LeastOther",
         "LocalMatching",
         "MemoryRead",
     }
@@ -65,6 +70,17 @@ def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
     command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "1", "--largest", "9"]
     assert kernel_accuracy.main(command) == 1
     assert json.loads(capsys.readouterr().out)["failed"]
+
+
+def test_labels_that_are_behind_are_found():
+    random = torch.Generator().manual_seed(0)
+    call = kernel_accuracy.labels_call(random, rows=3, grid=(5, 7), frame=(20, 30))
+    labels = call.output()
+    assert kernel_accuracy.share_of_limit(call, labels) == float("inf")
+    call.run(emulated_kernels(), labels)
+    assert kernel_accuracy.share_of_limit(call, labels) <= 1
+    labels[3, 4] = next(row for row in call.inputs["rows"] if row != labels[3, 4])
+    assert kernel_accuracy.share_of_limit(call, labels) > 1
 
 
 def test_copies_and_allocations_are_counted():

@@ -49,6 +49,14 @@ def test_rules(model, problem):
         assert any(problem in text for text in problems), problems
 
 
+def test_a_frame_is_cast_when_an_engine_is_built():
+    model = graph_of(
+        "y = vosrt.FrameImage(x, s, f, f)", "uint8[1,2,3,3] x, int64[2] s, float[3] f", "float[1,3,M,N] y"
+    )
+    assert lint_for_tensorrt(model) == []
+    assert any("plugins take no uint8" in text for text in lint_for_tensorrt(model, of_engine=True))
+
+
 def test_reductions_with_axes_as_input_are_found():
     node = helper.make_node("ReduceMean", ["x", "axes"], ["y"])
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy"]

@@ -160,7 +160,7 @@ def run_kernels_on_cpu(operator: Operator, arrays: Arrays, attributes: dict[str,
     """The CUDA kernels, thread by thread; see `cuda_emulation.h`."""
     inputs = [np.ascontiguousarray(arrays[port.name]) for port in operator.inputs]
     example = operator.compute(*map(torch.from_numpy, inputs), **attributes)
-    result = np.full_like(example.numpy(), np.nan)
+    result = poisoned(example).numpy()
     call_kernel(emulated_kernels(), operator, [*inputs, result], attributes)
     return result
 
@@ -171,9 +171,14 @@ def run_kernels_on_gpu(operator: Operator, arrays: Arrays, attributes: dict[str,
         pytest.skip("needs `make plugins`")
     library = KernelLibrary(KERNELS, lambda size: torch.full((size,), 0xFF, dtype=torch.uint8, device="cuda"))
     inputs = [torch.from_numpy(arrays[port.name]).cuda().contiguous() for port in operator.inputs]
-    result = torch.full_like(operator.compute(*inputs, **attributes), torch.nan)
+    result = poisoned(operator.compute(*inputs, **attributes))
     call_kernel(library, operator, [*inputs, result], attributes)
     return result.cpu().numpy()
+
+
+def poisoned(example: Any) -> Any:
+    """Room for a result, full of what none may hold."""
+    return torch.full_like(example, torch.nan if example.is_floating_point() else -77)
 
 
 def call_kernel(
@@ -182,13 +187,19 @@ def call_kernel(
     call = {
         "ChannelGate": library.channel_gate,
         "DirectionalMatching": library.directional_matching,
+        "FrameImage": library.frame_image,
+        "FrameLabels": library.frame_labels,
+        "FrameProbabilities": library.frame_probabilities,
         "GlobalMatching": library.global_matching,
         "GroupNorm": library.group_norm,
         "GroupNormRelu": partial(library.group_norm, relu=True),
+        "LeastOther": library.least_other,
         "LocalMatching": library.local_matching,
         "MemoryRead": library.memory_read,
     }
-    call[operator.name](*arrays, **attributes)
+    names = [*(port.name for port in operator.inputs), "result"]
+    taken = [array for name, array in zip(names, arrays, strict=True) if name != "size"]  # that of the result
+    call[operator.name](*taken, **attributes)
 
 
 IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarray]] = {

@@ -75,7 +75,9 @@ struct Case {
 };
 
 int32_t const windows[] = {6, 2, 4}, dilation[] = {2}, negative[] = {-1}, nothing[] = {0},
-              groups[] = {32};
+              groups[] = {32}, frame_size[] = {480, 854}, flat[] = {480, 0};
+PluginField const frame_field{"size", frame_size, PluginFieldType::kINT32, 2};
+PluginField const flat_field{"size", flat, PluginFieldType::kINT32, 2};
 
 std::vector<Case> const cases = {
     {"GlobalMatching", "TTiif", {}, {}, {{100, 30, 54}, {1620, 100}, {1620}, {4}}, {4, 30, 54}},
@@ -91,6 +93,10 @@ std::vector<Case> const cases = {
     {"GroupNormRelu", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
      {{"groups", nothing, PluginFieldType::kINT32, 1}}, {{3, 64, 30, 54}, {64}, {64}}, {3, 64, 30, 54}},
     {"ChannelGate", "TfffT", {}, {}, {{3, 80, 30, 54}, {80}, {80}, {80}}, {3, 80, 30, 54}},
+    {"LeastOther", "ff", {}, {}, {{3, 7, 30, 54}}, {3, 7, 30, 54}, false},
+    {"FrameImage", "ffff", {frame_field}, {flat_field}, {{1, 720, 1280, 3}, {3}, {3}}, {1, 3, 480, 854}, false},
+    {"FrameProbabilities", "ff", {frame_field}, {flat_field}, {{3, 30, 54}}, {3, 480, 854}, false},
+    {"FrameLabels", "fii", {frame_field}, {flat_field}, {{3, 30, 54}, {3}}, {480, 854}, false},
 };
 
 DataType type_of(Case const& test, size_t position, DataType features) {

@@ -37,6 +37,7 @@ class ICudaEngine:
         self._shapes = plan["shapes"]
         model = onnx.load_from_string(base64.b64decode(plan["model"]))
         self._graph = model.graph
+        _take_sizes(model.graph)
         attach_function_bodies(model)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -160,3 +161,14 @@ def array_at(address: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     size = prod(shape) * np.dtype(dtype).itemsize
     memory = (ctypes.c_uint8 * size).from_address(address)
     return np.frombuffer(memory, dtype).reshape(shape)
+
+
+def _take_sizes(graph: onnx.GraphProto) -> None:
+    """Sizes that are attributes of plugins as the inputs that function bodies read."""
+    for node in graph.node:
+        size = next((entry for entry in node.attribute if entry.name == "size" and node.domain), None)
+        if size is not None:
+            name = f"{node.output[0]}/size"
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array(size.ints, np.int64), name))
+            node.input.insert(1, name)
+            node.attribute.remove(size)
