@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
 from vosrt.benchmarks.bench_run import Turns
+from vosrt.benchmarks.bundle_weights import find_weights
 from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, Candidate, Scene
 from vosrt.benchmarks.confidence import LEAST_ROUNDS
 from vosrt.benchmarks.environment import default_threads
@@ -17,7 +18,7 @@ from vosrt.benchmarks.required_packages import require_packages
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
 from vosrt.fastest_precision import resolved_precision
-from vosrt.manifest import Manifest, sha256_of_file
+from vosrt.manifest import Manifest
 
 DEFAULT_SIZE = (480, 854)
 
@@ -56,7 +57,8 @@ class BenchPlan:
         titles = _titles(list(bundles))
         candidates: list[Candidate] = []
         for name, bundle in bundles.items():
-            checkpoint = _checkpoint(bundle.manifest, arguments.checkpoint, executors)
+            needs_weights = bool(set(executors) - set(DEPLOYED))
+            checkpoint = find_weights(bundle.manifest, arguments.checkpoint) if needs_weights else None
             inputs = {edge: _input_size(bundle.manifest, edge, size) for edge in arguments.long_edge}
             precisions = _precisions(bundle, arguments)
             for precision in precisions:
@@ -161,21 +163,6 @@ def _check_fit(manifests: Sequence[Manifest], size: tuple[int, int], counts: Seq
             raise InputError(
                 "--objects", value=max(counts), allowed=f"at most {manifest.objects}, as {manifest.name}"
             )
-
-
-def _checkpoint(manifest: Manifest, files: Sequence[str], executors: Sequence[str]) -> str | None:
-    """The given file that holds the bundle's weights, where PyTorch needs one."""
-    if manifest.source.stand_in or set(executors) <= set(DEPLOYED):
-        return None
-    for file in files:
-        if not Path(file).is_file():
-            raise InputError(f"no checkpoint at {file}", cure="give the path of a .pth or .safetensors file")
-        if sha256_of_file(file) == manifest.source.sha256:
-            return file
-    raise InputError(
-        f"PyTorch needs the weights of {manifest.name}",
-        allowed=f"--checkpoint with the file {manifest.source.file}, sha256 {manifest.source.sha256}",
-    )
 
 
 def _precisions(bundle: Bundle, arguments: argparse.Namespace) -> tuple[str, ...]:

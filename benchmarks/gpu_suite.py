@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steady-frames", type=int, default=2000)
     parser.add_argument("--kernel-cases", type=str.split, default=(), metavar="OPTIONS")
     parser.add_argument("--kernel-speed", type=str.split, default=(), metavar="OPTIONS")
-    parser.add_argument("--checkpoint", help="weights, for PyTorch")
+    parser.add_argument("--checkpoint", help="weights for PyTorch, where they did not come along")
     parser.add_argument("--cupti", metavar="FILE", help="CUPTI's library, where it lies in no usual place")
     return parser
 

@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vosrt.benchmarks.bench_clip import generated_clip
+from vosrt.benchmarks.bundle_weights import find_weights
 from vosrt.benchmarks.candidate import TORCH, TORCH_PUBLISHED, Candidate
 from vosrt.benchmarks.environment import default_threads
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error
 from vosrt.manifest import read_manifest
+from vosrt.shipped_bundles import find_bundle
 
 if TYPE_CHECKING:
     from vosrt.device import Array, Take
@@ -70,7 +72,7 @@ def count(arguments: argparse.Namespace, executor: str) -> dict[str, float]:
     """
     from vosrt.benchmarks.torch_stream import open_torch_stream
 
-    manifest = read_manifest(arguments.bundle)
+    manifest = read_manifest(find_bundle(arguments.bundle))
     candidate = Candidate(
         bundle=arguments.bundle,
         title=manifest.name,
@@ -80,7 +82,7 @@ def count(arguments: argparse.Namespace, executor: str) -> dict[str, float]:
         threads=default_threads(),
         long_edge=None,
         input_size=manifest.input.resize.network_size(*arguments.size),
-        checkpoint=arguments.checkpoint,
+        checkpoint=find_weights(manifest, [arguments.checkpoint] if arguments.checkpoint else []),
     )
     counting: list[CountingExecutor] = []
 

@@ -24,6 +24,7 @@ from vosrt.models import (
     salt_of_source,
 )
 from vosrt.models.memory_network import MemoryNetwork
+from vosrt.shipped_bundles import find_bundle
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
@@ -40,7 +41,7 @@ def open_torch_stream(candidate: Candidate, watch: Watch | None = None) -> Strea
     Raises:
         Error: the bundle does not say how it was made, or the checkpoint does not fit.
     """
-    manifest = read_manifest(candidate.bundle).limited(candidate.long_edge)
+    manifest = read_manifest(find_bundle(candidate.bundle)).limited(candidate.long_edge)
     torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
     _load_weights(network, manifest, candidate)

@@ -292,6 +292,10 @@ def _frame_rows(
     """The two ends of a network; the useful bytes are read once and written once."""
     found = []
     size, whole = (grid[0], grid[1]), (frame[0], frame[1])
+    formulations: dict[str, Callable[..., torch.Tensor]] = {
+        "FrameProbabilities": lambda logits: enlarged(logits, whole).softmax(0),
+        "FrameLabels": lambda logits, ids: ids[enlarged(logits, whole).argmax(0)],
+    }
     for objects in (1, 8):
         rows = objects + 1
         calls = [
@@ -303,10 +307,7 @@ def _frame_rows(
             row = _row(call, objects, library, timer)
             useful = sum(one.nbytes for one in (*call.inputs.values(), call.output()))
             row["share of the limit"] = useful / row["milliseconds"] * 1e3 / limits["bytes per second"]
-            in_pytorch = {
-                "FrameProbabilities": lambda logits: enlarged(logits, whole).softmax(0),
-                "FrameLabels": lambda logits, ids: ids[enlarged(logits, whole).argmax(0)],
-            }.get(call.operator)
+            in_pytorch = formulations.get(call.operator)
             if in_pytorch is not None:
                 row["in PyTorch, milliseconds"] = timer.kernels(partial(in_pytorch, *call.inputs.values()))
             found.append(row)

@@ -47,12 +47,20 @@ def add_build_command(commands: Any) -> None:
     parser.add_argument(
         "--cache", metavar="DIR", help="folder of the engines ($VOSRT_CACHE, or ~/.cache/vosrt/engines)"
     )
+    parser.add_argument(
+        "--graphs",
+        metavar="DIR",
+        help="write the graphs as TensorRT gets them, for trtexec or to look at, and build nothing; "
+        "needs no GPU",
+    )
     parser.add_argument("--report", metavar="JSON", help="write what became of every layer")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run_build(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
+    if arguments.graphs is not None:
+        return _write_graphs(arguments)
     from vosrt.engine_cache import EngineCache
     from vosrt.segmenter import Segmenter
     from vosrt.trt.checked_engines import OBJECTS, EngineSettings
@@ -100,6 +108,33 @@ def run_build(arguments: argparse.Namespace) -> int:
     else:
         count = f"{len(built)} engines built in {result['seconds']} s" if built else "all engines were there"
         print(f"{count}; {agreement}\n{segmenter.placement}; engines are kept in {settings.cache.folder}")
+    return 0
+
+
+def _write_graphs(arguments: argparse.Namespace) -> int:
+    """Say of every graph where it is, what it holds, and how trtexec is told of sizes that are open."""
+    from vosrt.trt.checked_engines import OBJECTS
+    from vosrt.trt.written_graphs import write_graphs
+
+    written = write_graphs(
+        arguments.bundle,
+        Path(arguments.graphs),
+        arguments.frame,
+        objects=arguments.objects or OBJECTS,
+        precision=arguments.precision,
+        long_edge=arguments.long_edge,
+    )
+    if arguments.json:
+        rows = [
+            {"file": str(graph.path), "nodes": dict(graph.nodes), "shapes": graph.shapes} for graph in written
+        ]
+        print(json.dumps(rows))
+        return 0
+    for graph in written:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in graph.nodes.items())
+        print(f"{graph.path}: {sum(graph.nodes.values())} nodes ({kinds})")
+        if graph.shapes:
+            print("  open sizes: " + " ".join(f"--{name}={text}" for name, text in graph.shapes.items()))
     return 0
 
 

@@ -36,8 +36,8 @@ def compare_with_float32(
         size: height and width of the frames.
         objects: there is room for so many.
     """
-    scene = _scene(size, min(objects, _MOST_OBJECTS))
-    return agreement_of(Stream(reference, CpuDevice()), Stream(variants, device), scene)
+    frames = scene(size, objects, FRAMES)
+    return agreement_of(Stream(reference, CpuDevice()), Stream(variants, device), frames)
 
 
 def require_agreement(agreement: Agreement, name: str) -> None:
@@ -55,9 +55,14 @@ def require_agreement(agreement: Agreement, name: str) -> None:
         )
 
 
-def _scene(size: tuple[int, int], objects: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def scene(
+    size: tuple[int, int], objects: int, frames: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Frames and their masks, with a few objects, but no more than there is room for."""
     height, width = size
-    with TestPattern(PatternSettings(height=height, width=width, objects=objects, frames=FRAMES)) as source:
+    shown = min(objects, _MOST_OBJECTS)
+    settings = PatternSettings(height=height, width=width, objects=shown, frames=frames)
+    with TestPattern(settings) as source:
         for frame in source:
             assert frame.truth is not None
             yield frame.image, frame.truth

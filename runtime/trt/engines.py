@@ -9,19 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vosrt.bundle import Bundle
 from vosrt.cuda.driver import Gpu
 from vosrt.engine_cache import EngineCache, EngineKey
 from vosrt.errors import BundleError
 from vosrt.manifest import Manifest, sha256_of_file
+from vosrt.trt.bundle_graphs import BundleGraphs, NetworkSize, Sizes
 from vosrt.trt.engine_builder import EngineBuilder
-from vosrt.trt.engine_graph import InputSizes, Shape, engine_graph
+from vosrt.trt.engine_graph import Shape
 from vosrt.trt.import_tensorrt import load_plugins, tensorrt_log
-
-Sizes = Mapping[str, InputSizes]
 
 
 @dataclass
@@ -47,7 +43,7 @@ class Engines:
     building: Callable[[str], None] | None = None
     _digests: dict[Path, str] = field(default_factory=dict)
 
-    def engine(self, role: str, shapes: Mapping[str, Shape], size: NDArray[np.int64] | None) -> Any:
+    def engine(self, role: str, shapes: Mapping[str, Shape], size: NetworkSize) -> Any:
         """An engine for the inputs of a role.
 
         Args:
@@ -58,11 +54,8 @@ class Engines:
         Raises:
             BundleError: TensorRT cannot build it, or does not take an engine that it has just built.
         """
-        sizes = self.sizes(role, shapes)
-        path = self.bundle.graph_path(role, precision=self.builder.precision)
-        sources = {value.source: name for name, value in self.manifest.graphs[role].inputs.items()}
-        constants = {} if size is None else {sources["size"]: size}
-        graph = engine_graph(path, sizes, constants)
+        sizes = self.graphs.sizes(role, shapes)
+        graph = self.graphs.graph(role, sizes, size)
         key = self.key(role, graph, sizes, size)
 
         def build() -> bytes:
@@ -81,27 +74,11 @@ class Engines:
             cure=f"remove {self.cache.folder}, and see what the log says",
         )
 
-    def sizes(self, role: str, shapes: Mapping[str, Shape]) -> dict[str, InputSizes]:
-        """What an engine shall take: the shapes there are, and any number of reference frames."""
-        slots = self._slot_dimensions()
-        found = {}
-        for name, shape in shapes.items():
-            declared = self.manifest.graphs[role].inputs[name].shape
-            least, most = list(shape), list(shape)
-            for axis, dimension in enumerate(declared):
-                if dimension in slots:
-                    least[axis], most[axis] = 1, slots[str(dimension)]
-            # Most streams have one reference frame.
-            found[name] = InputSizes(tuple(least), tuple(least), tuple(most))
-        return found
-
-    def key(self, role: str, graph: bytes, sizes: Sizes, size: NDArray[np.int64] | None) -> EngineKey:
+    def key(self, role: str, graph: bytes, sizes: Sizes, size: NetworkSize) -> EngineKey:
         """All that the engine depends on."""
-        network = "" if size is None else "." + "x".join(map(str, size.tolist()))
-        room = f".{self.manifest.objects}" if self._counts_objects(role) else ""
         shapes = {name: [one.least, one.usual, one.most] for name, one in sorted(sizes.items())}
         return EngineKey(
-            f"{self.manifest.name}.{role}.{self.builder.precision}{network}{room}",
+            self.graphs.name(role, size),
             {"graph": hashlib.sha256(graph).hexdigest(), "shapes": str(shapes), **self.facts()},
         )
 
@@ -117,24 +94,14 @@ class Engines:
         }
 
     @cached_property
+    def graphs(self) -> BundleGraphs:
+        """What is built."""
+        return BundleGraphs(self.bundle, self.manifest, self.builder.precision)
+
+    @cached_property
     def _runtime(self) -> Any:
         load_plugins(self.plugins)
         return self.builder.tensorrt.Runtime(tensorrt_log(self.builder.tensorrt))
-
-    def _counts_objects(self, role: str) -> bool:
-        """Whether the room for objects makes a difference to a graph: to a frame's it makes none."""
-        return self.manifest.graphs[role] != self.bundle.manifest.graphs[role]
-
-    def _slot_dimensions(self) -> dict[str, int]:
-        """Open dimensions that count reference frames, and how many there may be."""
-        found: dict[str, int] = {}
-        for entry in self.manifest.state.values():
-            for tensor in entry.tensors.values():
-                if entry.rule == "reference" and "slot" in tensor.axes:
-                    dimension = tensor.shape[tensor.axes.index("slot")]
-                    if isinstance(dimension, str):
-                        found[dimension] = entry.capacity or 1
-        return found
 
     def _digest(self, path: Path) -> str:
         if path not in self._digests:

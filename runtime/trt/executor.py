@@ -90,7 +90,7 @@ class TensorRtExecutor:
 
     def _engine(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Engine:
         shapes = {name: array.shape for name, array in arrays.items()}
-        sizes = self._engines.sizes(role, shapes)
+        sizes = self._engines.graphs.sizes(role, shapes)
         signature = (role, () if size is None else tuple(size.tolist()), *sizes.values())
         found = self._ready.get(signature)
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 LIKE_INPUT = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu", "LeastOther"})  # its shape and type
@@ -29,5 +29,5 @@ def size_attribute(node: Any) -> tuple[int, ...]:
     return tuple(_numbers(node, "size"))
 
 
-def _numbers(node: Any, name: str) -> Iterable[int]:
+def _numbers(node: Any, name: str) -> Sequence[int]:
     return next((entry.ints for entry in node.attribute if entry.name == name), ())

@@ -1,0 +1,82 @@
+"""The graphs of a bundle as TensorRT gets them: which sizes they take, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.bundle import Bundle
+from vosrt.manifest import Manifest
+from vosrt.trt.engine_graph import InputSizes, Shape, engine_graph
+
+Sizes = Mapping[str, InputSizes]
+NetworkSize = NDArray[np.int64] | None  # height and width of the network's input, where a graph takes it
+
+
+@dataclass(frozen=True)
+class BundleGraphs:
+    """A bundle's files in one precision.
+
+    Attributes:
+        bundle: its files.
+        manifest: with room for a fixed number of objects (`Manifest.for_objects`).
+        precision: decides which files are taken.
+    """
+
+    bundle: Bundle
+    manifest: Manifest
+    precision: str
+
+    def graph(self, role: str, sizes: Sizes, network: NetworkSize) -> bytes:
+        """The graph of a role for inputs of these sizes.
+
+        Raises:
+            BundleError: the file does not fit the manifest.
+            MissingDependencyError: the package onnx is not installed.
+        """
+        path = self.bundle.graph_path(role, precision=self.precision)
+        sources = {value.source: name for name, value in self.manifest.graphs[role].inputs.items()}
+        return engine_graph(path, sizes, {} if network is None else {sources["size"]: network})
+
+    def sizes(self, role: str, shapes: Mapping[str, Shape]) -> dict[str, InputSizes]:
+        """What an engine shall take: the shapes there are, and any number of reference frames.
+
+        Args:
+            role: of a graph.
+            shapes: of its inputs, less the size of the network's input.
+        """
+        slots = self._slot_dimensions()
+        found = {}
+        for name, shape in shapes.items():
+            declared = self.manifest.graphs[role].inputs[name].shape
+            least, most = list(shape), list(shape)
+            for axis, dimension in enumerate(declared):
+                if dimension in slots:
+                    least[axis], most[axis] = 1, slots[str(dimension)]
+            # Most streams have one reference frame.
+            found[name] = InputSizes(tuple(least), tuple(least), tuple(most))
+        return found
+
+    def name(self, role: str, network: NetworkSize) -> str:
+        """What an engine of this graph is called: bundle, role, precision, size and room for objects."""
+        size = "" if network is None else "." + "x".join(map(str, network.tolist()))
+        room = f".{self.manifest.objects}" if self._counts_objects(role) else ""
+        return f"{self.manifest.name}.{role}.{self.precision}{size}{room}"
+
+    def _counts_objects(self, role: str) -> bool:
+        """Whether the room for objects makes a difference to a graph: to a frame's it makes none."""
+        return self.manifest.graphs[role] != self.bundle.manifest.graphs[role]
+
+    def _slot_dimensions(self) -> dict[str, int]:
+        """Open dimensions that count reference frames, and how many there may be."""
+        found: dict[str, int] = {}
+        for entry in self.manifest.state.values():
+            for tensor in entry.tensors.values():
+                if entry.rule == "reference" and "slot" in tensor.axes:
+                    dimension = tensor.shape[tensor.axes.index("slot")]
+                    if isinstance(dimension, str):
+                        found[dimension] = entry.capacity or 1
+        return found

@@ -1,0 +1,75 @@
+"""`vosrt build --graphs`: what TensorRT would get, on a machine without it."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+
+from tests.runtime.trt import stand_in
+from vosrt import Segmenter
+from vosrt.bundle import Bundle
+from vosrt.cli import main
+from vosrt.export.tensorrt_lint import lint_for_tensorrt
+from vosrt.plugins import DOMAIN
+from vosrt.shipped_bundles import TERMS
+from vosrt.trt.checked_engines import EngineSettings
+from vosrt.trt.plugin_outputs import PLUGINS
+from vosrt.trt.written_graphs import write_graphs
+
+SIZE = (64, 96)
+CASES = [(name, precision) for name in TERMS for precision in Bundle.open(name).precisions]
+
+
+@pytest.mark.parametrize(("name", "precision"), CASES)
+def test_tensorrt_could_read_what_comes_along(name, precision, tmp_path):
+    for written in write_graphs(name, tmp_path, SIZE, objects=2, precision=precision):
+        model = onnx.load(str(written.path))
+        assert lint_for_tensorrt(model, of_engine=True) == []
+        onnx.checker.check_model(model)
+        assert {node.op_type for node in model.graph.node if node.domain == DOMAIN} <= PLUGINS
+        assert sum(written.nodes.values()) == len(model.graph.node)
+
+
+def test_engines_are_built_from_the_same_graphs(gpu_machine, tmp_path):
+    written = write_graphs("cfbi-lite-davis", tmp_path / "graphs", SIZE, objects=2)
+    Segmenter("cfbi-lite-davis", engines=EngineSettings(objects=2)).prepare(*SIZE)
+    built = [entry.network._model for entry in stand_in.Builder.built]
+    assert [graph.path.read_bytes() for graph in written] == built
+
+
+def test_the_command_says_what_it_has_written(tmp_path, capsys):
+    command = ["build", "cfbi-lite-davis", "--frame", "64x96", "--objects", "2", "--long-edge", "80"]
+    command += ["--graphs", str(tmp_path)]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path}/cfbi-lite.encode.float32.49x81.onnx: " in text
+    assert "open sizes: --minShapes=reference_bank:1x13x21x32,reference_labels:1x13x21 --optShapes=" in text
+    assert main([*command, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["file"] for row in rows} == {str(path) for path in tmp_path.iterdir()}
+    (match,) = [row for row in rows if ".match." in row["file"]]
+    assert match["nodes"]["GlobalMatching"] == 1
+    assert match["shapes"]["maxShapes"] == "reference_bank:8x13x21x32,reference_labels:8x13x21"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "float16"], "float16"),
+        (["--precision", "fastest"], "fastest"),
+        (["--objects", "999"], "999"),
+    ],
+)
+def test_mistakes_are_said(options, message, tmp_path, capsys):
+    assert main(["build", "lse-lite-davis", "--frame", "64x96", "--graphs", str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["build", "cfbi-lite-davis", "--frame", "64x96", "--graphs", str(tmp_path / "file/graphs")]
+    assert main(command) == 2
+    assert "cannot be made (Not a directory)" in capsys.readouterr().err
