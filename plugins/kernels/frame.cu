@@ -1,6 +1,10 @@
 // FrameImage, FrameProbabilities and FrameLabels: the two ends of a network, where arrays have the size of a frame.
 // A thread has a pixel of the result, with all its colours or rows; neighbours read the same few lines, which stay
 // in the L1 cache. What is read twice is computed twice: an enlarged logit is four loads.
+//
+// Bytes from and to memory, of R rows and frames of H x W: FrameImage reads 3HW (12HW of float32) and writes 12 for every
+// pixel of the image; FrameProbabilities reads 4R and FrameLabels 4R for every pixel of the logits, and they write 4RHW
+// and 4HW. 126 operations for a pixel of an image, about 24 for a probability and 10 for a logit that is compared.
 #include "device.h"
 #include "vosrt_kernels.h"
 
