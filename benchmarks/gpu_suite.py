@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", default="benchmarks/results", metavar="DIR", help="holds a folder per GPU"
     )
     parser.add_argument("--only", default="", metavar="PATTERN", help="parts whose name matches")
-    parser.add_argument("--limit", type=float, default=600.0, metavar="SECONDS", help="for each part (600)")
+    parser.add_argument("--limit", type=float, default=1800.0, metavar="SECONDS", help="for each part (1800)")
     parser.add_argument("--tensorrt-python", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--device", default="cuda", help="of everything (cuda)")
     parser.add_argument("--library", help="kernels (those of `make plugins`)")

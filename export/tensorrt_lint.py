@@ -6,6 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from vosrt.plugins import DOMAIN, OPERATORS
+from vosrt.trt.plugin_outputs import operator_of
 
 # Operators that the parser of TensorRT 8.5 imports, less those it maps to plugins of its own library
 # (InstanceNormalization) or that this project has no use for. From the release's list of operators.
@@ -69,9 +70,9 @@ def lint_for_tensorrt(model: onnx.ModelProto, *, of_engine: bool = False) -> lis
 
 def _of_plugin(node: onnx.NodeProto, types: dict[str, int], of_engine: bool) -> list[str]:
     """An engine's graph has a cast before `FrameImage` (`set_sizes`)."""
-    if node.op_type not in OPERATORS:
+    if operator_of(node) not in OPERATORS:
         return ["is no operator of this project"]
-    frame = 0 if of_engine or node.op_type != "FrameImage" else 1
+    frame = 0 if of_engine or operator_of(node) != "FrameImage" else 1
     if any(types.get(name) in (TensorProto.UINT8, TensorProto.BOOL) for name in node.input[frame:]):
         return ["plugins take no uint8 and no bool"]
     return []

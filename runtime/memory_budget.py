@@ -24,6 +24,14 @@ def default_limit() -> int:
     return MOST_BYTES if free is None else min(MOST_BYTES, free // _SHARE)
 
 
+def gpu_limit(memory: int) -> int:
+    """Bytes that a frame's graphs may take on a GPU with so much memory, whatever is free now.
+
+    The parts that rows are computed in follow from it, and engines are built for parts.
+    """
+    return memory // 2
+
+
 def available_memory() -> int | None:
     """Bytes that this process could still get, by the system and by its control group; None: not known."""
     amounts = []

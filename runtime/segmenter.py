@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
@@ -16,7 +16,7 @@ from vosrt.fastest_precision import resolved_precision
 from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
-from vosrt.memory_budget import parse_bytes
+from vosrt.memory_budget import default_limit, gpu_limit, parse_bytes
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor, unusable_matching
 from vosrt.placement import Placement, place
 from vosrt.presence import LostRule
@@ -57,7 +57,8 @@ class Segmenter:
         engines: how TensorRT engines are built and used.
         threads: threads per graph; None means one per physical core.
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
-            objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB.
+            objects are computed in parts that fit. None for a quarter of what is free, at most 1 GiB; on a
+            GPU for half of its memory.
         lost: when an object counts as lost.
         finder: finds objects from boxes and clicks, such as a `BundleFinder` or a `PromptedSegmenter`; None
             for the first bundle that can, else GrabCut.
@@ -101,7 +102,7 @@ class Segmenter:
         finder: MaskFinder | None = None,
         profile: Path | None = None,
     ) -> None:
-        self._memory_limit = _checked_limit(memory_limit)
+        given_limit = _checked_limit(memory_limit)
         self._lost = lost
         paths = [bundles] if isinstance(bundles, str | os.PathLike) else list(bundles)
         if not paths:
@@ -113,17 +114,21 @@ class Segmenter:
         _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
         self._find = finder or self._own_finder(threads)
         self.placement = placement or place(device, executor, require)
+        self._memory_limit = given_limit or self._default_limit()
         precisions = [
             resolved_precision(precision, bundle.precisions, self.placement.device) for bundle in self.bundles
         ]
         self.precision = precisions[0]
-        self._engines = self._open_engines(engines or EngineSettings())
+
+        def adapted(manifest: Manifest) -> Manifest:
+            return manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
+
+        self._engines = self._open_engines(engines or EngineSettings(), adapted)
         self.executors = self._open_executors(precisions, threads, profile)
-        own = self.bundles if self._engines is None else self._engines.engines
-        manifests = [
-            one.manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
-            for one in own
-        ]
+        if self._engines is None:
+            manifests = [adapted(bundle.manifest) for bundle in self.bundles]
+        else:
+            manifests = [engines.manifest for engines in self._engines.engines]
         self.variants = tuple(
             Variant(manifest, executor, scale, flipped)
             for manifest, executor in zip(manifests, self.executors, strict=True)
@@ -150,14 +155,27 @@ class Segmenter:
         """What runs the first bundle's graphs."""
         return self.executors[0]
 
-    def _open_engines(self, settings: EngineSettings) -> CheckedEngines | None:
+    def _default_limit(self) -> int:
+        cuda = self.placement.cuda
+        return default_limit() if cuda is None else gpu_limit(cuda.driver.gpu().memory)
+
+    def _open_engines(
+        self, settings: EngineSettings, adapted: Callable[[Manifest], Manifest]
+    ) -> CheckedEngines | None:
         """What runs on TensorRT; None where ONNX Runtime runs."""
         if self.placement.executor != "tensorrt":
             return None
         assert self.placement.cuda is not None
         if self.precision.endswith(BFLOAT16_MATCHING):
             raise unusable_matching(self.precision)
-        return CheckedEngines(self.bundles, self.precision, self.placement.cuda, settings)
+        return CheckedEngines(
+            self.bundles,
+            self.precision,
+            self.placement.cuda,
+            settings,
+            adapted=adapted,
+            memory_limit=self._memory_limit,
+        )
 
     def _open_executors(
         self, precisions: Sequence[str], threads: int | None, profile: Path | None

@@ -75,6 +75,7 @@ class Stream:
         find: MaskFinder = grab_cut,
     ) -> None:
         self._prepare = prepare
+        self._prepared: tuple[int, int] | None = None  # size of the frames
         self._find = find
         self._variants = tuple(variants)
         self._memory_limit = memory_limit or default_limit()
@@ -320,8 +321,10 @@ class Stream:
     ) -> _Outcome:
         """Run a frame and take over its outcome."""
         now = self._now
-        if self._prepare is not None and not now.ids:
-            self._prepare(image.shape[0], image.shape[1])
+        size = (image.shape[0], image.shape[1])
+        if self._prepare is not None and self._prepared != size:
+            self._prepare(*size)
+            self._prepared = size
         runs = [
             VariantRun(
                 variant, self._arithmetic, rows, state, now.index, self._memory_limit, now.presence.is_sure

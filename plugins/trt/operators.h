@@ -19,6 +19,7 @@ using nvinfer1::PluginField;
 using nvinfer1::PluginFieldCollection;
 using nvinfer1::PluginFieldType;
 
+// Operators are called as in graphs, with "Vosrt" before it: TensorRT's own library has a plugin "GroupNorm".
 constexpr char const* kVersion = "1";
 constexpr char const* kNamespace = "";  // the parser looks under the node's plugin_namespace, which is empty
 
@@ -61,7 +62,7 @@ struct WithSize {
 // `kTypes` of an operator names the types of its inputs, and then of its one output: 'T' features, which share
 // float32 or float16, 'f' float32, 'i' int32.
 struct GlobalMatching : WithoutAttributes {
-    static constexpr char const* kName = "GlobalMatching";
+    static constexpr char const* kName = "VosrtGlobalMatching";
     static constexpr char kTypes[] = "TTiif";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
@@ -100,7 +101,7 @@ struct GlobalMatching : WithoutAttributes {
 };
 
 struct LocalMatching {
-    static constexpr char const* kName = "LocalMatching";
+    static constexpr char const* kName = "VosrtLocalMatching";
     static constexpr char kTypes[] = "TTiif";
 
     std::vector<int32_t> windows;
@@ -175,7 +176,7 @@ struct LocalMatching {
 };
 
 struct MemoryRead : WithoutAttributes {
-    static constexpr char const* kName = "MemoryRead";
+    static constexpr char const* kName = "VosrtMemoryRead";
     static constexpr char kTypes[] = "TTTif";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
@@ -215,7 +216,7 @@ struct MemoryRead : WithoutAttributes {
 };
 
 struct DirectionalMatching : WithoutAttributes {
-    static constexpr char const* kName = "DirectionalMatching";
+    static constexpr char const* kName = "VosrtDirectionalMatching";
     static constexpr char kTypes[] = "TTTif";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const {
@@ -258,7 +259,7 @@ struct DirectionalMatching : WithoutAttributes {
 // GroupNorm, and with a ReLU GroupNormRelu.
 template <bool kRelu>
 struct GroupNorm {
-    static constexpr char const* kName = kRelu ? "GroupNormRelu" : "GroupNorm";
+    static constexpr char const* kName = kRelu ? "VosrtGroupNormRelu" : "VosrtGroupNorm";
     static constexpr char kTypes[] = "TffT";
 
     int32_t groups = 0;
@@ -305,7 +306,7 @@ struct GroupNorm {
 };
 
 struct ChannelGate : WithoutAttributes {
-    static constexpr char const* kName = "ChannelGate";
+    static constexpr char const* kName = "VosrtChannelGate";
     static constexpr char kTypes[] = "TfffT";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
@@ -338,7 +339,7 @@ struct ChannelGate : WithoutAttributes {
 };
 
 struct LeastOther : WithoutAttributes {
-    static constexpr char const* kName = "LeastOther";
+    static constexpr char const* kName = "VosrtLeastOther";
     static constexpr char kTypes[] = "ff";
 
     void shape(DimsExprs const* inputs, IExprBuilder&, DimsExprs& output) const { output = inputs[0]; }
@@ -352,7 +353,7 @@ struct LeastOther : WithoutAttributes {
 };
 
 struct FrameImage : WithSize {
-    static constexpr char const* kName = "FrameImage";
+    static constexpr char const* kName = "VosrtFrameImage";
     static constexpr char kTypes[] = "ffff";  // the frame after a cast: plugins of TensorRT 8 take no uint8
 
     void shape(DimsExprs const* inputs, IExprBuilder& builder, DimsExprs& output) const {
@@ -381,7 +382,7 @@ struct FrameImage : WithSize {
 };
 
 struct FrameProbabilities : WithSize {
-    static constexpr char const* kName = "FrameProbabilities";
+    static constexpr char const* kName = "VosrtFrameProbabilities";
     static constexpr char kTypes[] = "ff";
 
     void shape(DimsExprs const* inputs, IExprBuilder& builder, DimsExprs& output) const {
@@ -402,7 +403,7 @@ struct FrameProbabilities : WithSize {
 };
 
 struct FrameLabels : WithSize {
-    static constexpr char const* kName = "FrameLabels";
+    static constexpr char const* kName = "VosrtFrameLabels";
     static constexpr char kTypes[] = "fii";
 
     void shape(DimsExprs const*, IExprBuilder& builder, DimsExprs& output) const {

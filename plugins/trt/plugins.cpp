@@ -40,6 +40,13 @@ const struct Registration {
         if (registry == nullptr) return;
         for (Creator* creator : creators) registry->registerCreator(*creator, kNamespace);
     }
+
+    // A library may be unloaded before TensorRT is.
+    ~Registration() {
+        auto* registry = getPluginRegistry();
+        if (registry == nullptr) return;
+        for (Creator* creator : creators) registry->deregisterCreator(*creator);
+    }
 } registration;
 
 }  // namespace

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_engine_settings
+from vosrt.commands.bundle_settings import add_engine_settings, add_look_settings, look_settings
 from vosrt.errors import InputError
 from vosrt.shipped_bundles import DEFAULT
 
@@ -25,18 +25,16 @@ def add_build_command(commands: Any) -> None:
     )
     parser.set_defaults(run=run_build)
     parser.add_argument(
-        "bundle", metavar="BUNDLE", help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along"
+        "bundles",
+        nargs="+",
+        metavar="BUNDLE",
+        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
     )
     parser.add_argument(
         "--frame", required=True, type=option_readers.size, metavar="HxW", help="size of the frames: 720x1280"
     )
     parser.add_argument("--precision", help="one of the bundle's precisions (float32 where there is one)")
-    parser.add_argument(
-        "--long-edge",
-        type=option_readers.positive,
-        metavar="PIXELS",
-        help="most of the long edge of the network's input, as for the stream (the bundle's own limit)",
-    )
+    add_look_settings(parser.add_argument_group("as the stream will have them"))
     add_engine_settings(parser)
     parser.add_argument(
         "--workspace",
@@ -83,11 +81,11 @@ def run_build(arguments: argparse.Namespace) -> int:
         )
         started = time.perf_counter()
         segmenter = Segmenter(
-            arguments.bundle,
+            arguments.bundles,
             precision=arguments.precision,
             require="tensorrt",
-            long_edge=arguments.long_edge,
             engines=settings,
+            **look_settings(arguments),
         )
         agreement = segmenter.prepare(*arguments.frame)
     assert agreement is not None
@@ -113,16 +111,16 @@ def run_build(arguments: argparse.Namespace) -> int:
 
 def _write_graphs(arguments: argparse.Namespace) -> int:
     """Say of every graph where it is, what it holds, and how trtexec is told of sizes that are open."""
+    from vosrt.segmenter import Segmenter
     from vosrt.trt.checked_engines import OBJECTS
     from vosrt.trt.written_graphs import write_graphs
 
     written = write_graphs(
-        arguments.bundle,
+        Segmenter(arguments.bundles, device="cpu", **look_settings(arguments)),
         Path(arguments.graphs),
         arguments.frame,
         objects=arguments.objects or OBJECTS,
         precision=arguments.precision,
-        long_edge=arguments.long_edge,
     )
     if arguments.json:
         rows = [

@@ -11,19 +11,8 @@ from typing import Any
 from vosrt.commands import option_readers
 from vosrt.shipped_bundles import terms_of
 
-NAMES = (
-    "precision",
-    "device",
-    "executor",
-    "require",
-    "threads",
-    "scales",
-    "flip",
-    "long_edge",
-    "memory_every",
-    "memory_capacity",
-    "memory_limit",
-)
+LOOK_NAMES = ("scales", "flip", "long_edge", "memory_every", "memory_capacity", "memory_limit")
+NAMES = ("precision", "device", "executor", "require", "threads", *LOOK_NAMES)
 ENGINE_NAMES = ("objects", "allow_drift")  # of `EngineSettings`
 
 
@@ -49,6 +38,11 @@ def add_bundle_settings(group: Any) -> None:
     group.add_argument(
         "--threads", type=option_readers.threads, metavar="N", help="threads per graph (one per core)"
     )
+    add_look_settings(group)
+
+
+def add_look_settings(group: Any) -> None:
+    """Add what decides how often, how large and how long ago a frame is looked at."""
     group.add_argument(
         "--scales",
         type=option_readers.scales,
@@ -96,6 +90,12 @@ def add_engine_settings(group: Any) -> None:
         default=None,
         help="with TensorRT: use engines that differ too much from float32",
     )
+
+
+def look_settings(arguments: Namespace) -> dict[str, Any]:
+    """Arguments of a `Segmenter` of `add_look_settings`: those that the user has given."""
+    given = {name: getattr(arguments, name) for name in LOOK_NAMES}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def bundle_settings(arguments: Namespace) -> dict[str, Any]:

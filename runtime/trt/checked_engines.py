@@ -14,6 +14,7 @@ from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError
 from vosrt.label_agreement import Agreement
+from vosrt.manifest import Manifest
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.trt.engine_builder import EngineBuilder, layer_report
 from vosrt.trt.engine_check import compare_with_float32, require_agreement
@@ -59,6 +60,8 @@ class CheckedEngines:
         precision: of the graphs.
         device: the GPU's.
         settings: the user's.
+        adapted: gives a manifest as the user wants it, before there is room for objects in it.
+        memory_limit: most bytes that the graphs of a frame may take.
 
     Raises:
         BundleError: a bundle lacks the precision.
@@ -66,12 +69,20 @@ class CheckedEngines:
     """
 
     def __init__(
-        self, bundles: Sequence[Bundle], precision: str, device: CudaDevice, settings: EngineSettings
+        self,
+        bundles: Sequence[Bundle],
+        precision: str,
+        device: CudaDevice,
+        settings: EngineSettings,
+        *,
+        adapted: Callable[[Manifest], Manifest],
+        memory_limit: int,
     ) -> None:
         tensorrt = import_tensorrt()
         self._bundles = bundles
         self._device = device
         self._settings = settings
+        self._memory_limit = memory_limit
         gpu, plugins = device.driver.gpu(), plugin_library(tensorrt)
         builder = EngineBuilder(
             tensorrt,
@@ -87,7 +98,7 @@ class CheckedEngines:
         self.engines = [
             Engines(
                 bundle,
-                bundle.manifest.for_objects(bundle.manifest.objects or settings.objects),
+                adapted(bundle.manifest).for_objects(bundle.manifest.objects or settings.objects),
                 builder,
                 settings.cache,
                 gpu,
@@ -142,7 +153,9 @@ class CheckedEngines:
         }
         reference = [replace(variant, executor=exact[id(variant.executor)]) for variant in variants]
         objects = min(one.manifest.objects or 1 for one in self.engines)
-        agreement = compare_with_float32(variants, self._device, reference, size, objects=objects)
+        agreement = compare_with_float32(
+            variants, self._device, reference, size, objects=objects, memory_limit=self._memory_limit
+        )
         _log.info("%s at %dx%d: %s", variants[0].name, *size, agreement)
         return agreement
 
@@ -161,5 +174,5 @@ class CheckedEngines:
             for engines in self.engines
         ]
         looks = [[variant.name, str(variant.resize), str(variant.manifest.state)] for variant in variants]
-        digest = hashlib.sha256(json.dumps([said, looks, size], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([said, looks, size, self._memory_limit], sort_keys=True).encode())
         return f"{self.engines[0].manifest.name}.{size[0]}x{size[1]}.{digest.hexdigest()[:24]}"

@@ -19,8 +19,13 @@ from vosrt.whole_file import write_whole_file
 
 _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
+REVISION = "2"  # of how graphs are made into engines: engines of another one are built again
 _ONNX_FLOAT, _ONNX_HALF = 1, 10  # types, as ONNX numbers them
-_CUBLAS_LT = ("libcublasLt.so.12", "libcublasLt.so.11")  # that TensorRT 8 looks for
+_LIBRARIES = {  # that TensorRT 8 looks for
+    "CUBLAS": ("libcublas.so.12", "libcublas.so.11"),
+    "CUBLAS_LT": ("libcublasLt.so.12", "libcublasLt.so.11"),
+    "CUDNN": ("libcudnn.so.8",),
+}
 
 Progress = Callable[[str, int, int], None]  # phase, step, steps
 
@@ -75,6 +80,13 @@ class EngineBuilder:
             )
         self._keep_timings(config)
         return bytes(plan)
+
+    @property
+    def libraries(self) -> str:
+        """Those that TensorRT may take layers from: up to 9 that depends on what is there."""
+        if version_of(self.tensorrt)[0] >= 10:
+            return ""
+        return " ".join(name for name, files in _LIBRARIES.items() if any(map(_loads, files)))
 
     def _network_flags(self) -> int:
         """Strongly typed where TensorRT knows it; types then are those of the graph."""
@@ -187,11 +199,7 @@ def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) ->
 def _tactic_sources(trt: ModuleType, config: Any) -> int:
     """All that are there: TensorRT 8 fails late where it counts on a cuBLAS or cuDNN that is not there."""
     chosen = config.get_tactic_sources()
-    for name, libraries in (
-        ("CUBLAS", ("libcublas.so.12", "libcublas.so.11")),
-        ("CUBLAS_LT", _CUBLAS_LT),
-        ("CUDNN", ("libcudnn.so.8",)),
-    ):
+    for name, libraries in _LIBRARIES.items():
         source = getattr(trt.TacticSource, name, None)
         if source is not None and not any(map(_loads, libraries)):
             chosen &= ~(1 << int(source))
@@ -236,6 +244,7 @@ def _failed(what: str, reasons: list[str], cure: str = "export again with this v
 
 def _cure(trt: ModuleType) -> str:
     """Of a build that failed: inside fused parts TensorRT 8 multiplies matrices with cuBLASLt alone."""
-    if version_of(trt)[0] < 10 and not any(map(_loads, _CUBLAS_LT)):
-        return f"put {' or '.join(_CUBLAS_LT)} of the CUDA toolkit on the loader's path: TensorRT 8 needs it"
+    cublas_lt = _LIBRARIES["CUBLAS_LT"]
+    if version_of(trt)[0] < 10 and not any(map(_loads, cublas_lt)):
+        return f"put {' or '.join(cublas_lt)} of the CUDA toolkit on the loader's path: TensorRT 8 needs it"
     return "export again with this vosrt; with too little memory, lower --workspace"

@@ -26,6 +26,7 @@ def compare_with_float32(
     size: tuple[int, int],
     *,
     objects: int,
+    memory_limit: int,
 ) -> Agreement:
     """Segment a generated scene twice, every frame from the same state.
 
@@ -35,9 +36,12 @@ def compare_with_float32(
         reference: the same in float32 on the CPU.
         size: height and width of the frames.
         objects: there is room for so many.
+        memory_limit: most bytes that the engines of a frame may take: decides in which parts they run.
     """
     frames = scene(size, objects, FRAMES)
-    return agreement_of(Stream(reference, CpuDevice()), Stream(variants, device), frames)
+    return agreement_of(
+        Stream(reference, CpuDevice()), Stream(variants, device, memory_limit=memory_limit), frames
+    )
 
 
 def require_agreement(agreement: Agreement, name: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vosrt.errors import BundleError, MissingDependencyError
 from vosrt.trt.constant_folding import fold_constants
 from vosrt.trt.int8_pairs import to_signed_pairs
-from vosrt.trt.plugin_outputs import PLUGINS
+from vosrt.trt.plugin_outputs import PLUGINS, name_plugins
 from vosrt.trt.sized_plugins import set_sizes
 
 Shape = tuple[int, ...]
@@ -82,6 +82,7 @@ def engine_graph(
     fold_constants(model)
     if set_sizes(model):
         fold_constants(model)  # shapes behind those nodes are known now
+    name_plugins(model)
     return model.SerializeToString(deterministic=True)
 
 

@@ -15,7 +15,7 @@ from vosrt.engine_cache import EngineCache, EngineKey
 from vosrt.errors import BundleError
 from vosrt.manifest import Manifest, sha256_of_file
 from vosrt.trt.bundle_graphs import BundleGraphs, NetworkSize, Sizes
-from vosrt.trt.engine_builder import EngineBuilder
+from vosrt.trt.engine_builder import REVISION, EngineBuilder
 from vosrt.trt.engine_graph import Shape
 from vosrt.trt.import_tensorrt import load_plugins, tensorrt_log
 
@@ -85,12 +85,15 @@ class Engines:
     def facts(self) -> dict[str, str]:
         """What all engines of this process depend on."""
         return {
+            "builder": REVISION,
             "plugin library": self._digest(self.plugins),
             "workspace": str(self.builder.workspace),
             "detail": str(self.builder.detailed),
             "TensorRT": self.builder.tensorrt.__version__,
             "GPU": str(self.gpu),
+            "memory": str(self.gpu.memory),
             "driver": str(self.gpu.driver),
+            "libraries": self.builder.libraries,
         }
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections import OrderedDict
@@ -97,6 +98,7 @@ class TensorRtExecutor:
             engine = self._engines.engine(role, shapes, size)
             found = self._ready[signature] = _Engine(self, role, engine)
             if len(self._ready) > _MOST_ENGINES:
+                self._device.driver.synchronize(self._device.stream)  # it may still be running
                 self._ready.popitem(last=False)
         self._ready.move_to_end(signature)
         return found
@@ -182,12 +184,17 @@ class _Engine:
     def _recorded(self) -> Any:
         """The run as a recording; None, now and from now on, where TensorRT or the driver cannot."""
         device = self._executor._device
+        collects = gc.isenabled()
+        gc.disable()  # freeing memory would end the recording
         try:
             return device.driver.record(device.stream, self._enqueue)
         except Exception as error:  # the run itself is under way: only speed is lost
             _log.warning("graph %s runs without CUDA graphs (%s)", self.role, error)
             self._records = False
             return None
+        finally:
+            if collects:
+                gc.enable()
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._executor._device.stream):

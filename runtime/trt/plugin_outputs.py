@@ -21,7 +21,20 @@ SHAPES = {  # of the others' outputs, from the shapes of their inputs
     ),
     "MemoryRead": lambda node, query, keys, values, valid: (values[0], values[2], query[1]),
 }
+PREFIX = "Vosrt"  # of plugins' names: TensorRT's own library has a plugin GroupNorm
 PLUGINS = LIKE_INPUT | SHAPES.keys()  # other operators run as their bodies
+
+
+def name_plugins(model: Any) -> None:
+    """Call nodes of a graph as TensorRT finds their plugins."""
+    for node in model.graph.node:
+        if node.domain and node.op_type in PLUGINS:
+            node.op_type = PREFIX + node.op_type
+
+
+def operator_of(node: Any) -> str:
+    """The operator of a node, by its name in a bundle's graph."""
+    return str(node.op_type.removeprefix(PREFIX) if node.domain else node.op_type)
 
 
 def size_attribute(node: Any) -> tuple[int, ...]:

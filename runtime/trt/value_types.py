@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vosrt.trt.plugin_outputs import INTEGERS, SHAPES
+from vosrt.trt.plugin_outputs import INTEGERS, SHAPES, operator_of
 
 _COUNTS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
 _FLAGS = frozenset(
@@ -44,8 +44,9 @@ def _type_of(node: Any, types: Mapping[str, int]) -> int:
         return int(TensorProto.INT64)
     if node.op_type in _FLAGS:
         return int(TensorProto.BOOL)
-    if node.op_type in SHAPES:
-        return int(TensorProto.INT32 if node.op_type in INTEGERS else TensorProto.FLOAT)
+    operator = operator_of(node)
+    if operator in SHAPES:
+        return int(TensorProto.INT32 if operator in INTEGERS else TensorProto.FLOAT)
     if node.op_type in ("Cast", "Constant", "ConstantOfShape"):
         return _written_type(node)
     source = node.input[1 if node.op_type in _OF_SECOND_INPUT else 0]

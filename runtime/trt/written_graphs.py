@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,52 +51,52 @@ class WrittenGraph:
 
 
 def write_graphs(
-    bundle: str | Path,
+    segmenter: Segmenter,
     folder: Path,
     size: tuple[int, int],
     *,
     objects: int,
     precision: str | None = None,
-    long_edge: int | None = None,
 ) -> list[WrittenGraph]:
     """Write every graph that a stream of one frame size runs. Needs neither a GPU nor TensorRT.
 
-    A generated scene is segmented on the CPU, as it is when engines are compared with float32; that shows
-    which graphs run, on what sizes.
+    A generated scene is segmented, as it is when engines are compared with float32; that shows which graphs
+    run, on what sizes.
 
     Args:
-        bundle: folder, or the name of one that comes along.
+        segmenter: on the CPU.
         folder: for the files; made if it is not there.
         size: height and width of the frames.
         objects: room for so many.
         precision: of the graphs; None for float32, or the only one there is.
-        long_edge: most of the network's input, as for a stream.
 
     Returns:
         in the order in which they run first.
 
     Raises:
-        BundleError: the bundle cannot be used, or a graph does not fit it.
+        BundleError: a bundle lacks the precision, or a graph does not fit it.
         InputError: an argument cannot be used, or a file cannot be written.
         MissingDependencyError: the package onnx is not installed.
     """
-    segmenter = Segmenter(bundle, device="cpu", long_edge=long_edge)
-    opened = segmenter.bundle
-    chosen = precision or segmenter.precision
-    opened.graph_path("encode", precision=chosen)
-    room = opened.manifest.objects or objects
-    graphs = BundleGraphs(opened, opened.manifest.for_objects(room), chosen)
+    for bundle in segmenter.bundles:
+        bundle.graph_path("encode", precision=precision or bundle.precisions[0])
+    written: dict[tuple[Any, ...], WrittenGraph] = {}
+    variants = []
+    for variant in segmenter.variants:
+        bundle = segmenter.bundles[segmenter.executors.index(variant.executor)]
+        manifest = variant.manifest.for_objects(bundle.manifest.objects or objects)
+        graphs = BundleGraphs(bundle, manifest, precision or bundle.precisions[0])
+        writer = _Writer(variant.executor, graphs, folder, written)
+        variants.append(replace(variant, manifest=manifest, executor=writer))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--graphs {folder} cannot be made ({error.strerror})") from error
-    writer = _Writer(segmenter.executor, graphs, folder)
-    (variant,) = segmenter.variants
-    manifest = graphs.manifest.limited(long_edge)
-    stream = Stream([replace(variant, manifest=manifest, executor=writer)], CpuDevice())
+    room = min(variant.manifest.objects or 1 for variant in variants)
+    stream = Stream(variants, CpuDevice())
     for index, (image, mask) in enumerate(scene(size, room, FRAMES)):
         stream.step(image, mask=mask if index == 0 else None)
-    return list(writer.written.values())
+    return list(written.values())
 
 
 @dataclass
@@ -106,7 +106,7 @@ class _Writer:
     executor: Executor
     graphs: BundleGraphs
     folder: Path
-    written: dict[tuple[Any, ...], WrittenGraph] = field(default_factory=dict)
+    written: dict[tuple[Any, ...], WrittenGraph]
 
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """See `Executor`."""

@@ -32,6 +32,8 @@ OPTIONAL = (
 )  # imported where they are used
 ALLOWED = {  # in the commands of their names, and where engines are built
     ("trt/engine_graph.py", "onnx"),
+    ("trt/sized_plugins.py", "onnx"),
+    ("trt/written_graphs.py", "onnx"),
     ("trt/int8_pairs.py", "onnx"),
     ("trt/constant_folding.py", "onnx"),
     ("trt/value_types.py", "onnx"),

@@ -80,23 +80,23 @@ PluginField const frame_field{"size", frame_size, PluginFieldType::kINT32, 2};
 PluginField const flat_field{"size", flat, PluginFieldType::kINT32, 2};
 
 std::vector<Case> const cases = {
-    {"GlobalMatching", "TTiif", {}, {}, {{100, 30, 54}, {1620, 100}, {1620}, {4}}, {4, 30, 54}},
-    {"LocalMatching", "TTiif",
+    {"VosrtGlobalMatching", "TTiif", {}, {}, {{100, 30, 54}, {1620, 100}, {1620}, {4}}, {4, 30, 54}},
+    {"VosrtLocalMatching", "TTiif",
      {{"windows", windows, PluginFieldType::kINT32, 3}, {"dilation", dilation, PluginFieldType::kINT32, 1}},
      {{"windows", negative, PluginFieldType::kINT32, 1}, {"dilation", nothing, PluginFieldType::kINT32, 1}},
      {{100, 30, 54}, {100, 30, 54}, {30, 54}, {4}}, {4, 3, 30, 54}},
-    {"MemoryRead", "TTTif", {}, {}, {{128, 1620}, {2, 5, 128, 1620}, {2, 5, 512, 1620}, {2, 5}}, {2, 512, 1620}},
-    {"DirectionalMatching", "TTTif", {}, {}, {{512, 1620}, {3, 512, 1590}, {4, 2, 3, 1590}, {4, 3}}, {4, 2, 1620},
+    {"VosrtMemoryRead", "TTTif", {}, {}, {{128, 1620}, {2, 5, 128, 1620}, {2, 5, 512, 1620}, {2, 5}}, {2, 512, 1620}},
+    {"VosrtDirectionalMatching", "TTTif", {}, {}, {{512, 1620}, {3, 512, 1590}, {4, 2, 3, 1590}, {4, 3}}, {4, 2, 1620},
      false},
-    {"GroupNorm", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
+    {"VosrtGroupNorm", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
      {{"groups", nothing, PluginFieldType::kINT32, 1}}, {{3, 64, 30, 54}, {64}, {64}}, {3, 64, 30, 54}},
-    {"GroupNormRelu", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
+    {"VosrtGroupNormRelu", "TffT", {{"groups", groups, PluginFieldType::kINT32, 1}},
      {{"groups", nothing, PluginFieldType::kINT32, 1}}, {{3, 64, 30, 54}, {64}, {64}}, {3, 64, 30, 54}},
-    {"ChannelGate", "TfffT", {}, {}, {{3, 80, 30, 54}, {80}, {80}, {80}}, {3, 80, 30, 54}},
-    {"LeastOther", "ff", {}, {}, {{3, 7, 30, 54}}, {3, 7, 30, 54}, false},
-    {"FrameImage", "ffff", {frame_field}, {flat_field}, {{1, 720, 1280, 3}, {3}, {3}}, {1, 3, 480, 854}, false},
-    {"FrameProbabilities", "ff", {frame_field}, {flat_field}, {{3, 30, 54}}, {3, 480, 854}, false},
-    {"FrameLabels", "fii", {frame_field}, {flat_field}, {{3, 30, 54}, {3}}, {480, 854}, false},
+    {"VosrtChannelGate", "TfffT", {}, {}, {{3, 80, 30, 54}, {80}, {80}, {80}}, {3, 80, 30, 54}},
+    {"VosrtLeastOther", "ff", {}, {}, {{3, 7, 30, 54}}, {3, 7, 30, 54}, false},
+    {"VosrtFrameImage", "ffff", {frame_field}, {flat_field}, {{1, 720, 1280, 3}, {3}, {3}}, {1, 3, 480, 854}, false},
+    {"VosrtFrameProbabilities", "ff", {frame_field}, {flat_field}, {{3, 30, 54}}, {3, 480, 854}, false},
+    {"VosrtFrameLabels", "fii", {frame_field}, {flat_field}, {{3, 30, 54}, {3}}, {480, 854}, false},
 };
 
 DataType type_of(Case const& test, size_t position, DataType features) {

@@ -14,6 +14,7 @@ import onnxruntime
 
 from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.export.rewriting import attach_function_bodies
+from vosrt.trt.plugin_outputs import operator_of
 
 TYPES = {
     onnx.TensorProto.FLOAT: "float32",
@@ -37,6 +38,8 @@ class ICudaEngine:
         self._shapes = plan["shapes"]
         model = onnx.load_from_string(base64.b64decode(plan["model"]))
         self._graph = model.graph
+        for node in model.graph.node:
+            node.op_type = operator_of(node)
         _take_sizes(model.graph)
         attach_function_bodies(model)
         options = onnxruntime.SessionOptions()

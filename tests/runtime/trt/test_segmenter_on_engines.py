@@ -94,6 +94,32 @@ def test_build_then_stream(gpu_machine, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("all engines were there; 100.000% of the labels")
 
 
+def test_more_references_than_the_bundle_keeps_by_itself(gpu_machine, scene):
+    settings = {"memory_every": 1, "memory_capacity": 12}
+    streams = Segmenter(BUNDLE, **settings).stream(), Segmenter(BUNDLE, device="cpu", **settings).stream()
+    for index in range(13):
+        image, mask = scene[index % len(scene)]
+        labels = [one.step(image, mask=mask if index == 0 else None).labels for one in streams]
+        assert np.array_equal(*labels)
+
+
+def test_engines_of_a_stream_that_goes_on_are_compared_too(gpu_machine, wrong_engines, scene):
+    image, mask = scene[0]
+    stream = Segmenter(BUNDLE, device="cpu").stream()
+    stream.step(image, mask=mask)
+    restored = Segmenter(BUNDLE, engines=EngineSettings(record=False)).stream(stream.save())
+    with pytest.raises(BundleError, match="engines differ too much"):
+        restored.step(image)
+
+
+def test_parts_of_rows_follow_from_the_gpu_alone(gpu_machine, monkeypatch):
+    limits = []
+    for free in (1 << 40, 1 << 20):
+        monkeypatch.setattr("vosrt.memory_budget.available_memory", lambda free=free: free)
+        limits.append(Segmenter(BUNDLE).stream()._memory_limit)
+    assert limits == [1 << 32] * 2  # half of the stand-in's 8 GiB
+
+
 def test_a_missing_plugin_library_says_how_to_build_it(gpu_machine, tmp_path):
     (tmp_path / "native/libvosrt_plugins_trt10.so").unlink()
     with pytest.raises(MissingDependencyError, match=r"has not been built.*make plugins"):

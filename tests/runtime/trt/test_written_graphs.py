@@ -15,28 +15,44 @@ from vosrt.export.tensorrt_lint import lint_for_tensorrt
 from vosrt.plugins import DOMAIN
 from vosrt.shipped_bundles import TERMS
 from vosrt.trt.checked_engines import EngineSettings
-from vosrt.trt.plugin_outputs import PLUGINS
+from vosrt.trt.plugin_outputs import PLUGINS, PREFIX
 from vosrt.trt.written_graphs import write_graphs
 
+BUNDLE = "cfbi-lite-davis"
 SIZE = (64, 96)
 CASES = [(name, precision) for name in TERMS for precision in Bundle.open(name).precisions]
 
 
+def on_cpu(name: str, **settings) -> Segmenter:
+    return Segmenter(name, device="cpu", **settings)
+
+
 @pytest.mark.parametrize(("name", "precision"), CASES)
 def test_tensorrt_could_read_what_comes_along(name, precision, tmp_path):
-    for written in write_graphs(name, tmp_path, SIZE, objects=2, precision=precision):
+    for written in write_graphs(on_cpu(name), tmp_path, SIZE, objects=2, precision=precision):
         model = onnx.load(str(written.path))
         assert lint_for_tensorrt(model, of_engine=True) == []
         onnx.checker.check_model(model)
-        assert {node.op_type for node in model.graph.node if node.domain == DOMAIN} <= PLUGINS
+        plugins = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+        assert plugins <= {PREFIX + name for name in PLUGINS}
         assert sum(written.nodes.values()) == len(model.graph.node)
 
 
 def test_engines_are_built_from_the_same_graphs(gpu_machine, tmp_path):
-    written = write_graphs("cfbi-lite-davis", tmp_path / "graphs", SIZE, objects=2)
-    Segmenter("cfbi-lite-davis", engines=EngineSettings(objects=2)).prepare(*SIZE)
+    written = write_graphs(on_cpu(BUNDLE), tmp_path / "graphs", SIZE, objects=2)
+    Segmenter(BUNDLE, engines=EngineSettings(objects=2)).prepare(*SIZE)
     built = [entry.network._model for entry in stand_in.Builder.built]
     assert [graph.path.read_bytes() for graph in written] == built
+
+
+def test_scales_and_mirrored_frames_are_looked_at_too(tmp_path):
+    segmenter = on_cpu(BUNDLE, scales=(1.0, 1.5), flip=True)
+    names = [graph.path.name for graph in write_graphs(segmenter, tmp_path, SIZE, objects=2)]
+    assert [name for name in names if ".encode." in name] == [
+        "cfbi-lite.encode.float32.65x97.onnx",
+        "cfbi-lite.encode.float32.97x145.onnx",
+    ]
+    assert {f"cfbi-lite.match.float32.2{more}.onnx" for more in ("", ".2")} <= set(names)
 
 
 def test_the_command_says_what_it_has_written(tmp_path, capsys):
@@ -50,7 +66,7 @@ def test_the_command_says_what_it_has_written(tmp_path, capsys):
     rows = json.loads(capsys.readouterr().out)
     assert {row["file"] for row in rows} == {str(path) for path in tmp_path.iterdir()}
     (match,) = [row for row in rows if ".match." in row["file"]]
-    assert match["nodes"]["GlobalMatching"] == 1
+    assert match["nodes"]["VosrtGlobalMatching"] == 1
     assert match["shapes"]["maxShapes"] == "reference_bank:8x13x21x32,reference_labels:8x13x21"
 
 
