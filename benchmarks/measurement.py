@@ -30,6 +30,7 @@ class Measurement:
         cpu: processor time of every timed step, in milliseconds.
         yardstick: wall time of the same fixed work beside every round, in milliseconds.
         joules: energy of every round; empty where nothing tells.
+        graphs: time of every timed step that graphs took, of the device that ran them, in milliseconds.
         outside: wall time of every timed step that no graph took, in milliseconds.
         stages: graph role to milliseconds, one value per frame on which it ran.
         free: share of labels equal to the baseline's, per timed frame, both running freely.
@@ -44,6 +45,7 @@ class Measurement:
     cpu: list[float] = field(default_factory=list)
     yardstick: list[float] = field(default_factory=list)
     joules: list[float] = field(default_factory=list)
+    graphs: list[float] = field(default_factory=list)
     outside: list[float] = field(default_factory=list)
     stages: dict[str, list[float]] = field(default_factory=dict)
     free: list[float] = field(default_factory=list)
@@ -56,7 +58,8 @@ class Measurement:
         """Take a timed frame of the last round into account."""
         self.rounds[-1].append(step.milliseconds)
         self.cpu.append(step.cpu_milliseconds)
-        self.outside.append(step.milliseconds - sum(step.stages.values()))
+        self.graphs.append(sum(step.stages.values()))
+        self.outside.append(step.milliseconds - self.graphs[-1])
         for role, milliseconds in step.stages.items():
             self.stages.setdefault(role, []).append(milliseconds)
 
@@ -118,6 +121,7 @@ class Measurement:
             "rounds_ms": [[rounded(value) for value in part] for part in self.rounds],
             "yardstick_ms": [rounded(value) for value in self.yardstick],
             "cpu_ms_per_frame": rounded(float(np.mean(self.cpu))),
+            "graphs_ms": rounded(float(np.median(self.graphs))),
             "outside_graphs_ms": rounded(float(np.median(self.outside))),
             "joules_per_frame": rounded(self.joules_per_frame),
             "stages": {role: rounded(float(np.median(times))) for role, times in self.stages.items()},

@@ -66,7 +66,8 @@ def _further_parts(one: Measurement) -> list[str]:
     parts = [
         f"{figures[name]:g} {text}"
         for name, text in (
-            ("outside_graphs_ms", "ms outside the graphs"),
+            ("graphs_ms", "ms in the graphs"),
+            ("outside_graphs_ms", "ms outside"),
             ("cpu_ms_per_frame", "ms of the CPU per frame"),
             ("joules_per_frame", "J per frame"),
         )

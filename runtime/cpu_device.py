@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
@@ -52,6 +53,14 @@ class CpuDevice:
     def ahead(self, frame: Array) -> Array:
         """See `Device`."""
         return frame
+
+    def moment(self) -> float:
+        """See `Device`."""
+        return time.perf_counter()
+
+    def milliseconds(self, before: float, after: float) -> float:
+        """See `Device`."""
+        return (after - before) * 1e3
 
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""

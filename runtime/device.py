@@ -81,6 +81,14 @@ class Device(Protocol):
         """Overwrite `target` with the content of `source`; both are of one shape and type."""
         ...
 
+    def moment(self) -> Any:
+        """A moment in the device's own time: behind all that was given to it so far."""
+        ...
+
+    def milliseconds(self, before: Any, after: Any) -> float:
+        """Between two moments; waits for the second."""
+        ...
+
     def run(self, graph: str, inputs: Mapping[str, Array], output: Array) -> Array:
         """Run one of `arithmetic_graphs/` and return `output`, which may be an input that is overwritten."""
         ...

@@ -15,6 +15,7 @@ from vosrt.errors import BundleError
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.prompt import Prompt
 from vosrt.rows import Rows
+from vosrt.stage_times import Spans
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
 
@@ -109,10 +110,10 @@ class FrameRun:
         return [note for run in self.runs if run.moment for note in run.moment.notes]
 
     @property
-    def timings(self) -> dict[str, float]:
-        """Milliseconds by role, summed over variants."""
-        roles = dict.fromkeys(role for run in self.runs for role in run.timings)
-        return {role: sum(run.timings.get(role, 0.0) for run in self.runs) for role in roles}
+    def spans(self) -> Spans:
+        """Moments before and after every run of a graph, by role."""
+        roles = dict.fromkeys(role for run in self.runs for role in run.spans)
+        return {role: [span for run in self.runs for span in run.spans.get(role, [])] for role in roles}
 
     def final_probabilities(self) -> NDArray[np.float32] | None:
         """With the user's word as one-hot, on the host: a single variant's own `[n+1, h, w]`, or the mean of

@@ -17,7 +17,7 @@ class Result:
     labels: NDArray[np.uint8]  # [H, W] object ids, 0 where no object is
     ids: tuple[int, ...]  # the stream's objects, in the order in which they joined
     frame_index: int  # counts the stream's steps from 0
-    timings: Mapping[str, float]  # milliseconds by graph role, and "total"
+    timings: Mapping[str, float]  # milliseconds by graph role, and "total"; see `stage_times`
     probabilities: NDArray[np.float32] | None = None  # [n+1, H, W], background first; only on request
     confidence: Mapping[int, float] = field(default_factory=dict)  # id -> mean probability over its pixels
     lost: tuple[int, ...] = ()  # objects that have not been seen for some frames

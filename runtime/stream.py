@@ -31,6 +31,7 @@ from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
 from vosrt.rows import Rows
 from vosrt.snapshot import Snapshot, VariantRecord
+from vosrt.stage_times import Spans, stage_times
 from vosrt.stream_point import StreamPoint
 from vosrt.user_input import checked_frame, checked_ids
 from vosrt.variant import Variant
@@ -45,7 +46,7 @@ class _Outcome:
 
     labels: NDArray[np.uint8]  # [H, W]
     probabilities: NDArray[np.float32] | None
-    timings: Mapping[str, float] = field(default_factory=dict)
+    spans: Spans = field(default_factory=dict)
     confidence: Mapping[int, float] = field(default_factory=dict)
     on_device: Array = None  # the labels
 
@@ -354,7 +355,7 @@ class Stream:
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)
-        return _Outcome(labels, maps, frame_run.timings, frame_run.confidence, frame_run.on_device)
+        return _Outcome(labels, maps, frame_run.spans, frame_run.confidence, frame_run.on_device)
 
     def _checked(self, frame: object) -> Array:
         """A frame as an image, on the host or the device."""
@@ -369,7 +370,7 @@ class Stream:
             outcome.labels,
             self._now.ids,
             index,
-            {**outcome.timings, "total": seconds * 1e3},
+            stage_times(self._arithmetic.device, outcome.spans, seconds * 1e3),
             outcome.probabilities,
             confidence=outcome.confidence,
             lost=self._now.presence.lost,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class VariantRun:
     memory_limit: int
     is_sure: bool = False  # whether a frame without a mask may become a reference
     values: dict[str, Array] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)  # milliseconds by role
+    spans: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)  # moments by role
     moment: Moment | None = None
 
     def encode(self, frame: Array) -> None:
@@ -171,10 +171,10 @@ class VariantRun:
         for name, value in graph.inputs.items():
             if isinstance(inputs[name], np.ndarray):
                 inputs[name] = inputs[name].astype(value.dtype, copy=False)  # valid: each graph has its dtype
-        started = time.perf_counter()
+        now = self.arithmetic.device.moment
+        before = now()
         outputs = self.variant.executor.run(role, inputs, self.arithmetic.pool.take)
-        elapsed = (time.perf_counter() - started) * 1e3
-        self.timings[role] = self.timings.get(role, 0.0) + elapsed
+        self.spans.setdefault(role, []).append((before, now()))
         return outputs
 
     def _set_rows(self, rows: Rows, *, given: tuple[int, ...], background: bool = False) -> None:

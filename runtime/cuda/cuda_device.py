@@ -130,6 +130,14 @@ class CudaDevice:
         if source.nbytes:
             self.driver.copy_within(target.pointer, source.pointer, source.nbytes, self.stream)
 
+    def moment(self) -> Any:
+        """See `Device`."""
+        return self.driver.moment(self.stream)
+
+    def milliseconds(self, before: Any, after: Any) -> float:
+        """See `Device`."""
+        return self.driver.milliseconds(before, after)
+
     def run(self, graph: str, inputs: Mapping[str, Array], output: Array) -> Array:
         """See `Device`."""
         self._small_graphs(graph, inputs, output)

@@ -27,6 +27,7 @@ class CudaPythonDriver:
 
     def __init__(self) -> None:
         self._cuda = _bindings()
+        self._events: list[Any] = []  # idle ones
         self._call("cudaFree", 0)  # makes the context, or fails here
 
     def gpu(self) -> Gpu:
@@ -83,6 +84,18 @@ class CudaPythonDriver:
         """See `CudaDriver`."""
         self._call("cudaEventSynchronize", mark.handle)
 
+    def moment(self, stream: int) -> Any:
+        """See `CudaDriver`."""
+        event = self._events.pop() if self._events else self._call("cudaEventCreate")
+        moment = _Moment(event, self._events)
+        self._call("cudaEventRecord", event, stream)
+        return moment
+
+    def milliseconds(self, before: Any, after: Any) -> float:
+        """See `CudaDriver`."""
+        self._call("cudaEventSynchronize", after.handle)
+        return float(self._call("cudaEventElapsedTime", before.handle, after.handle))
+
     def follow(self, stream: int, other: int) -> None:
         """See `CudaDriver`."""
         self._call("cudaStreamWaitEvent", stream, self.mark(other).handle, 0)
@@ -129,6 +142,14 @@ class CudaPythonDriver:
         if int(status) != 0:
             raise RuntimeError(f"{function}: {getattr(status, 'name', status)}")
         return values[0] if values else None
+
+
+class _Moment:
+    """An event that others may use again when this object is gone."""
+
+    def __init__(self, handle: Any, idle: list[Any]) -> None:
+        self.handle = handle
+        weakref.finalize(self, idle.append, handle)
 
 
 class _Owned:

@@ -71,6 +71,14 @@ class CudaDriver(Protocol):
         """Wait until a stream has come to a mark."""
         ...
 
+    def moment(self, stream: int) -> Any:
+        """A mark that tells when the stream has come to it."""
+        ...
+
+    def milliseconds(self, before: Any, after: Any) -> float:
+        """Between two moments of a stream; waits for the second."""
+        ...
+
     def follow(self, stream: int, other: int) -> None:
         """Let a stream wait for all that is in another one so far, which may be someone else's."""
         ...

@@ -92,6 +92,17 @@ class PyCudaDriver:
         self._enter()
         mark.synchronize()
 
+    def moment(self, stream: int) -> Any:
+        """See `CudaDriver`."""
+        self._enter()
+        return self._cuda.Event().record(self._streams[stream])
+
+    def milliseconds(self, before: Any, after: Any) -> float:
+        """See `CudaDriver`."""
+        self._enter()
+        after.synchronize()
+        return float(after.time_since(before))
+
     def follow(self, stream: int, other: int) -> None:
         """See `CudaDriver`; PyCUDA takes no streams of others, so this waits on the host."""
         self._enter()

@@ -35,6 +35,7 @@ RUN_FIELDS = {
     "rounds_ms": list,
     "yardstick_ms": list,
     "cpu_ms_per_frame": float,
+    "graphs_ms": float,
     "outside_graphs_ms": float,
     "joules_per_frame": float | None,
     "stages": dict,

@@ -7,6 +7,7 @@ filled with 0xFF, and copies are checked to stay inside an allocation.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -56,6 +57,14 @@ class HostDriver:
 
     def wait(self, mark: int) -> None:
         self.calls["wait"] += 1
+
+    def moment(self, stream: int) -> float:
+        self.calls["moment"] += 1
+        return time.perf_counter()
+
+    def milliseconds(self, before: float, after: float) -> float:
+        self.calls["milliseconds"] += 1
+        return (after - before) * 1e3
 
     def follow(self, stream: int, other: int) -> None:
         self.calls["follow"] += 1

@@ -35,6 +35,8 @@ def test_labels_are_those_of_the_cpu(device, variants, flip):
             steps.append(stream.step(image, mask=mask, probabilities=True))
         assert np.array_equal(steps[0].labels, steps[1].labels)
         np.testing.assert_allclose(steps[0].probabilities, steps[1].probabilities, atol=2e-4)
+        assert set(steps[0].timings) == set(steps[1].timings)
+        assert 0 < steps[0].timings["encode"] < steps[0].timings["total"]
         assert steps[0].confidence == pytest.approx(steps[1].confidence, abs=1e-4)
 
 
