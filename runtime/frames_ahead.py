@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 class FramesAhead:
@@ -13,10 +14,10 @@ class FramesAhead:
         send: called with each frame as soon as it is read; what it returns takes the frame's place.
     """
 
-    def __init__(self, frames: Iterable[object], send: Callable[[object], object]) -> None:
+    def __init__(self, frames: Iterable[Any], send: Callable[[Any], Any]) -> None:
         self._frames = iter(frames)
         self._send = send
-        self._read: list[object] = []
+        self._read: list[Any] = []
         self._error: Exception | None = None
 
     def fetch(self) -> None:
@@ -28,7 +29,7 @@ class FramesAhead:
         except Exception as error:
             self._error = error
 
-    def __iter__(self) -> Iterator[object]:
+    def __iter__(self) -> Iterator[Any]:
         while self._read:
             yield self._read.pop()
         if self._error is not None:

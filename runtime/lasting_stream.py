@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -65,11 +65,20 @@ class LastingStream:
             return False
         return self._budget.is_late(time.monotonic() - frame.captured)
 
-    def step(self, frame: SourceFrame, **given: Any) -> Result:
+    def step(
+        self,
+        frame: SourceFrame,
+        *,
+        sent: object = None,
+        meanwhile: Callable[[], object] | None = None,
+        **given: Any,
+    ) -> Result:
         """Segment the next frame.
 
         Args:
             frame: of a source.
+            sent: its image as `Stream.ahead` has sent it.
+            meanwhile: called while a GPU works on the frame.
             given: what the user says of objects, as `Stream.step` takes it; of the frame as it is.
 
         Returns:
@@ -85,9 +94,15 @@ class LastingStream:
             self._carry_over(image.shape[0], image.shape[1])
         elif self._gap is not None and frame.gap > self._gap:
             self._look_again(frame.gap)
-        result = self.stream.step(image, timestamp=frame.timestamp, **given)
+        is_marked = any(value is not None for value in given.values())
+        is_sent = (
+            sent is not None and image is frame.image and not is_marked
+        )  # marks are looked at on the host
+        result = self.stream.step(
+            sent if is_sent else image, timestamp=frame.timestamp, meanwhile=meanwhile, **given
+        )
         self._last = image, result.labels
-        if any(value is not None for value in given.values()):
+        if is_marked:
             self._keep()
             self._shown |= dict.fromkeys(objects_of(result.labels), self._last)
         self._frames += 1

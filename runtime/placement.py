@@ -90,6 +90,7 @@ def _tensorrt() -> tuple[str, CudaDevice]:
         from vosrt.cuda.small_graph_sessions import SmallGraphSessions
 
         SmallGraphSessions(device).check()
+    device.check()
     return str(device.driver.gpu()), device
 
 
@@ -98,6 +99,7 @@ def _onnxruntime_on_gpu() -> tuple[str, CudaDevice]:
 
     device = _open_gpu()
     SmallGraphSessions(device).check()
+    device.check()
     return str(device.driver.gpu()), device
 
 

@@ -27,6 +27,7 @@ from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
+MOST_SLOTS_ON_GPU = 500  # frames of a memory
 Path = str | os.PathLike[str]
 
 
@@ -129,6 +130,8 @@ class Segmenter:
             manifests = [adapted(bundle.manifest) for bundle in self.bundles]
         else:
             manifests = [engines.manifest for engines in self._engines.engines]
+        if self.placement.cuda is not None:
+            _check_slots(manifests)
         self.variants = tuple(
             Variant(manifest, executor, scale, flipped)
             for manifest, executor in zip(manifests, self.executors, strict=True)
@@ -242,6 +245,18 @@ def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: in
         if not any(manifest.keeps_frames for manifest in manifests):
             names = ", ".join(manifest.name for manifest in manifests)
             raise InputError(f"{name}: {names} keeps no frames", cure="leave it out")
+
+
+def _check_slots(manifests: Sequence[Manifest]) -> None:
+    """The kernel that reads a memory keeps a list of its slots."""
+    for manifest in manifests:
+        for entry in manifest.state.values():
+            if entry.rule == "memory" and (entry.capacity or 0) > MOST_SLOTS_ON_GPU:
+                raise InputError(
+                    f"memory_capacity of {manifest.name} on a GPU",
+                    value=entry.capacity,
+                    allowed=f"at most {MOST_SLOTS_ON_GPU}",
+                )
 
 
 def _checked_limit(limit: int | str | None) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from vosrt.errors import InputError
+from vosrt.frames_ahead import FramesAhead
 from vosrt.lasting_stream import GAP, LastingStream
 from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
@@ -24,6 +25,7 @@ from vosrt.sources.adjusted_source import AdjustedSource, Adjustment
 from vosrt.sources.ahead_source import AheadSource
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source import Source
+from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream_outputs import StreamOutputs
 from vosrt.stream_summary import StreamRecord, StreamSummary
 
@@ -33,7 +35,7 @@ class StreamJob:
     """Segments one source. Everything is checked before the first output is made.
 
     Reading, segmenting and writing overlap: the next frames are read, and the last results written, in
-    threads of their own.
+    threads of their own; on a GPU a recording's next frame is sent while it works on the one before.
 
     When a source breaks off, or the job is interrupted, the frames before are written and the files finished.
 
@@ -130,10 +132,12 @@ class StreamJob:
         stream = LastingStream(segmenter.stream(), gap=gap, latency=self.latency)
         in_time = (frame for frame in source if not stream.is_late(frame))
         stop = None if self.most_frames is None else self.first_frame + self.most_frames
-        for index, frame in enumerate(islice(in_time, self.first_frame, stop)):
+        frames = islice(in_time, self.first_frame, stop)
+        is_ahead = segmenter.placement.device == "cuda" and not source.is_live  # a camera would be waited for
+        for index, (frame, ahead) in enumerate(_ahead(frames, stream) if is_ahead else _alone(frames)):
             given = prompts.at(index, frame)
             before = time.perf_counter()
-            result = stream.step(frame, **given)
+            result = stream.step(frame, **given, **ahead)
             record.add(time.perf_counter() - before, frame, result)
             if index == 0:  # the first step has checked the frame and what is given on it
                 sinks.open(frame, source.rate)
@@ -196,3 +200,19 @@ def _least(*counts: int | None) -> int | None:
 def _after(first: int, length: int | None) -> int | None:
     """How many frames are left of a source; None when its length is not known."""
     return None if length is None else max(0, length - first)
+
+
+_Given = tuple[SourceFrame, dict[str, Any]]  # a frame, and what a step takes with it
+
+
+def _alone(frames: Iterable[SourceFrame]) -> Iterator[_Given]:
+    for frame in frames:
+        yield frame, {}
+
+
+def _ahead(frames: Iterable[SourceFrame], stream: LastingStream) -> Iterator[_Given]:
+    """Each frame is read and sent to the GPU while it works on the one before."""
+    feed = FramesAhead(frames, lambda frame: (frame, stream.stream.ahead(frame.image)))
+    feed.fetch()
+    for frame, sent in feed:
+        yield frame, {"sent": sent, "meanwhile": feed.fetch}

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vosrt.cuda.cuda_array import Allocation, CudaArray
-from vosrt.cuda.driver import CudaDriver
+from vosrt.cuda.driver import CudaDriver, first_line
 from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
 from vosrt.device import Array, Take
+from vosrt.errors import MissingDependencyError
 
 SmallGraphs = Callable[[str, Mapping[str, Array], Array], None]  # graph, inputs, output
 _MOST_CONSTANTS = 1024  # small arrays that are kept: row numbers, flags, indices
 _CONSTANT_BYTES = 1 << 16
+_CURE = "`make plugins` with a CUDA compiler that knows this GPU, and a driver that is not older than it"
 
 
 class CudaDevice:
@@ -46,6 +48,25 @@ class CudaDevice:
         self._download = PinnedMemory(driver, self.stream, turns=1)
         self._frames = FrameUploads(driver)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
+
+    def check(self) -> None:
+        """Try a small graph: compiled kernels run only on GPUs and drivers that their compiler knew.
+
+        Raises:
+            MissingDependencyError: it does not run, or gives a wrong sum.
+        """
+        one = np.ones((1, 1, 1), np.float32)
+        try:
+            array = self.upload(one)
+            found = self.download(
+                self.run("add", {"a": array, "b": array}, self.empty((1, 1, 1), np.float32))
+            )
+        except Exception as error:  # of a driver's package, a kernel or ONNX Runtime
+            raise MissingDependencyError(
+                f"the compiled kernels do not run on {self.driver.gpu()} ({first_line(error)})", cure=_CURE
+            ) from error
+        if found.item() != 2:
+            raise MissingDependencyError(f"a sum on {self.driver.gpu()} is {found.item()}, not 2", cure=_CURE)
 
     def exclusively(self) -> AbstractContextManager[object]:
         """See `Device`. All share one CUDA stream and its buffers, and a recording takes all that enters."""

@@ -19,7 +19,8 @@ GROUP = "GPU"
 def gpu_findings() -> Iterator[Finding]:
     """Look at everything between the driver and a stream."""
     yield _compiler()
-    yield _kernels()
+    yield _library("vosrt_kernels", "kernels")
+    yield _library("vosrt_ort", "operators of ONNX Runtime")
     yield from _tensorrt()
     yield from _drivers()
     yield _choice()
@@ -35,11 +36,12 @@ def _compiler() -> Finding:
     return Finding(GROUP, "compiler", State.WORKS, f"{shutil.which('nvcc')}, cmake")
 
 
-def _kernels() -> Finding:
-    path = native_library("vosrt_kernels")
+def _library(name: str, title: str) -> Finding:
+    """Without the second one operators run as their bodies in ONNX Runtime on a GPU, which is slow."""
+    path = native_library(name)
     if path is None:
-        return Finding(GROUP, "kernels", State.ABSENT, "libvosrt_kernels.so has not been built", CURE)
-    return Finding(GROUP, "kernels", State.WORKS, str(path))
+        return Finding(GROUP, title, State.ABSENT, f"lib{name}.so has not been built", CURE)
+    return Finding(GROUP, title, State.WORKS, str(path))
 
 
 def _tensorrt() -> Iterator[Finding]:

@@ -8,12 +8,18 @@ import logging
 import numpy as np
 import pytest
 
+from tests.runtime.cuda.host_driver import HostDriver
+from tests.runtime.state_bundles import write_memory_bundle
 from tests.runtime.trt import stand_in
 from tests.runtime.trt.stand_in_engine import array_at
 from vosrt import Segmenter
 from vosrt.cli import main
-from vosrt.errors import BundleError, MissingDependencyError
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.cuda.kernel_library import KernelError
+from vosrt.errors import BundleError, InputError, MissingDependencyError
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.stream import Stream
+from vosrt.stream_job import StreamJob
 from vosrt.trt.checked_engines import EngineSettings
 
 BUNDLE = "cfbi-lite-davis"
@@ -118,6 +124,37 @@ def test_parts_of_rows_follow_from_the_gpu_alone(gpu_machine, monkeypatch):
         monkeypatch.setattr("vosrt.memory_budget.available_memory", lambda free=free: free)
         limits.append(Segmenter(BUNDLE).stream()._memory_limit)
     assert limits == [1 << 32] * 2  # half of the stand-in's 8 GiB
+
+
+def test_the_next_frame_of_a_recording_is_sent_ahead(gpu_machine, tmp_path, monkeypatch):
+    sent = []
+    good = Stream.ahead
+    monkeypatch.setattr(Stream, "ahead", lambda stream, frame: sent.append(frame) or good(stream, frame))
+    for device in ("cuda", "cpu"):
+        folder = str(tmp_path / device)
+        settings = {"device": device, "engines": EngineSettings(objects=2)}
+        StreamJob([BUNDLE], "test://64x96?objects=2&frames=5", masks=folder, settings=settings).run()
+    assert len(sent) == 5
+    for path in (tmp_path / "cpu").iterdir():
+        assert path.read_bytes() == (tmp_path / "cuda" / path.name).read_bytes()
+
+
+def test_kernels_that_do_not_run_on_this_gpu_are_said(gpu_machine, monkeypatch):
+    def fail(graph, inputs, output):
+        raise KernelError(f"{graph}: CUDA error 209")
+
+    device = CudaDevice(HostDriver(), lambda device: fail)
+    monkeypatch.setattr("vosrt.placement._open_gpu", lambda: device)
+    with pytest.raises(MissingDependencyError, match=r"kernels do not run on host memory .*error 209"):
+        Segmenter(BUNDLE, require="tensorrt")
+    assert "CUDA error 209" in str(Segmenter(BUNDLE).placement)
+
+
+def test_a_memory_of_too_many_frames_for_a_kernel_is_refused(gpu_machine, tmp_path, monkeypatch):
+    monkeypatch.setattr("vosrt.segmenter.MOST_SLOTS_ON_GPU", 2)
+    write_memory_bundle(tmp_path, capacity=3)
+    with pytest.raises(InputError, match=r"memory_capacity of \w+ on a GPU: got 3; allowed: at most 2"):
+        Segmenter(tmp_path)
 
 
 def test_a_missing_plugin_library_says_how_to_build_it(gpu_machine, tmp_path):
