@@ -95,12 +95,9 @@ class LastingStream:
         elif self._gap is not None and frame.gap > self._gap:
             self._look_again(frame.gap)
         is_marked = any(value is not None for value in given.values())
-        is_sent = (
-            sent is not None and image is frame.image and not is_marked
-        )  # marks are looked at on the host
-        result = self.stream.step(
-            sent if is_sent else image, timestamp=frame.timestamp, meanwhile=meanwhile, **given
-        )
+        is_whole = sent is not None and image is frame.image
+        taken = sent if is_whole and not is_marked else image  # marks are looked at on the host
+        result = self.stream.step(taken, timestamp=frame.timestamp, meanwhile=meanwhile, **given)
         self._last = image, result.labels
         if is_marked:
             self._keep()

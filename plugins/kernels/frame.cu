@@ -136,7 +136,12 @@ __global__ void __launch_bounds__(kAcross* kDown) soften(Rows rows, float* proba
     for (int row = 0; row < rows.count; ++row) to[row * plane] = expf(pixel.logit(row) - greatest) / total;
 }
 
-__global__ void __launch_bounds__(kAcross* kDown) name_rows(Rows rows, const std::int32_t* ids, std::int32_t* labels) {
+struct Named {
+    const std::int32_t* ids;
+    std::int32_t* labels;
+};
+
+__global__ void __launch_bounds__(kAcross* kDown) name_rows(Rows rows, Named named) {
     const int x = blockIdx.x * kAcross + threadIdx.x, y = blockIdx.y * kDown + threadIdx.y;
     if (x >= rows.frame_width || y >= rows.frame_height) return;
     const Pixel pixel(rows, x, y);
@@ -149,16 +154,21 @@ __global__ void __launch_bounds__(kAcross* kDown) name_rows(Rows rows, const std
             ahead = row;
         }
     }
-    labels[static_cast<std::size_t>(y) * rows.frame_width + x] = ids[ahead];
+    named.labels[static_cast<std::size_t>(y) * rows.frame_width + x] = named.ids[ahead];
 }
 
 dim3 grid_of(int height, int width) {
     return dim3(static_cast<unsigned>(divided_up(width, kAcross)), static_cast<unsigned>(divided_up(height, kDown)));
 }
 
-template <typename Call>
-Rows rows_of(const Call& a) {
-    return Rows{a.logits, a.row_count, a.height, a.width, a.frame_height, a.frame_width};
+template <typename Call, typename Kernel, typename Target>
+int launch(const Call& a, Kernel* kernel, const Target& target, void* stream_pointer) {
+    if (a.row_count <= 0 || a.height <= 0 || a.width <= 0) return 1;
+    if (a.frame_height <= 0 || a.frame_width <= 0) return cudaSuccess;
+    const Rows rows{a.logits, a.row_count, a.height, a.width, a.frame_height, a.frame_width};
+    const auto stream = static_cast<cudaStream_t>(stream_pointer);
+    VOSRT_LAUNCH(kernel, grid_of(a.frame_height, a.frame_width), dim3(kAcross, kDown), 0, stream, rows, target);
+    return cudaGetLastError();
 }
 
 }  // namespace
@@ -178,22 +188,10 @@ extern "C" int vosrt_frame_image(const VosrtFrameImage* arguments, void* stream_
 
 extern "C" int vosrt_frame_probabilities(const VosrtFrameProbabilities* arguments, void* stream_pointer) {
     using namespace vosrt;
-    const VosrtFrameProbabilities& a = *arguments;
-    if (a.row_count <= 0 || a.height <= 0 || a.width <= 0) return 1;
-    if (a.frame_height <= 0 || a.frame_width <= 0) return cudaSuccess;
-    const auto stream = static_cast<cudaStream_t>(stream_pointer);
-    const dim3 grid = grid_of(a.frame_height, a.frame_width);
-    VOSRT_LAUNCH(soften, grid, dim3(kAcross, kDown), 0, stream, rows_of(a), a.probabilities);
-    return cudaGetLastError();
+    return launch(*arguments, soften, arguments->probabilities, stream_pointer);
 }
 
 extern "C" int vosrt_frame_labels(const VosrtFrameLabels* arguments, void* stream_pointer) {
     using namespace vosrt;
-    const VosrtFrameLabels& a = *arguments;
-    if (a.row_count <= 0 || a.height <= 0 || a.width <= 0) return 1;
-    if (a.frame_height <= 0 || a.frame_width <= 0) return cudaSuccess;
-    const auto stream = static_cast<cudaStream_t>(stream_pointer);
-    const dim3 grid = grid_of(a.frame_height, a.frame_width);
-    VOSRT_LAUNCH(name_rows, grid, dim3(kAcross, kDown), 0, stream, rows_of(a), a.rows, a.labels);
-    return cudaGetLastError();
+    return launch(*arguments, name_rows, Named{arguments->rows, arguments->labels}, stream_pointer);
 }

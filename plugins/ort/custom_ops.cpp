@@ -294,6 +294,17 @@ struct FrameImage {
     }
 };
 
+// Logits [rows, height, width], and the size of the frame.
+template <typename Arguments>
+void take_logits(Call const& call, Arguments& arguments) {
+    arguments.logits = static_cast<float const*>(call.floats(0));
+    arguments.row_count = call.size(0, 0);
+    arguments.height = call.size(0, 1);
+    arguments.width = call.size(0, 2);
+    arguments.frame_height = call.side(1, 0);
+    arguments.frame_width = call.side(1, 1);
+}
+
 struct FrameProbabilities {
     static constexpr char const* kName = "FrameProbabilities";
     static constexpr char kTypes[] = "flf";
@@ -302,12 +313,7 @@ struct FrameProbabilities {
 
     void run(Call& call) const {
         VosrtFrameProbabilities arguments{};
-        arguments.logits = static_cast<float const*>(call.floats(0));
-        arguments.row_count = call.size(0, 0);
-        arguments.height = call.size(0, 1);
-        arguments.width = call.size(0, 2);
-        arguments.frame_height = call.side(1, 0);
-        arguments.frame_width = call.side(1, 1);
+        take_logits(call, arguments);
         arguments.probabilities =
             call.output({arguments.row_count, arguments.frame_height, arguments.frame_width});
         check(vosrt_frame_probabilities(&arguments, call.stream()), kName);
@@ -322,13 +328,8 @@ struct FrameLabels {
 
     void run(Call& call) const {
         VosrtFrameLabels arguments{};
-        arguments.logits = static_cast<float const*>(call.floats(0));
+        take_logits(call, arguments);
         arguments.rows = call.integers(2);
-        arguments.row_count = call.size(0, 0);
-        arguments.height = call.size(0, 1);
-        arguments.width = call.size(0, 2);
-        arguments.frame_height = call.side(1, 0);
-        arguments.frame_width = call.side(1, 1);
         arguments.labels = call.output<int32_t>({arguments.frame_height, arguments.frame_width});
         check(vosrt_frame_labels(&arguments, call.stream()), kName);
     }

@@ -57,10 +57,8 @@ class CudaDevice:
         """
         one = np.ones((1, 1, 1), np.float32)
         try:
-            array = self.upload(one)
-            found = self.download(
-                self.run("add", {"a": array, "b": array}, self.empty((1, 1, 1), np.float32))
-            )
+            array, target = self.upload(one), self.empty(one.shape, one.dtype)
+            found = self.download(self.run("add", {"a": array, "b": array}, target))
         except Exception as error:  # of a driver's package, a kernel or ONNX Runtime
             raise MissingDependencyError(
                 f"the compiled kernels do not run on {self.driver.gpu()} ({first_line(error)})", cure=_CURE

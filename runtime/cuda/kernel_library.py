@@ -32,6 +32,14 @@ class KernelError(RuntimeError):
     """A kernel could not be launched."""
 
 
+def _fields(pointers: str, numbers: str) -> list[tuple[str, Any]]:
+    """Of a structure: names of pointers and then of numbers, between blanks."""
+    return [
+        *((name, ctypes.c_void_p) for name in pointers.split()),
+        *((name, ctypes.c_int32) for name in numbers.split()),
+    ]
+
+
 class _Call(ctypes.Structure):
     """Arguments of a kernel, in the order of `vosrt_kernels.h`; `name` is that of its function there."""
 
@@ -42,10 +50,9 @@ class GlobalMatchingCall(_Call):
     """See `VosrtGlobalMatching` in `vosrt_kernels.h`."""
 
     name: ClassVar = "global_matching"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("query", "bank", "bank_labels", "rows", "distances")),
-        *((name, ctypes.c_int32) for name in ("dtype", "channels", "pixels", "references", "row_count")),
-    ]
+    _fields_: ClassVar = _fields(
+        "query bank bank_labels rows distances", "dtype channels pixels references row_count"
+    )
 
 
 class LocalMatchingCall(_Call):
@@ -53,12 +60,9 @@ class LocalMatchingCall(_Call):
 
     name: ClassVar = "local_matching"
     _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("query", "previous", "labels", "rows", "distances")),
+        *_fields("query previous labels rows distances", ""),
         ("host_windows", ctypes.POINTER(ctypes.c_int32)),
-        *(
-            (name, ctypes.c_int32)
-            for name in ("dtype", "channels", "height", "width", "row_count", "window_count", "dilation")
-        ),
+        *_fields("", "dtype channels height width row_count window_count dilation"),
     ]
 
 
@@ -66,89 +70,65 @@ class MemoryReadCall(_Call):
     """See `VosrtMemoryRead`."""
 
     name: ClassVar = "memory_read"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("query", "keys", "values", "valid", "result")),
-        *(
-            (name, ctypes.c_int32)
-            for name in ("dtype", "objects", "slots", "key_channels", "value_channels", "pixels")
-        ),
-    ]
+    _fields_: ClassVar = _fields(
+        "query keys values valid result", "dtype objects slots key_channels value_channels pixels"
+    )
 
 
 class DirectionalMatchingCall(_Call):
     """See `VosrtDirectionalMatching`."""
 
     name: ClassVar = "directional_matching"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("query", "bank", "weights", "valid", "matched")),
-        *(
-            (name, ctypes.c_int32)
-            for name in ("dtype", "objects", "classes", "slots", "channels", "references", "pixels")
-        ),
-    ]
+    _fields_: ClassVar = _fields(
+        "query bank weights valid matched", "dtype objects classes slots channels references pixels"
+    )
 
 
 class GroupNormCall(_Call):
     """See `VosrtGroupNorm`."""
 
     name: ClassVar = "group_norm"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("maps", "gain", "shift", "result")),
-        *((name, ctypes.c_int32) for name in ("dtype", "rows", "channels", "pixels", "groups", "relu")),
-    ]
+    _fields_: ClassVar = _fields("maps gain shift result", "dtype rows channels pixels groups relu")
 
 
 class ChannelGateCall(_Call):
     """See `VosrtChannelGate`."""
 
     name: ClassVar = "channel_gate"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("maps", "alpha", "gamma", "beta", "result")),
-        *((name, ctypes.c_int32) for name in ("dtype", "rows", "channels", "pixels")),
-    ]
+    _fields_: ClassVar = _fields("maps alpha gamma beta result", "dtype rows channels pixels")
 
 
 class FrameImageCall(_Call):
     """See `VosrtFrameImage`."""
 
     name: ClassVar = "frame_image"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("frame", "factor", "summand", "image")),
-        *((name, ctypes.c_int32) for name in ("dtype", "source_height", "source_width", "height", "width")),
-    ]
+    _fields_: ClassVar = _fields(
+        "frame factor summand image", "dtype source_height source_width height width"
+    )
 
 
-_FRAME_SIZES = ("row_count", "height", "width", "frame_height", "frame_width")
+_FRAME_SIZES = "row_count height width frame_height frame_width"
 
 
 class FrameProbabilitiesCall(_Call):
     """See `VosrtFrameProbabilities`."""
 
     name: ClassVar = "frame_probabilities"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("logits", "probabilities")),
-        *((name, ctypes.c_int32) for name in _FRAME_SIZES),
-    ]
+    _fields_: ClassVar = _fields("logits probabilities", _FRAME_SIZES)
 
 
 class FrameLabelsCall(_Call):
     """See `VosrtFrameLabels`."""
 
     name: ClassVar = "frame_labels"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("logits", "rows", "labels")),
-        *((name, ctypes.c_int32) for name in _FRAME_SIZES),
-    ]
+    _fields_: ClassVar = _fields("logits rows labels", _FRAME_SIZES)
 
 
 class LeastOtherCall(_Call):
     """See `VosrtLeastOther`."""
 
     name: ClassVar = "least_other"
-    _fields_: ClassVar = [
-        *((name, ctypes.c_void_p) for name in ("maps", "least")),
-        *((name, ctypes.c_int32) for name in ("row_count", "size")),
-    ]
+    _fields_: ClassVar = _fields("maps least", "row_count size")
 
 
 class _ArrayCall(ctypes.Structure):
