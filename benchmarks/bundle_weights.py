@@ -8,7 +8,8 @@ from pathlib import Path
 from vosrt.errors import InputError
 from vosrt.manifest import Manifest, sha256_of_file
 
-SHIPPED = Path(__file__).parents[1] / "models" / "weights"
+# The package holds some weights; a clone, in whose folder a program runs, all of them.
+SHIPPED = (Path(__file__).parents[1] / "models" / "weights", Path("models/weights"))
 
 
 def find_weights(manifest: Manifest, files: Sequence[str]) -> str | None:
@@ -30,8 +31,8 @@ def find_weights(manifest: Manifest, files: Sequence[str]) -> str | None:
     for file in files:
         if not Path(file).is_file():
             raise InputError(f"no checkpoint at {file}", cure="give the path of a .pth or .safetensors file")
-    shipped = SHIPPED / Path(source.file).name
-    for file in [*files, *([str(shipped)] if shipped.is_file() else [])]:
+    shipped = [folder / Path(source.file).name for folder in SHIPPED]
+    for file in [*files, *(str(path) for path in shipped if path.is_file())]:
         if sha256_of_file(file) == source.sha256:
             return file
     raise InputError(
