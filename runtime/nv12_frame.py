@@ -20,7 +20,7 @@ class Nv12Frame:
 
     Attributes:
         planes: uint8 `[H + H/2, W]`, H and W even: H lines of brightness (Y), then H/2 lines of colour, U and
-            V in turn, each for two pixels of two lines.
+            V in turn, each for two pixels of two lines. On the GPU lines may have gaps behind them (a pitch).
         matrix: "bt601" (standard definition, cameras) or "bt709" (high definition): ITU-R BT.601 and BT.709.
         full_range: whether black and white are 0 and 255 (JPEG, many cameras) and not 16 and 235.
     """
@@ -61,7 +61,7 @@ class Nv12Frame:
                 "shape of an NV12 frame",
                 value=list(array.shape),
                 allowed="[H + H/2, W] with even H and W",
-                cure="give both planes as one array, without padding at the ends of lines",
+                cure="give both planes as one array",
             )
         return array
 

@@ -1,4 +1,4 @@
-"""Dense arrays on a GPU, readable by PyTorch, CuPy, JAX, Numba and PyCUDA where they lie."""
+"""Arrays on a GPU, readable by PyTorch, CuPy, JAX, Numba and PyCUDA where they lie."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Allocation:
 
 
 class CudaArray:
-    """Row by row without gaps; a view keeps the memory alive.
+    """Row by row; a view keeps the memory alive. Only arrays of others have gaps, at the ends of rows.
 
     `__cuda_array_interface__` and DLPack offer it to other packages: `torch.as_tensor(array, device="cuda")`,
     `cupy.asarray(array)`, `jax.dlpack.from_dlpack(array)`. They see what the stream writes there later, too.
@@ -38,39 +38,52 @@ class CudaArray:
         shape: as of a NumPy array.
         dtype: as of a NumPy array.
         stream: CUDA stream in whose order the content is written.
+        pitch: bytes from one entry of the first axis to the next.
     """
 
     DLPACK_DEVICE = (dlpack.CUDA, 0)
 
-    __slots__ = ("dtype", "owner", "pointer", "shape", "stream")
+    __slots__ = ("dtype", "owner", "pitch", "pointer", "shape", "stream")
 
     def __init__(
-        self, owner: Any, pointer: int, shape: Sequence[int], dtype: DTypeLike, stream: int = 0
+        self,
+        owner: Any,
+        pointer: int,
+        shape: Sequence[int],
+        dtype: DTypeLike,
+        stream: int = 0,
+        pitch: int | None = None,
     ) -> None:
         self.owner = owner
         self.pointer = pointer
         self.shape = tuple(int(size) for size in shape)
         self.dtype = np.dtype(dtype)
         self.stream = stream
+        self.pitch = self.row_bytes if pitch is None else pitch
 
     @classmethod
     def of(cls, array: Any) -> CudaArray | None:
-        """Any package's array on the GPU, where it lies; None for what is none or has gaps."""
+        """Any package's array on the GPU, where it lies; None for what is none or has other gaps."""
         interface = getattr(array, "__cuda_array_interface__", None)
         if not isinstance(interface, dict):
             return cls._borrowed(array)
         shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
-        strides = interface.get("strides")
-        if strides is not None and tuple(strides) != _dense_strides(shape, dtype.itemsize):
+        strides = tuple(interface.get("strides") or _dense_strides(shape, dtype.itemsize))
+        if not _has_rows(shape, strides, dtype.itemsize):
             return None
         # Without the key it is an older interface, whose arrays are written in the default stream.
         stream = int(interface["stream"] or 0) if "stream" in interface else LEGACY_STREAM
-        return cls(array, int(interface["data"][0]), shape, dtype, stream)
+        return cls(array, int(interface["data"][0]), shape, dtype, stream, _pitch(shape, strides))
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an entry of the first axis."""
+        return prod(self.shape[1:]) * self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -83,7 +96,7 @@ class CudaArray:
             "shape": self.shape,
             "typestr": self.dtype.str,
             "data": (self.pointer, False),
-            "strides": None,
+            "strides": self._strides,
             "version": 3,
         }
         return interface | ({"stream": self.stream} if self.stream else {})
@@ -95,9 +108,18 @@ class CudaArray:
         if device is None or int(device()[0]) != cls.DLPACK_DEVICE[0]:
             return None
         found = dlpack.Borrowed(array.__dlpack__(stream=LEGACY_STREAM))
-        if not found.is_dense:
+        if not _has_rows(found.shape, found.strides, found.dtype.itemsize):
             return None
-        return cls(found, found.pointer, found.shape, found.dtype, LEGACY_STREAM)
+        return cls(
+            found, found.pointer, found.shape, found.dtype, LEGACY_STREAM, _pitch(found.shape, found.strides)
+        )
+
+    @property
+    def _strides(self) -> tuple[int, ...] | None:
+        """None without gaps."""
+        if self.pitch == self.row_bytes:
+            return None
+        return (self.pitch, *_dense_strides(self.shape, self.dtype.itemsize)[1:])
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.DLPACK_DEVICE
@@ -108,6 +130,19 @@ class CudaArray:
 
     def __repr__(self) -> str:
         return f"CudaArray({list(self.shape)}, {self.dtype})"
+
+
+def _has_rows(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> bool:
+    """Whether rows are without gaps and follow each other. Strides of axes of one entry say nothing."""
+    dense = _dense_strides(shape, itemsize)
+    inner = zip(shape[1:], strides[1:], dense[1:], strict=True)
+    return all(own == usual or size == 1 for size, own, usual in inner) and (
+        not shape or shape[0] <= 1 or strides[0] >= dense[0]
+    )
+
+
+def _pitch(shape: Sequence[int], strides: Sequence[int]) -> int | None:
+    return strides[0] if shape and shape[0] > 1 else None
 
 
 def _dense_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

@@ -99,7 +99,11 @@ class CudaDevice:
         if frame.stream:
             self.driver.follow(self.stream, frame.stream)
         result = take(frame.shape, frame.dtype)
-        self.copy(frame, result)
+        if frame.pitch == frame.row_bytes:
+            self.copy(frame, result)
+        elif frame.nbytes:
+            rows, size = frame.shape[0], frame.row_bytes
+            self.driver.copy_rows(result.pointer, frame.pointer, size, rows, frame.pitch, self.stream)
         self._frames.is_read(frame, self.stream)
         return result
 

@@ -115,6 +115,11 @@ class CudaPythonDriver:
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToDevice
         self._call("cudaMemcpyAsync", target, source, size, kind, stream)
 
+    def copy_rows(self, target: int, source: int, size: int, rows: int, pitch: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._call("cudaMemcpy2DAsync", target, size, source, pitch, size, rows, kind, stream)
+
     def record(self, stream: int, work: Callable[[], None]) -> Any:
         """See `CudaDriver`."""
         mode = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal

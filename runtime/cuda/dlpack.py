@@ -102,7 +102,7 @@ class Borrowed:
         pointer: to the first element.
         shape: as of a NumPy array.
         dtype: as of a NumPy array.
-        is_dense: whether it lies row by row without gaps.
+        strides: bytes from one entry of each axis to the next.
     """
 
     def __init__(self, capsule: Any) -> None:
@@ -125,11 +125,9 @@ class Borrowed:
         self.shape = tuple(tensor.shape[: tensor.ndim])
         self.dtype = np.dtype(f"{kinds[tensor.code]}{tensor.bits // 8}")
         self.pointer = (tensor.data or 0) + tensor.offset
-        strides = tensor.strides[: tensor.ndim] if tensor.strides else None
-        dense = np.cumprod((1, *self.shape[:0:-1]))[::-1].tolist()
-        self.is_dense = strides is None or all(
-            own == usual or size == 1 for own, usual, size in zip(strides, dense, self.shape, strict=True)
-        )
+        dense = np.cumprod((1, *self.shape[:0:-1]))[::-1].tolist()[: tensor.ndim]
+        steps = tensor.strides[: tensor.ndim] if tensor.strides else dense
+        self.strides = tuple(step * self.dtype.itemsize for step in steps)
 
     def __del__(self) -> None:
         if getattr(self, "_deleter", None):

@@ -95,6 +95,10 @@ class CudaDriver(Protocol):
         """On the GPU."""
         ...
 
+    def copy_rows(self, target: int, source: int, size: int, rows: int, pitch: int, stream: int) -> None:
+        """On the GPU: rows of `size` bytes that lie `pitch` bytes apart, to rows without gaps."""
+        ...
+
     def record(self, stream: int, work: Callable[[], None]) -> Any:
         """Record what `work` puts into a stream, without doing it."""
         ...

@@ -123,6 +123,16 @@ class PyCudaDriver:
         self._enter()
         self._cuda.memcpy_dtod_async(target, source, size, self._streams[stream])
 
+    def copy_rows(self, target: int, source: int, size: int, rows: int, pitch: int, stream: int) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        copy = self._cuda.Memcpy2D()
+        copy.set_src_device(source)
+        copy.set_dst_device(target)
+        copy.src_pitch, copy.dst_pitch = pitch, size
+        copy.width_in_bytes, copy.height = size, rows
+        copy(self._streams[stream])
+
     def record(self, stream: int, work: Callable[[], None]) -> Any:
         """PyCUDA cannot; `records` says so."""
         raise _no_graphs()

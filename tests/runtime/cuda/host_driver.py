@@ -82,6 +82,11 @@ class HostDriver:
     def copy_within(self, target: int, source: int, size: int, stream: int) -> None:
         self._move(target, source, size, inside=(target, source))
 
+    def copy_rows(self, target: int, source: int, size: int, rows: int, pitch: int, stream: int) -> None:
+        for row in range(rows):
+            places = target + row * size, source + row * pitch
+            self._move(*places, size, inside=places)
+
     def record(self, stream: int, work: Callable[[], None]) -> object:
         """What libraries put into the stream meanwhile goes to `HostDriver.recording`, nothing is done."""
         self.calls["record"] += 1

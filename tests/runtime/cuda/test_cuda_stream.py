@@ -14,7 +14,37 @@ from vosrt import Segmenter
 from vosrt.cuda.cuda_array import LEGACY_STREAM, CudaArray
 from vosrt.errors import InputError
 from vosrt.memory_budget import estimate
+from vosrt.nv12_frame import Nv12Frame
 from vosrt.stream import Stream
+
+
+def padded(device, array):
+    """On the GPU, with gaps at the ends of rows, as hardware decoders give frames."""
+    wide = np.full((array.shape[0], array.shape[1] + 16, *array.shape[2:]), 99, np.uint8)
+    wide[:, : array.shape[1]] = array
+    held = device.upload(wide)
+    interface = {**held.__cuda_array_interface__, "shape": array.shape, "strides": wide.strides}
+    return SimpleNamespace(__cuda_array_interface__=interface, held=held)
+
+
+def test_rows_of_other_packages_may_have_gaps(device, variants):
+    images, masks = scene(1)
+    random = np.random.default_rng(0)
+    nv12 = random.integers(0, 256, (images[0].shape[0] // 2 * 3, images[0].shape[1]), np.uint8)
+    for wrap, frame in ((lambda planes: planes, images[0]), (Nv12Frame, nv12)):
+        found = [
+            Stream(variants[:1], device).step(wrap(one), mask=masks[0], probabilities=True)
+            for one in (frame, padded(device, frame))
+        ]
+        assert np.array_equal(found[0].labels, found[1].labels)
+        later = [Stream(variants[:1], device) for _ in range(2)]
+        for stream, one in zip(later, (frame, padded(device, frame)), strict=True):
+            stream.step(wrap(one), mask=masks[0])
+        labels = [
+            stream.step(wrap(one), probabilities=True).probabilities
+            for stream, one in zip(later, (frame, padded(device, frame)), strict=True)
+        ]
+        assert np.array_equal(*labels)
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -89,6 +119,8 @@ def test_arrays_of_other_packages_are_taken_where_they_lie(device):
     assert np.array_equal(device.download(found), device.download(array))
     Other.__cuda_array_interface__ = {**array.__cuda_array_interface__, "strides": (4, 12)}
     assert CudaArray.of(Other()) is None
+    single = {**array.__cuda_array_interface__, "shape": (1, 4), "strides": (0, 4)}
+    assert CudaArray.of(SimpleNamespace(__cuda_array_interface__=single)).pitch == 16
     assert CudaArray.of(np.zeros(3)) is None
 
 
