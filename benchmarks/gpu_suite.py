@@ -3,7 +3,7 @@
     python -m vosrt.benchmarks.gpu_suite BUNDLE... --output results
 
 Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
-what fails is a result, too. `--tensorrt-python` names another Python for what needs TensorRT, where it
+what fails is a result, too. Kernels run under compute-sanitizer where that is on the path. `--tensorrt-python` names another Python for what needs TensorRT, where it
 and PyTorch are not to be had together. All is saved after every part, so an interrupted run is of use, and
 parts that are not run again (`--only`) stay.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,11 +40,13 @@ class Part:
         program: module and arguments; "{json}" stands for a file that the program writes its result to, where
             it does not print it.
         needs_tensorrt: whether it is run with the Python that has TensorRT.
+        under: a program that runs it, and its options.
     """
 
     name: str
     program: tuple[str, ...]
     needs_tensorrt: bool = False
+    under: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +97,7 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
     python = options.tensorrt_python if part.needs_tensorrt else sys.executable
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "result.json"
-        command = [python, "-m", *(word.replace("{json}", str(file)) for word in part.program)]
+        command = [*part.under, python, "-m", *(word.replace("{json}", str(file)) for word in part.program)]
         try:
             process = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
             status, output, said = process.returncode, process.stdout, process.stderr
@@ -107,7 +110,7 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
         found = None
     lines = said.strip().splitlines() or [""]
     return {
-        "command": list(part.program),
+        "command": [*part.under, *part.program],
         "status": status if found is not None or status else 1,
         "seconds": round(time.perf_counter() - started, 1),
         "error": "" if status == 0 else lines[-1],
@@ -121,6 +124,13 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
     on = ("--device", options.device)
     kernels = (*on, *(("--library", options.library) if options.library else ()))
     yield Part("kernel accuracy", ("vosrt.benchmarks.gpu.kernel_accuracy", *kernels, *options.kernel_cases))
+    sanitizer = shutil.which("compute-sanitizer")
+    if sanitizer is not None and options.device != "cpu":  # else the results lack this part
+        yield Part(
+            "kernel memory check",
+            ("vosrt.benchmarks.gpu.kernel_accuracy", *kernels, "--cases", "2"),
+            under=(sanitizer, "--tool", "memcheck", "--error-exitcode", "9"),
+        )
     yield Part("kernel speed", ("vosrt.benchmarks.gpu.kernel_speed", *kernels, *options.kernel_speed))
     for name in options.bundles:
         bundle = Bundle.open(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import torch
@@ -62,6 +63,19 @@ def test_a_part_that_fails_is_a_result(tmp_path, capsys):
     assert part["error"]
     assert main([*command, "--only", "nothing"]) == 2
     assert "a pattern of one of kernel accuracy" in capsys.readouterr().err
+
+
+def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch):
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text('#!/bin/sh\n[ "$1 $2" = "--tool memcheck" ] || exit 3\nshift 4\nexec "$@"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("VOSRT_NATIVE", "")
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "meta", "--only", "kernel memory check"]
+    assert main(command) == 1  # no such kernels, but it came as far as that
+    (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
+    assert part["command"][0] == str(tool)
+    assert "libvosrt_kernels.so has not been built" in part["error"]
 
 
 def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
