@@ -3,9 +3,10 @@
     python -m vosrt.benchmarks.gpu_suite BUNDLE... --output results
 
 Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
-what fails is a result, too. Kernels run under compute-sanitizer where that is on the path. `--tensorrt-python` names another Python for what needs TensorRT, where it
-and PyTorch are not to be had together. All is saved after every part, so an interrupted run is of use, and
-parts that are not run again (`--only`) stay.
+what fails is a result, too. Kernels run under compute-sanitizer where that is on the path.
+`--tensorrt-python` names another Python for what needs TensorRT, where it and PyTorch are not to be had
+together. All is saved after every part, so an interrupted run is of use, and parts that are not run again
+(`--only`) stay.
 """
 
 from __future__ import annotations
