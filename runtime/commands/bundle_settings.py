@@ -94,18 +94,20 @@ def add_engine_settings(group: Any) -> None:
 
 def look_settings(arguments: Namespace) -> dict[str, Any]:
     """Arguments of a `Segmenter` of `add_look_settings`: those that the user has given."""
-    given = {name: getattr(arguments, name) for name in LOOK_NAMES}
-    return {name: value for name, value in given.items() if value is not None}
+    return _given(arguments, LOOK_NAMES)
 
 
 def bundle_settings(arguments: Namespace) -> dict[str, Any]:
     """Arguments of a `Segmenter`: those that the user has given."""
-    given = {name: getattr(arguments, name) for name in NAMES}
-    engines = {name: getattr(arguments, name) for name in ENGINE_NAMES}
-    settings = {name: value for name, value in given.items() if value is not None}
-    if any(value is not None for value in engines.values()):
+    settings = _given(arguments, NAMES)
+    engines = _given(arguments, ENGINE_NAMES)
+    if engines:
         from vosrt.trt.checked_engines import EngineSettings
 
-        chosen = {name: value for name, value in engines.items() if value is not None}
-        settings["engines"] = EngineSettings(**chosen)
+        settings["engines"] = EngineSettings(**engines)
     return settings
+
+
+def _given(arguments: Namespace, names: Iterable[str]) -> dict[str, Any]:
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

@@ -38,7 +38,7 @@ def compare_with_float32(
         objects: there is room for so many.
         memory_limit: most bytes that the engines of a frame may take: decides in which parts they run.
     """
-    frames = scene(size, objects, FRAMES)
+    frames = scene(size, objects)
     return agreement_of(
         Stream(reference, CpuDevice()), Stream(variants, device, memory_limit=memory_limit), frames
     )
@@ -59,13 +59,11 @@ def require_agreement(agreement: Agreement, name: str) -> None:
         )
 
 
-def scene(
-    size: tuple[int, int], objects: int, frames: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def scene(size: tuple[int, int], objects: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Frames and their masks, with a few objects, but no more than there is room for."""
     height, width = size
     shown = min(objects, _MOST_OBJECTS)
-    settings = PatternSettings(height=height, width=width, objects=shown, frames=frames)
+    settings = PatternSettings(height=height, width=width, objects=shown, frames=FRAMES)
     with TestPattern(settings) as source:
         for frame in source:
             assert frame.truth is not None

@@ -17,7 +17,7 @@ from vosrt.executor import Executor
 from vosrt.segmenter import Segmenter
 from vosrt.stream import Stream
 from vosrt.trt.bundle_graphs import BundleGraphs, Sizes
-from vosrt.trt.engine_check import FRAMES, scene
+from vosrt.trt.engine_check import scene
 from vosrt.whole_file import write_whole_file
 
 
@@ -94,7 +94,7 @@ def write_graphs(
         raise InputError(f"--graphs {folder} cannot be made ({error.strerror})") from error
     room = min(variant.manifest.objects or 1 for variant in variants)
     stream = Stream(variants, CpuDevice())
-    for index, (image, mask) in enumerate(scene(size, room, FRAMES)):
+    for index, (image, mask) in enumerate(scene(size, room)):
         stream.step(image, mask=mask if index == 0 else None)
     return list(written.values())
 
