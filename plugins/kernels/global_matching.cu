@@ -8,9 +8,9 @@
 // 3. Every warp keeps the least score of its query pixels in registers while tiles of one row pass, and
 //    writes it when the row changes. Nothing of the size of query times bank is written.
 //
-// From sm_80 on the fragments are PTX's, whose layout is known: queries take half the registers of wmma's, so
-// a warp holds 64 of them, and every fragment of the bank that is read feeds four instructions. Before, and
-// in tests on the CPU, they are wmma's; the least is then taken element by element, in whatever layout.
+// A warp holds 64 queries in registers, each of them once, and every fragment of the bank that is read meets
+// all of them. From sm_80 on the fragments are PTX's, whose layout is known. Before, and in tests on the CPU,
+// they are wmma's; the least is then taken element by element, in whatever layout.
 #include "device.h"
 #include "vosrt_kernels.h"
 
@@ -18,8 +18,10 @@ namespace vosrt {
 namespace {
 
 constexpr int kTile = 64;          // bank pixels that meet the queries at a time
-constexpr int kStep = 16;          // side of a fragment
+constexpr int kStep = 16;          // channels of a fragment
 constexpr int kWarps = 4;          // of a block
+constexpr int kPixels = 64;        // query pixels of a warp
+constexpr int kScratch = 256;      // floats of shared memory for a warp
 constexpr int kSkew = 8;           // unused halves behind a packed pixel of the bank, against bank conflicts
 constexpr int kNormChannels = 4;
 constexpr float kNormUnit = 4096.0f;  // of the first of them, used from kLargeNorm on
@@ -177,6 +179,18 @@ __global__ void sort_bank_half(
     if (lane == 0) split_norm(inside ? norm : kFarHalf * kNormUnit, own + channels);
 }
 
+// Queries and bank pixels in a fragment. Only code of the GPU may ask: architectures differ, and the host's
+// compiler knows none.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+constexpr int kQueries = 16, kReferences = 8;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 750
+// Volta's registers hold every query of 16 x 16 x 16 twice, and spill from six steps on; of 32 x 8 x 16 once.
+constexpr int kQueries = 32, kReferences = 8;
+#else
+constexpr int kQueries = 16, kReferences = 16;
+#endif
+constexpr int kLanes = kWarp / kQueries;  // that share a query pixel
+
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 
 // mma.m16n8k16, lane = 4 * g + t. A register of two halves has the columns 2 t and 2 t + 1 of
@@ -184,7 +198,7 @@ __global__ void sort_bank_half(
 //   B: its column g is a bank pixel, whose channels 2 t, 2 t + 1, then 2 t + 8, 2 t + 9 it has.
 // The result has row g: columns 2 t, 2 t + 1, then row g + 8: the same columns.
 // Queries are loaded so that row g is pixel 2 g and row g + 8 is pixel 2 g + 1: of the two pixels that four
-// lanes share, the even lanes can then each keep pixel lane / 2, as with wmma.
+// lanes share, the even lanes can then each keep pixel lane / 2.
 struct Queries {
     unsigned x[4];
 };
@@ -198,8 +212,7 @@ struct Least {  // of the lane's columns, for its two rows
     float x[2];
 };
 
-constexpr int kReferences = 8;  // in a fragment
-constexpr int kUnrolled = 8;    // fragments of a tile
+constexpr int kUnrolled = 8;  // fragments of a tile
 
 constexpr int resident_blocks(int steps) { return steps < 8 ? 3 : 2; }
 
@@ -251,14 +264,13 @@ __device__ float least_of_query(const Least& least, float*, int lane) {
 
 #else
 
-using Scores = nvcuda::wmma::fragment<nvcuda::wmma::accumulator, kStep, kStep, kStep, float>;
+using Scores = nvcuda::wmma::fragment<nvcuda::wmma::accumulator, kQueries, kReferences, kStep, float>;
 using Least = Scores;
-using Queries =
-    nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, kStep, kStep, kStep, __half, nvcuda::wmma::row_major>;
-using References =
-    nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, kStep, kStep, kStep, __half, nvcuda::wmma::col_major>;
+using Queries = nvcuda::wmma::fragment<
+    nvcuda::wmma::matrix_a, kQueries, kReferences, kStep, __half, nvcuda::wmma::row_major>;
+using References = nvcuda::wmma::fragment<
+    nvcuda::wmma::matrix_b, kQueries, kReferences, kStep, __half, nvcuda::wmma::col_major>;
 
-constexpr int kReferences = kStep;
 constexpr int kUnrolled = 1;  // registers are short
 
 constexpr int resident_blocks(int) { return 1; }
@@ -280,33 +292,35 @@ __device__ void keep_least(Least& least, const Scores& scores) {
     for (int i = 0; i < scores.num_elements; ++i) least.x[i] = fminf(least.x[i], scores.x[i]);
 }
 
-// Least of the scores of query pixel lane / 2 of a fragment, in the even lanes.
+// Least of the scores of query pixel lane / kLanes of a fragment, in the first of its lanes.
 __device__ float least_of_query(const Least& least, float* scratch, int lane) {
-    nvcuda::wmma::store_matrix_sync(scratch, least, kStep, nvcuda::wmma::mem_row_major);
+    constexpr int kOwn = kReferences / kLanes;
+    static_assert(kQueries * kReferences <= kScratch);
+    nvcuda::wmma::store_matrix_sync(scratch, least, kReferences, nvcuda::wmma::mem_row_major);
     __syncwarp();
-    const float* own = scratch + lane / 2 * kStep + lane % 2 * (kStep / 2);
+    const float* own = scratch + lane * kOwn;
     float score = own[0];
-    for (int i = 1; i < kStep / 2; ++i) score = fminf(score, own[i]);
+    for (int i = 1; i < kOwn; ++i) score = fminf(score, own[i]);
     __syncwarp();
-    return fminf(score, __shfl_xor_sync(kFullMask, score, 1));
+    return kLanes == 1 ? score : fminf(score, __shfl_xor_sync(kFullMask, score, 1));
 }
 
 #endif
 
-// A block's warps hold 16 x kGroups query pixels each; tiles of the bank pass through shared memory, the
+// A block's warps hold kPixels query pixels each; tiles of the bank pass through shared memory, the
 // next one while one is computed. blockIdx.y takes a share of the tiles.
-template <int kSteps, int kGroups>
+template <int kSteps>
 __global__ void __launch_bounds__(kWarps * kWarp, resident_blocks(kSteps)) nearest_half(
     const __half* queries, const float* norms, const __half* bank, const int* tile_rows, const int* tiles,
     float* distances, int pixels) {
-    constexpr int kDepth = kSteps * kStep, kPitch = kDepth + kSkew;
+    constexpr int kDepth = kSteps * kStep, kPitch = kDepth + kSkew, kGroups = kPixels / kQueries;
     constexpr int kTileSize = kTile * kPitch, kLoaded = kWarps * kWarp * 8;  // halves of a tile, and at a time
     VOSRT_SHARED(shared);
     __half* buffers = reinterpret_cast<__half*>(shared);
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-    float* scratch = reinterpret_cast<float*>(shared + 2 * kTileSize * sizeof(__half)) + warp * kStep * kStep;
+    float* scratch = reinterpret_cast<float*>(shared + 2 * kTileSize * sizeof(__half)) + warp * kScratch;
 
-    const int first = (blockIdx.x * kWarps + warp) * kStep * kGroups;
+    const int first = (blockIdx.x * kWarps + warp) * kPixels;
     const int count = *tiles;
     const int share = blockIdx.y, each = count / gridDim.y, more = count % gridDim.y;
     const int begin = each * share + (share < more ? share : more);
@@ -328,7 +342,7 @@ __global__ void __launch_bounds__(kWarps * kWarp, resident_blocks(kSteps)) neare
     Queries own[kGroups][kSteps];
     Least least[kGroups];
     for (int group = 0; group < kGroups; ++group) {
-        const __half* pixels_of_group = queries + static_cast<std::size_t>(first + group * kStep) * kDepth;
+        const __half* pixels_of_group = queries + static_cast<std::size_t>(first + group * kQueries) * kDepth;
         for (int step = 0; step < kSteps; ++step) load(own[group][step], pixels_of_group + step * kStep, kDepth);
         start(least[group]);
     }
@@ -355,8 +369,8 @@ __global__ void __launch_bounds__(kWarps * kWarp, resident_blocks(kSteps)) neare
         if (next_row == row) continue;
         for (int group = 0; group < kGroups; ++group) {
             const float score = least_of_query(least[group], scratch, lane);
-            const int pixel = first + group * kStep + lane / 2;
-            if (lane % 2 == 0 && pixel < pixels)
+            const int pixel = first + group * kQueries + lane / kLanes;
+            if (lane % kLanes == 0 && pixel < pixels)
                 atomic_least(
                     distances + static_cast<std::size_t>(row) * pixels + pixel, fmaxf(0.0f, score + norms[pixel]));
             start(least[group]);
@@ -458,7 +472,6 @@ constexpr int kMostSteps = 8;  // fragments of query channels that fit into regi
 struct Plan {
     bool half;       // on tensor cores
     int steps;       // fragments in a pixel's channels
-    int groups;      // fragments of query pixels in a warp
     int padded;      // query pixels, whole blocks
     int most_tiles;  // of the bank
     Sorted sorted;
@@ -473,8 +486,7 @@ Plan make_plan(const VosrtGlobalMatching& arguments, void* workspace) {
     Plan plan{};
     plan.steps = divided_up(arguments.channels + kNormChannels, kStep);
     plan.half = arguments.dtype == VOSRT_FLOAT16 && plan.steps <= kMostSteps;
-    plan.groups = 4;
-    plan.padded = rounded_up(arguments.pixels, kStep * plan.groups * kWarps);
+    plan.padded = rounded_up(arguments.pixels, kPixels * kWarps);
     plan.most_tiles = arguments.references / kTile + arguments.row_count;
     const std::size_t places = static_cast<std::size_t>(plan.most_tiles) * kTile;
     Workspace room(workspace);
@@ -510,12 +522,11 @@ int shares(int blocks, int tiles) {
 
 template <int kSteps>
 void launch_nearest_half(const VosrtGlobalMatching& arguments, const Plan& plan, cudaStream_t stream) {
-    constexpr int kGroups = 4;
     constexpr std::size_t kShared =
-        2 * kTile * (kSteps * kStep + kSkew) * sizeof(__half) + kWarps * kStep * kStep * sizeof(float);
+        2 * kTile * (kSteps * kStep + kSkew) * sizeof(__half) + kWarps * kScratch * sizeof(float);
     static_assert(kShared <= 48 << 10);
-    const int blocks = plan.padded / (kStep * kGroups * kWarps);
-    auto* kernel = nearest_half<kSteps, kGroups>;
+    const int blocks = plan.padded / (kPixels * kWarps);
+    auto* kernel = nearest_half<kSteps>;
     VOSRT_LAUNCH(
         kernel, dim3(blocks, shares(blocks, plan.most_tiles)), dim3(kWarps * kWarp), kShared, stream,
         static_cast<const __half*>(plan.queries), static_cast<const float*>(plan.query_norms),

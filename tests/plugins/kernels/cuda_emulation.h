@@ -286,39 +286,45 @@ struct row_major {};
 struct col_major {};
 enum layout_t { mem_row_major, mem_col_major };
 
+// Of a product [M, K] . [K, N].
 template <typename Use, int M, int N, int K, typename T, typename Layout = void>
 struct fragment {
-    static_assert(M == 16 && N == 16 && K == 16, "the shape that every architecture has");
-    static constexpr int num_elements = 8;
+    static_assert(K == 16 && (M == 16 || M == 32) && M * N == 256, "shapes that every architecture has");
+    static constexpr int rows = std::is_same_v<Use, matrix_b> ? K : M;
+    static constexpr int columns = std::is_same_v<Use, matrix_a> ? K : N;
+    static constexpr int num_elements = rows * columns / 32;
     T x[num_elements];
+
+    // Which element of the matrix a lane holds in its place i: any bijection will do.
+    static unsigned element(unsigned lane, unsigned i) {
+        return (lane * num_elements + i) * 167 % (rows * columns);
+    }
 };
 
-// Which element of the 16x16 matrix a lane holds in its place i: any bijection will do.
-inline unsigned element(unsigned lane, unsigned i) { return (lane * 8 + i) * 167 % 256; }
-
-template <typename T, typename Use, typename Layout>
-void load_matrix_sync(fragment<Use, 16, 16, 16, T, Layout>& to, const T* from, unsigned pitch) {
-    for (unsigned i = 0; i < 8; ++i) {
-        const unsigned e = element(emulation::lane(), i), row = e / 16, column = e % 16;
+template <typename T, typename Use, int M, int N, int K, typename Layout>
+void load_matrix_sync(fragment<Use, M, N, K, T, Layout>& to, const T* from, unsigned pitch) {
+    for (unsigned i = 0; i < to.num_elements; ++i) {
+        const unsigned e = to.element(emulation::lane(), i), row = e / to.columns, column = e % to.columns;
         const bool by_rows = std::is_same_v<Layout, row_major>;
         to.x[i] = by_rows ? from[row * pitch + column] : from[column * pitch + row];
     }
     emulation::sync_warp();
 }
 
-template <typename T>
-void load_matrix_sync(fragment<accumulator, 16, 16, 16, T>& to, const T* from, unsigned pitch, layout_t layout) {
-    for (unsigned i = 0; i < 8; ++i) {
-        const unsigned e = element(emulation::lane(), i), row = e / 16, column = e % 16;
+template <typename T, int M, int N, int K>
+void load_matrix_sync(fragment<accumulator, M, N, K, T>& to, const T* from, unsigned pitch, layout_t layout) {
+    for (unsigned i = 0; i < to.num_elements; ++i) {
+        const unsigned e = to.element(emulation::lane(), i), row = e / N, column = e % N;
         to.x[i] = from[layout == mem_row_major ? row * pitch + column : column * pitch + row];
     }
     emulation::sync_warp();
 }
 
-template <typename T>
-void store_matrix_sync(T* to, const fragment<accumulator, 16, 16, 16, T>& from, unsigned pitch, layout_t layout) {
-    for (unsigned i = 0; i < 8; ++i) {
-        const unsigned e = element(emulation::lane(), i), row = e / 16, column = e % 16;
+template <typename T, int M, int N, int K>
+void store_matrix_sync(
+    T* to, const fragment<accumulator, M, N, K, T>& from, unsigned pitch, layout_t layout) {
+    for (unsigned i = 0; i < from.num_elements; ++i) {
+        const unsigned e = from.element(emulation::lane(), i), row = e / N, column = e % N;
         to[layout == mem_row_major ? row * pitch + column : column * pitch + row] = from.x[i];
     }
     emulation::sync_warp();
@@ -329,27 +335,32 @@ void fill_fragment(F& to, T value) {
     for (auto& x : to.x) x = value;
 }
 
-template <typename LA, typename LB>
-void mma_sync(
-    fragment<accumulator, 16, 16, 16, float>& to, const fragment<matrix_a, 16, 16, 16, half, LA>& a,
-    const fragment<matrix_b, 16, 16, 16, half, LB>& b, const fragment<accumulator, 16, 16, 16, float>& c) {
-    using namespace emulation;
-    std::memcpy(warp().exchange[lane()], a.x, 16);
-    std::memcpy(warp().exchange[lane()] + 16, b.x, 16);
-    sync_warp();
-    static thread_local float left[256], right[256];
+// What lanes left at an offset of their exchange, as a matrix.
+template <typename F>
+void gather(float* matrix, unsigned offset) {
     for (unsigned other = 0; other < 32; ++other)
-        for (unsigned i = 0; i < 8; ++i) {
+        for (unsigned i = 0; i < F::num_elements; ++i) {
             half value;
-            std::memcpy(&value, warp().exchange[other] + 2 * i, 2);
-            left[element(other, i)] = value;
-            std::memcpy(&value, warp().exchange[other] + 16 + 2 * i, 2);
-            right[element(other, i)] = value;
+            std::memcpy(&value, emulation::warp().exchange[other] + offset + 2 * i, 2);
+            matrix[F::element(other, i)] = value;
         }
-    for (unsigned i = 0; i < 8; ++i) {
-        const unsigned e = element(lane(), i), row = e / 16, column = e % 16;
+}
+
+template <int M, int N, int K, typename LA, typename LB>
+void mma_sync(
+    fragment<accumulator, M, N, K, float>& to, const fragment<matrix_a, M, N, K, half, LA>& a,
+    const fragment<matrix_b, M, N, K, half, LB>& b, const fragment<accumulator, M, N, K, float>& c) {
+    using namespace emulation;
+    std::memcpy(warp().exchange[lane()], a.x, sizeof a.x);
+    std::memcpy(warp().exchange[lane()] + sizeof a.x, b.x, sizeof b.x);
+    sync_warp();
+    static thread_local float left[M * K], right[K * N];
+    gather<fragment<matrix_a, M, N, K, half, LA>>(left, 0);
+    gather<fragment<matrix_b, M, N, K, half, LB>>(right, sizeof a.x);
+    for (unsigned i = 0; i < to.num_elements; ++i) {
+        const unsigned e = to.element(lane(), i), row = e / N, column = e % N;
         float sum = c.x[i];
-        for (unsigned k = 0; k < 16; ++k) sum += left[row * 16 + k] * right[k * 16 + column];
+        for (unsigned k = 0; k < K; ++k) sum += left[row * K + k] * right[k * N + column];
         to.x[i] = sum;
     }
     sync_warp();

@@ -29,6 +29,14 @@ def emulated_kernels() -> KernelLibrary:
 
 
 @lru_cache
+def emulated_global_matching(architecture: int) -> KernelLibrary:
+    """A library of nothing else, with what the kernel chooses for an architecture below 800."""
+    options = (f"-D__CUDA_ARCH__={architecture}",)
+    name = f"libvosrt_global_matching_{architecture}.so"
+    return KernelLibrary(_compiled(name, kernels="global_matching.cu", options=options), _allocate)
+
+
+@lru_cache
 def compiled_kernels() -> Path:
     """The library's file."""
     return _compiled("libvosrt_kernels.so")
@@ -44,12 +52,12 @@ def emulated_custom_ops() -> Path:
     return _compiled("libvosrt_ort.so", wrapper, options=("-isystem", include))
 
 
-def _compiled(name: str, *more: Path, options: Sequence[str] = ()) -> Path:
+def _compiled(name: str, *more: Path, kernels: str = "*.cu", options: Sequence[str] = ()) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
     settings = ["-std=c++17", "-O1", "-shared", "-fPIC", "-DVOSRT_EMULATION", f"-I{HERE}", f"-I{SOURCES}"]
-    sources = map(str, [*sorted(SOURCES.glob("*.cu")), *more])
+    sources = map(str, [*sorted(SOURCES.glob(kernels)), *more])
     library = _folder() / name
     with (library.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
