@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan = BenchPlan.of(arguments)
     print_terms(arguments.bundles)
     facts = environment(plan.threads)
+    if plan.tensorrt_python:
+        facts["tensorrt_python"] = plan.tensorrt_python
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
     run = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress(), arguments.end_to_end)
     measurements = run.run()
@@ -234,6 +236,12 @@ def _add_candidates(candidates: Any) -> None:
         metavar="LIST",
         help="onnxruntime, tensorrt, torch (with this project's operators), torch-compiled, torch-published "
         "(as published); as published is the baseline, else torch, else the first (onnxruntime)",
+    )
+    candidates.add_argument(
+        "--tensorrt-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="runs tensorrt where this one has none, in turns with the others; needs vosrt, too (this one)",
     )
     candidates.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="of all candidates (cpu)"

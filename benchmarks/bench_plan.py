@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 from vosrt.benchmarks.bench_clip import BenchClip, count_objects, generated_clip, read_clip, with_objects
 from vosrt.benchmarks.bench_run import Turns
 from vosrt.benchmarks.bundle_weights import find_weights
-from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, Candidate, Scene
+from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, TENSORRT, Candidate, Scene
 from vosrt.benchmarks.confidence import LEAST_ROUNDS
-from vosrt.benchmarks.environment import default_threads
+from vosrt.benchmarks.environment import default_threads, version_list
 from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.required_packages import require_packages
+from vosrt.benchmarks.tensorrt_python import versions_of
 from vosrt.bundle import Bundle
 from vosrt.errors import InputError
 from vosrt.fastest_precision import resolved_precision
@@ -33,6 +35,7 @@ class BenchPlan:
     size: tuple[int, int]
     threads: int
     stand_ins: tuple[str, ...]  # titles of the bundles whose weights are generated
+    tensorrt_python: str  # versions in the Python that runs TensorRT; empty where it is this one
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> BenchPlan:
@@ -75,6 +78,7 @@ class BenchPlan:
                     inputs[edge],
                     checkpoint,
                     arguments.device,
+                    arguments.tensorrt_python if executor == TENSORRT else sys.executable,
                 )
                 for edge in inputs
                 for objects in clips
@@ -83,7 +87,8 @@ class BenchPlan:
             ]
         scenes = {candidate.scene: clips[candidate.objects] for candidate in candidates}
         stand_ins = tuple(titles[name] for name, manifest in manifests.items() if manifest.source.stand_in)
-        return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads, stand_ins)
+        other = _versions(arguments.tensorrt_python) if TENSORRT in executors else ""
+        return cls(tuple(candidates), scenes, turns, (size[0], size[1]), threads, stand_ins, other)
 
     def summary(self) -> str:
         """What is timed, for people."""
@@ -143,6 +148,11 @@ def _clips(arguments: argparse.Namespace, manifests: Sequence[Manifest], length:
     height, width = clip.mask.shape
     _check_fit(manifests, (height, width), tuple(clips))
     return clips
+
+
+def _versions(python: str) -> str:
+    """Of what is in a Python; empty for this one."""
+    return "" if python == sys.executable else version_list(versions_of(python))
 
 
 def _input_size(manifest: Manifest, long_edge: int | None, frame: Sequence[int]) -> tuple[int, int]:

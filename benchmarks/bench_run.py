@@ -178,7 +178,7 @@ class BenchRun:
                 if scene not in videos:
                     videos[scene] = Path(folder) / f"{len(videos)}.mp4"
                     write_video(videos[scene], self.clips[scene], self.end_to_end)
-                found = process.call("end_to_end", videos[scene], self.clips[scene].mask)
+                found = process.call("end_to_end", str(videos[scene]), self.clips[scene].mask)
                 self._measurements[process.candidate].end_to_end = found
 
     def _step(self, process: CandidateProcess, index: int) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 ONNXRUNTIME, TENSORRT = "onnxruntime", "tensorrt"
@@ -30,6 +31,7 @@ class Candidate:
         threads: of the executor.
         checkpoint: file with the weights, for PyTorch where they are no stand-ins.
         device: "cpu" or "cuda".
+        python: the executable that runs it.
     """
 
     bundle: str
@@ -42,6 +44,7 @@ class Candidate:
     input_size: tuple[int, int]
     checkpoint: str | None = None
     device: str = "cpu"
+    python: str = sys.executable
 
     @property
     def scene(self) -> Scene:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import subprocess
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
+from vosrt.benchmarks import candidate_program
 from vosrt.benchmarks.candidate import Candidate
-from vosrt.benchmarks.candidate_server import Startup, serve
+from vosrt.benchmarks.candidate_server import Startup
+from vosrt.benchmarks.message import send_message
 from vosrt.errors import Error
 
 _PATIENCE = 5.0  # seconds that an idle process gets to end by itself
@@ -19,7 +23,9 @@ class BenchmarkError(Error):
 
 
 class CandidateProcess:
-    """A started process; leaving the context ends it, whatever it is doing.
+    """A started process of the candidate's Python; leaving the context ends it, whatever it is doing.
+
+    A measuring process that dies ends it too, by the end of their connection.
 
     Raises:
         Error: the candidate cannot run.
@@ -27,19 +33,19 @@ class CandidateProcess:
 
     def __init__(self, candidate: Candidate) -> None:
         self.candidate = candidate
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(candidate, theirs), daemon=True)
+        self._connection, theirs = multiprocessing.Pipe()
+        socket = theirs.fileno()
+        command = [candidate.python, "-m", candidate_program.__name__, str(socket)]
         # Ctrl-C reaches every process of the terminal: only the measuring one shall act on it. What is
-        # ignored stays so in a new process (a blocked signal would not: its resource tracker unblocks it).
+        # ignored stays so in a new process.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            self._process.start()
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[socket])
         finally:
             signal.signal(signal.SIGINT, before)
         theirs.close()  # so that a process that dies ends the wait for its answer
         try:
-            self.startup: Startup = self._answer()
+            self.startup: Startup = self._answer_to(candidate)
         except BaseException:
             self.close()
             raise
@@ -52,7 +58,7 @@ class CandidateProcess:
     ) -> None:
         if error is None:
             self._connection.close()
-            self._process.join(_PATIENCE)
+            self._wait_for_end()
         self.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
@@ -61,32 +67,33 @@ class CandidateProcess:
         Raises:
             Error: the method raised it, or the process died.
         """
-        try:
-            self._connection.send((method, arguments))
-        except BrokenPipeError:
-            raise self._death() from None
-        return self._answer()
+        return self._answer_to((method, arguments))
 
     def close(self) -> None:
         """End the process now."""
         self._connection.close()
         self._process.terminate()
-        self._process.join()
+        self._process.wait()
 
-    def _answer(self) -> Any:
+    def _answer_to(self, message: Any) -> Any:
         try:
+            send_message(self._connection, message)
             answer = self._connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, ConnectionError):
             raise self._death() from None
         if isinstance(answer, Error):
             raise answer
         return answer
 
     def _death(self) -> BenchmarkError:
-        self._process.join(_PATIENCE)
-        code = self._process.exitcode
+        self._wait_for_end()
+        code = self._process.returncode
         killed = code is not None and code < 0
         return BenchmarkError(
             f"the process of {self.candidate.name} ended with status {code}",
             cure="free memory, or compare fewer candidates at once" if killed else "see its message above",
         )
+
+    def _wait_for_end(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PATIENCE)

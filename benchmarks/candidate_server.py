@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.benchmarks.candidate import DEPLOYED, Candidate
+from vosrt.benchmarks.message import send_message
 from vosrt.benchmarks.process_memory import peak_memory, resident_memory
 from vosrt.errors import Error
 
@@ -70,11 +71,11 @@ class CandidateServer:
         stages = {role: value for role, value in result.timings.items() if role != "total"}
         return Step(milliseconds, stages, result.labels, cpu)
 
-    def end_to_end(self, video: Path, mask: NDArray[np.uint8]) -> EndToEnd:
+    def end_to_end(self, video: str, mask: NDArray[np.uint8]) -> EndToEnd:
         """Run over a video, with decoding and encoding, and over the same as a camera."""
         from vosrt.benchmarks.end_to_end import measure
 
-        return measure(self._stream, video, mask)
+        return measure(self._stream, Path(video), mask)
 
     def reset(self) -> None:
         """Forget all frames and objects."""
@@ -85,22 +86,22 @@ class CandidateServer:
         return Memory(self._before_opening, peak_memory())
 
 
-def serve(candidate: Candidate, connection: Connection) -> None:
+def serve(connection: Connection) -> None:
     """Body of the process: answer requests until the other end closes.
 
-    A request is a method's name and its arguments; the answer is what the method returns. The first answer,
-    to no request, is the start-up. A mistake of the user's is an answer too.
+    The first request is the candidate, and its answer the start-up. Others are a method's name and its
+    arguments; the answer is what the method returns. A mistake of the user's is an answer too.
     """
     # The measuring process may go at any time, even with an answer still unread (that is a reset).
     with contextlib.suppress(EOFError, ConnectionError):
         try:
-            server = CandidateServer(candidate)
-            connection.send(server.startup)
+            server = CandidateServer(connection.recv())
+            send_message(connection, server.startup)
             while True:
                 method, arguments = connection.recv()
-                connection.send(getattr(server, method)(*arguments))
+                send_message(connection, getattr(server, method)(*arguments))
         except Error as error:
-            connection.send(error)
+            send_message(connection, error)
 
 
 def _import_packages(candidate: Candidate) -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,25 +46,34 @@ def environment(threads: int) -> dict[str, Any]:
         "logical_cores": os.cpu_count(),
         "memory_gb": round(int(memory.split()[0]) * 1024 / 1e9, 1) if memory else None,
         "os": platform.platform(),
-        "python": platform.python_version(),
-        "vosrt": __version__,
+        **versions(),
         "threads": threads,
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        **{name: version for name in _PACKAGES if (version := _version(name))},
         **_clocks(),
         **_gpu(),
         **_jetson(),
     }
 
 
+def versions() -> dict[str, str]:
+    """Of this Python, of vosrt, and of the packages that it has."""
+    packages = {name: version for name in _PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), "vosrt": __version__, **packages}
+
+
+def version_list(facts: Mapping[str, Any]) -> str:
+    """The versions among facts, for people."""
+    return ", ".join(f"{name} {facts[name]}" for name in ("python", "vosrt", *_PACKAGES) if name in facts)
+
+
 def summary(facts: dict[str, Any]) -> str:
-    """The same on two lines, for people."""
-    versions = ", ".join(f"{name} {facts[name]}" for name in ("python", "vosrt", *_PACKAGES) if name in facts)
+    """The facts on two lines, for people."""
+    other = f"; for TensorRT {facts['tensorrt_python']}" if "tensorrt_python" in facts else ""
     machine = f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, {facts['os']}"
     rest = [name for name in facts if name.startswith(("gpu", "cpu_", "power_mode", "board"))]
     machine = ", ".join([machine, *(f"{name.replace('_', ' ')} {facts[name]}" for name in rest)])
     load = f"{facts['threads']} threads, load average {facts['load_average']} before the start"
-    return f"{machine}\n{versions}; {load}"
+    return f"{machine}\n{version_list(facts)}{other}; {load}"
 
 
 def _value_in(file: Path, name: str) -> str:

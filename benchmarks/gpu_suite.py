@@ -5,8 +5,8 @@
 Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
 what fails is a result, too. Kernels run under compute-sanitizer where that is on the path.
 `--tensorrt-python` names another Python for what needs TensorRT, where it and PyTorch are not to be had
-together. All is saved after every part, so an interrupted run is of use, and parts that are not run again
-(`--only`) stay.
+together; they still take turns in one run of `vosrt bench`. All is saved after every part, so an interrupted
+run is of use, and parts that are not run again (`--only`) stay.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Part:
     Attributes:
         name: in the results.
         program: module and arguments; "{json}" stands for a file that the program writes its result to, where
-            it does not print it.
+            it does not print it, and "{tensorrt-python}" for the Python that has TensorRT.
         needs_tensorrt: whether it is run with the Python that has TensorRT.
         under: a program that runs it, and its options.
     """
@@ -98,7 +98,8 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
     python = options.tensorrt_python if part.needs_tensorrt else sys.executable
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "result.json"
-        command = [*part.under, python, "-m", *(word.replace("{json}", str(file)) for word in part.program)]
+        meant = {"{json}": str(file), "{tensorrt-python}": options.tensorrt_python}
+        command = [*part.under, python, "-m", *(meant.get(word, word) for word in part.program)]
         try:
             process = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
             status, output, said = process.returncode, process.stdout, process.stderr
@@ -141,21 +142,17 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
             for executor in options.deployed:
                 for precision in precisions if executor == "tensorrt" else precisions[:1]:
                     yield from _steady(name, size, executor, precision, options)
-            for needs_tensorrt, executors in ((False, options.executors), (True, options.deployed)):
-                if needs_tensorrt and options.tensorrt_python == sys.executable:
-                    continue  # all of them are in the first one
-                together = executors if needs_tensorrt else _distinct(executors, options)
-                yield Part(
-                    f"{title} {size} {'deployed' if needs_tensorrt else 'side by side'}",
-                    (
-                        *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}"),
-                        *("--executors", ",".join(together), "--precision", ",".join(precisions)),
-                        *("--objects", options.objects, "--frames", str(options.frames)),
-                        *("--rounds", str(options.rounds)),
-                        *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
-                    ),
-                    needs_tensorrt=needs_tensorrt,
-                )
+            executors = dict.fromkeys([*options.executors, *options.deployed])
+            yield Part(
+                f"{title} {size} side by side",
+                (
+                    *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}"),
+                    *("--executors", ",".join(executors), "--tensorrt-python", "{tensorrt-python}"),
+                    *("--precision", ",".join(precisions), "--objects", options.objects),
+                    *("--frames", str(options.frames), "--rounds", str(options.rounds)),
+                    *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
+                ),
+            )
 
 
 def _steady(
@@ -175,12 +172,6 @@ def _steady(
             ),
             needs_tensorrt=executor == "tensorrt",
         )
-
-
-def _distinct(executors: Sequence[str], options: argparse.Namespace) -> list[str]:
-    """All executors, with TensorRT where this Python is the one that has it."""
-    here = options.tensorrt_python == sys.executable
-    return list(dict.fromkeys([*executors, *(options.deployed if here else ())]))
 
 
 def _gpu() -> str | None:
@@ -207,7 +198,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", default="", metavar="PATTERN", help="parts whose name matches")
     parser.add_argument("--limit", type=float, default=1800.0, metavar="SECONDS", help="for each part (1800)")
-    parser.add_argument("--tensorrt-python", default=sys.executable, metavar="PYTHON")
+    parser.add_argument(
+        "--tensorrt-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="for what needs TensorRT (this one)",
+    )
     parser.add_argument("--device", default="cuda", help="of everything (cuda)")
     parser.add_argument("--library", help="kernels (those of `make plugins`)")
     parser.add_argument("--sizes", type=_words, default=("480x854", "720x1280"), help="of frames")

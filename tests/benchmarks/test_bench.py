@@ -309,8 +309,10 @@ def test_weights_that_came_along_are_found(monkeypatch):
     assert stream.step(frame, mask=mask).labels.shape == (96, 160)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_no_process(tmp_path, toy, stop):
+@pytest.mark.parametrize(
+    ("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_stopped_run_leaves_no_process(toy, stop, status):
     command = [sys.executable, "-m", "vosrt.benchmarks.bench", toy, "--frames", "100000", "--size", "64x64"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -323,9 +325,9 @@ def test_a_stopped_run_leaves_no_process(tmp_path, toy, stop):
         else:
             process.send_signal(stop)
         _, error = process.communicate(timeout=60)
-    assert process.returncode == (130 if stop == signal.SIGINT else 143)
+    assert process.returncode == status
     assert "Traceback" not in error
-    deadline = time.monotonic() + 10  # the helper process of the interpreter ends by itself
+    deadline = time.monotonic() + 10  # where it was killed, the others end by themselves
     while processes_of_group(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not processes_of_group(process.pid)

@@ -1,12 +1,15 @@
 """Order of the turns, the clip, statistics, and processes that die."""
 
 import multiprocessing
+import os
+import signal
 import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.benchmarks.stand_in_python import write_python
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt.benchmarks.bench_clip import BenchClip, generated_clip
 from vosrt.benchmarks.bench_run import LONGEST_TURN, MOST_FED_FRAMES, Turns
@@ -14,6 +17,7 @@ from vosrt.benchmarks.candidate import Candidate
 from vosrt.benchmarks.candidate_process import BenchmarkError, CandidateProcess
 from vosrt.benchmarks.candidate_server import Memory, Startup, Step, serve
 from vosrt.benchmarks.measurement import Measurement, latency_of, rounded
+from vosrt.benchmarks.message import send_message
 from vosrt.errors import InputError
 
 
@@ -21,6 +25,14 @@ def candidate_of(bundle, executor="onnxruntime"):
     return Candidate(
         str(bundle), "title", executor, "float32", 1, threads=1, long_edge=None, input_size=(24, 32)
     )
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("warm_up", "frames", "rounds"), [(0, 1, 1), (2, 7, 3), (1, 3, 10), (3, 20, 20)])
@@ -78,25 +90,48 @@ def test_ratios_say_how_many_times_as_fast_and_which_share_of_the_memory():
 
 
 def test_a_process_that_is_killed_is_an_error_that_names_it(tmp_path):
-    bundle = write_colour_bundle(tmp_path / "colour")
-    with CandidateProcess(candidate_of(bundle)) as process:
-        (child,) = multiprocessing.active_children()
-        child.kill()
+    python = write_python(tmp_path / "other")
+    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
+    with CandidateProcess(replace(candidate, python=python.path)) as process:
+        (child,) = python.processes()
+        os.kill(child, signal.SIGKILL)
         with pytest.raises(BenchmarkError, match=r"of title, .* ended with status -9; free memory"):
             process.call("memory")
-    assert multiprocessing.active_children() == []
+    assert not is_running(child)
+
+
+def test_a_process_ends_with_its_context_after_a_mistake_too(tmp_path):
+    python = write_python(tmp_path / "other")
+    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
+    with CandidateProcess(replace(candidate, python=python.path)) as process:
+        assert process.startup.imports > 0
+    with pytest.raises(KeyError), CandidateProcess(replace(candidate, python=python.path)):
+        raise KeyError
+    assert len(python.processes()) == 2
+    assert not any(map(is_running, python.processes()))
+
+
+def test_a_process_that_cannot_serve_says_why(tmp_path, capfd):
+    python = write_python(tmp_path / "other", option="-S")  # without installed packages
+    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
+    with pytest.raises(BenchmarkError, match="ended with status 1; see its message above"):
+        CandidateProcess(replace(candidate, python=python.path))
+    assert "No module named" in capfd.readouterr().err
 
 
 def test_a_candidate_that_cannot_open_is_an_error_and_leaves_no_process(tmp_path):
+    python = write_python(tmp_path / "other")
+    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
     with pytest.raises(InputError):
-        CandidateProcess(replace(candidate_of(write_colour_bundle(tmp_path / "a")), threads=0))
-    assert multiprocessing.active_children() == []
+        CandidateProcess(replace(candidate, threads=0, python=python.path))
+    (child,) = python.processes()
+    assert not is_running(child)
 
 
 def test_a_measured_process_may_lose_its_reader_with_an_answer_unread(tmp_path):
     ours, theirs = multiprocessing.Pipe()
-    candidate = candidate_of(write_colour_bundle(tmp_path / "colour"))
-    serving = threading.Thread(target=serve, args=(candidate, theirs))
+    send_message(ours, candidate_of(write_colour_bundle(tmp_path / "colour")))
+    serving = threading.Thread(target=serve, args=(theirs,))
     failures = []
     before, threading.excepthook = threading.excepthook, failures.append
     try:

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import torch
 
+from tests.benchmarks.stand_in_python import write_python
 from tests.plugins.kernels.emulated import compiled_kernels, emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.benchmarks.gpu import kernel_accuracy
@@ -53,6 +54,17 @@ def test_every_part_gives_a_result(tmp_path):
     assert any("times faster" in row for row in speed["kernels"])
     assert steady["milliseconds"]["p50"] > 0
     assert bench
+
+
+def test_tensorrt_in_another_python_is_compared_in_one_run(tmp_path):
+    python = write_python(tmp_path / "other").path
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "cpu", "--tensorrt-python", python]
+    command += ["--sizes", "64x96", "--objects", "1", "--frames", "2", "--precisions", "float32"]
+    command += ["--executors", "onnxruntime", "--deployed", "tensorrt", "--only", "64x96 (side|deployed)"]
+    assert main(command) == 0
+    (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
+    assert [run["executor"] for run in part["result"]["runs"]] == ["onnxruntime", "tensorrt"]
+    assert python not in part["command"]  # results do not depend on where it lies
 
 
 def test_a_part_that_fails_is_a_result(tmp_path, capsys):
