@@ -158,16 +158,16 @@ def write_bundle(
         files[role] = {}
         for precision in settings.traced_precisions:
             path = folder / (f"{role}.onnx" if precision == "float32" else f"{role}.{precision}.onnx")
-            onnx.save(_in_precision(model, precision), path)
+            onnx.save(_in_precision(model, precision, network), path)
             files[role][precision] = {"path": path.name, "sha256": sha256_of_file(path)}
     manifest = make_manifest(network, traced, source, settings, files, inputs, memory)
     write_bundle_manifest(folder, manifest)
     return manifest
 
 
-def _in_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+def _in_precision(model: onnx.ModelProto, precision: str, network: VosNetwork) -> onnx.ModelProto:
     if precision != "float32":
-        return to_half_precision(model)
+        return to_half_precision(model, has_half_keys=network.has_half_keys)
     named = onnx.ModelProto()
     named.CopyFrom(model)
     name_operators(named)

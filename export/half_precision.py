@@ -8,42 +8,39 @@ what comes out of matching is not.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from vosrt.plugins import DOMAIN
+from vosrt.trt.half_values import ALWAYS, FOLLOWS, NORMING, is_square
 
-# Operators that run in half when everything they read at run time is half.
-FOLLOWS = frozenset(
-    {
-        "Add", "Sub", "Mul", "Relu", "Clip", "Concat", "MaxPool", "Transpose", "Reshape", "Slice",
-        "Expand", "Pad", "Squeeze", "Unsqueeze", "Gather", "MatMul", "Neg", "Identity",
-    }
-)  # fmt: skip
-ALWAYS = frozenset({"Conv", "ConvTranspose"})
-# Features are compared in half. Keys of a memory are not: they may hold squared norms of some ten thousand.
+# Features are compared in half.
 COMPARING = frozenset({"GlobalMatching", "LocalMatching"})
-# Maps in and maps out; parameters of channels stay float32.
-NORMING = frozenset({"ChannelGate", "GroupNorm", "GroupNormRelu"})
+# Only where the network says so: keys of a memory may hold squared norms of some ten thousand.
+READING = frozenset({"MemoryRead"})
 # Their results are small, and may be halves in a product with maps; what moves values about keeps them so.
 BOUNDED = frozenset({"Sigmoid", "Tanh"})
 _MOVES = frozenset({"Expand", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _LARGEST = float(np.finfo(np.float16).max)
 
 
-def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+def to_half_precision(model: onnx.ModelProto, *, has_half_keys: bool = False) -> onnx.ModelProto:
     """A copy of an opset 17 graph whose convolutions compute in float16.
 
     Args:
         model: float32, main graph without control flow.
+        has_half_keys: whether a memory is read as halves; see `VosNetwork`.
 
     Returns:
         a graph with the same inputs and outputs; convolution weights are stored in float16.
     """
     half = onnx.ModelProto()
     half.CopyFrom(model)
-    _HalfPrecisionPass(half.graph, onnx.shape_inference.infer_shapes(model).graph).run()
+    comparing = COMPARING | READING if has_half_keys else COMPARING
+    _HalfPrecisionPass(half.graph, onnx.shape_inference.infer_shapes(model).graph, comparing).run()
     onnx.checker.check_model(half)
     return half
 
@@ -55,8 +52,9 @@ class _HalfPrecisionPass:
     in float32 need no change; casts that nobody reads are dropped at the end.
     """
 
-    def __init__(self, graph: onnx.GraphProto, typed: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, typed: onnx.GraphProto, comparing: Set[str]) -> None:
         self.graph = graph
+        self.comparing = comparing
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.floats = _float_values(typed)
         self.steady = set(self.constants)  # values that no frame changes
@@ -70,7 +68,7 @@ class _HalfPrecisionPass:
                 self.steady.update(node.output)
             if self._is_bounded(node):
                 self.bounded.update(node.output)
-            if node.domain == DOMAIN and node.op_type in COMPARING:
+            if node.domain == DOMAIN and node.op_type in self.comparing:
                 self._append_with_half_inputs(node)  # sums and results stay float32
             elif node.domain == DOMAIN and node.op_type in NORMING and node.input[0] in self.halves:
                 self._append_converted(node, inputs=1)
@@ -96,7 +94,7 @@ class _HalfPrecisionPass:
             return False
         if node.op_type in ALWAYS:
             return True
-        if node.op_type not in FOLLOWS or (node.op_type == "Mul" and node.input[0] == node.input[1]):
+        if node.op_type not in FOLLOWS or is_square(node):
             return False  # a product with itself is a square
         moving = [name for name in node.input if name in self.floats and name not in self.steady]
         if any(name in self.halves for name in moving):

@@ -77,6 +77,7 @@ class VosNetwork(nn.Module, ABC):
     family: str
     name: str
     recipe: NetworkRecipe | None = None  # set by `build_network`
+    has_half_keys = False  # whether keys of a memory lose nothing as halves: they come from convolutions
 
     @abstractmethod
     def graphs(self) -> dict[str, GraphSpec]:

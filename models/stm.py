@@ -26,6 +26,7 @@ class Stm(MemoryNetwork):
     """
 
     family = "stm"
+    has_half_keys = True
 
     def __init__(
         self,

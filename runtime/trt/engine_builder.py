@@ -14,12 +14,12 @@ from typing import Any
 from vosrt.errors import BundleError
 from vosrt.trt.engine_graph import InputSizes
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
-from vosrt.trt.value_types import value_types
+from vosrt.trt.value_types import OPEN, exact_types, value_types
 from vosrt.whole_file import write_whole_file
 
 _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
-REVISION = "2"  # of how graphs are made into engines: engines of another one are built again
+REVISION = "3"  # of how graphs are made into engines: engines of another one are built again
 _ONNX_FLOAT, _ONNX_HALF = 1, 10  # types, as ONNX numbers them
 _LIBRARIES = {  # that TensorRT 8 looks for
     "CUBLAS": ("libcublas.so.12", "libcublas.so.11"),
@@ -27,7 +27,7 @@ _LIBRARIES = {  # that TensorRT 8 looks for
     "CUDNN": ("libcudnn.so.8",),
 }
 
-Progress = Callable[[str, int, int], None]  # phase, step, steps
+Progress = Callable[[str, float], None]  # outermost phase, and how much of it is done: 0 to 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class EngineBuilder:
     Attributes:
         tensorrt: the package.
         precision: of the graphs. float16 is in the graph; TensorRT 8 needs flags to obey it. int8 is in the
-            graph, too; what lies between may become float16 up to TensorRT 10, which knows a flag for it.
+            graph, too; up to TensorRT 10, which knows a flag for it, what lies between convolutions may
+            become float16.
         workspace: most bytes that a layer may take while it runs.
         timing_cache: file of measured layers, which makes later builds faster; None for none.
         detailed: keep what `layer_report` needs.
@@ -70,7 +71,9 @@ class EngineBuilder:
         if not parser.parse(graph):
             reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
             raise _failed(f"{name}: TensorRT {trt.__version__} cannot read the graph", reasons or log.errors)
-        if self.precision == "float16" and version_of(trt)[0] < 10:
+        if self._is_mixed:
+            _copy_precisions(trt, network, exact_types(graph))
+        elif self.precision == "float16" and version_of(trt)[0] < 10:
             _copy_precisions(trt, network, value_types(graph))
         config = self._config(builder, sizes)
         plan = builder.build_serialized_network(network, config)
@@ -116,6 +119,7 @@ class EngineBuilder:
         if self._is_mixed:
             config.set_flag(flags.INT8)
             config.set_flag(flags.FP16)
+            config.set_flag(flags.PREFER_PRECISION_CONSTRAINTS)
         if version_of(trt)[0] < 10:
             config.set_tactic_sources(_tactic_sources(trt, config))
         if self.detailed:
@@ -163,7 +167,7 @@ def layer_report(tensorrt: ModuleType, engine: Any) -> list[dict[str, Any]]:
 
 
 def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) -> None:
-    """Bind every layer to the types of the graph: TensorRT 8 takes them as hints only.
+    """Bind every layer to the types of the graph: without strong typing TensorRT takes them as hints only.
 
     A layer that compares or counts has no real output; it computes in the type of its inputs. Layers that
     the parser adds keep the type of their input. Casts and plugins say themselves what they take and give.
@@ -171,17 +175,29 @@ def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) ->
     Args:
         trt: the package.
         network: that the parser has read.
-        types: of `value_types`; the parser keeps the names of values.
+        types: of `value_types` or `exact_types`; the parser keeps the names of values.
     """
     real = {_ONNX_FLOAT: trt.float32, _ONNX_HALF: trt.float16}
-    passive = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.PLUGIN_V2, trt.LayerType.IDENTITY)
+    kinds = trt.LayerType
+    passive = {
+        kinds.CONSTANT,
+        kinds.SHAPE,
+        kinds.PLUGIN_V2,
+        kinds.IDENTITY,
+        getattr(kinds, "PLUGIN_V3", None),
+    }
     known = {name: real.get(kind) for name, kind in types.items()}
+    chosen_later = {name for name, kind in types.items() if kind == OPEN}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
         places = [layer.get_input(place) for place in range(layer.num_inputs)]
         inputs = [known.get(tensor.name) for tensor in places if tensor is not None]
         own = next((kind for kind in inputs if kind is not None), None)
         written = [layer.get_output(place) for place in range(layer.num_outputs)]
+        if any(tensor is not None and tensor.name in chosen_later for tensor in places):
+            chosen_later |= {tensor.name for tensor in written} - known.keys()
+        if any(tensor.name in chosen_later for tensor in written):
+            continue
         for tensor in written:
             known.setdefault(tensor.name, own if tensor.dtype in real.values() else None)
         if layer.type in passive:
@@ -214,25 +230,57 @@ def _loads(library: str) -> bool:
     return True
 
 
+class PhaseTree:
+    """How far a build is: phases of TensorRT lie within steps of others."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, _Phase] = {}
+
+    def start(self, name: str, parent: str | None, steps: int) -> None:
+        """A phase of so many steps begins, within the next step of its parent."""
+        self._phases[name] = _Phase(parent, max(steps, 1))
+
+    def complete(self, name: str, step: int) -> tuple[str, float]:
+        """A step, counted from 0, is done; returns the outermost phase and its share that is done."""
+        phase = self._phases.setdefault(name, _Phase(None, step + 1))
+        phase.done = step + 1
+        share = phase.done / phase.steps
+        while phase.parent in self._phases:
+            name, phase = phase.parent, self._phases[phase.parent]
+            share = (phase.done + share) / phase.steps
+        return name, min(share, 1.0)
+
+    def finish(self, name: str) -> None:
+        """A phase is over."""
+        self._phases.pop(name, None)
+
+
+@dataclass
+class _Phase:
+    parent: str | None
+    steps: int
+    done: int = 0
+
+
 def _progress_monitor(trt: ModuleType, progress: Progress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
-            self.phases: dict[str, int] = {}
+            self.phases = PhaseTree()
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self.phases[phase_name] = num_steps
+            self.phases.start(phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             """Whether to go on; nothing may be raised into TensorRT, an interrupt neither."""
             try:
-                progress(phase_name, step, self.phases.get(phase_name, 0))
+                progress(*self.phases.complete(phase_name, step))
             except BaseException:
                 return False
             return True
 
         def phase_finish(self, phase_name: str) -> None:
-            self.phases.pop(phase_name, None)
+            self.phases.finish(phase_name)
 
     return Monitor()
 

@@ -1,7 +1,7 @@
 """Types of all values of a graph without function bodies.
 
-TensorRT 8 does not know them while a network is being defined: until an engine is built it calls every real
-value float32, except what a cast or a plugin writes.
+TensorRT does not know them while a network without strong typing is being defined: until an engine is built
+it calls every real value float32, except what a cast or a plugin writes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vosrt.trt.half_values import half_values
 from vosrt.trt.plugin_outputs import INTEGERS, SHAPES, operator_of
 
 _COUNTS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
@@ -16,6 +17,7 @@ _FLAGS = frozenset(
     {"And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"}
 )
 _OF_SECOND_INPUT = frozenset({"Where"})
+OPEN = -1  # in place of a type: TensorRT chooses
 
 
 def value_types(model: bytes) -> dict[str, int]:
@@ -25,9 +27,28 @@ def value_types(model: bytes) -> dict[str, int]:
         model: of `engine_graph`.
     """
     import onnx
+
+    return _types(onnx.load_from_string(model).graph)
+
+
+def exact_types(model: bytes) -> dict[str, int]:
+    """The same, with `OPEN` for values that may be halves.
+
+    Args:
+        model: of `engine_graph`.
+    """
+    import onnx
     from onnx import TensorProto
 
     graph = onnx.load_from_string(model).graph
+    types = _types(graph)
+    real = {name for name, kind in types.items() if kind == TensorProto.FLOAT}
+    return types | dict.fromkeys(half_values(graph, real), OPEN)
+
+
+def _types(graph: Any) -> dict[str, int]:
+    from onnx import TensorProto
+
     types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
     for node in graph.node:

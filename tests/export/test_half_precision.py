@@ -9,6 +9,8 @@ import pytest
 from vosrt.export.half_precision import to_half_precision
 from vosrt.export.joined_nodes import fold_batch_norms, join_relus
 from vosrt.export.rewriting import attach_function_bodies
+from vosrt.models.stm import Stm
+from vosrt.models.stm_lite import StmLite
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -104,3 +106,24 @@ def test_maps_stay_halves_between_convolutions_and_squares_do_not():
     assert list(found["gated"].input) == ["positive.half", "gates.half"]
     assert list(found["squares"].input) == ["gated", "gated"]
     np.testing.assert_allclose(run(half), run(model), rtol=2e-2, atol=2e-2)
+
+
+def test_a_memory_is_read_as_halves_where_its_keys_may_be():
+    model = onnx.parser.parse_model(
+        """
+        <ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]>
+        read (float[4, 6] query, float[1, 2, 4, 6] keys, float[1, 2, 8, 6] values, int32[1, 2] valid)
+          => (float[1, 8, 6] result) { result = vosrt.MemoryRead (query, keys, values, valid) }
+        """
+    )
+    attach_function_bodies(model)
+    for has_half_keys, expected in ((False, ""), (True, ".half")):
+        half = to_half_precision(model, has_half_keys=has_half_keys)
+        (read,) = (node for node in half.graph.node if node.op_type == "MemoryRead")
+        assert list(read.input) == [f"{name}{expected}" for name in ("query", "keys", "values")] + ["valid"]
+        assert list(read.output) == ["result"]
+
+
+def test_keys_of_stm_come_from_convolutions_and_lose_nothing_as_halves():
+    assert Stm.has_half_keys
+    assert not StmLite.has_half_keys  # they hold squared norms

@@ -7,6 +7,8 @@ symbols they need, so no GPU and no TensorRT is there.
 
 from __future__ import annotations
 
+import enum
+import inspect
 import json
 import os
 import re
@@ -22,14 +24,18 @@ FOLDERS = [Path(folder) for folder in os.environ.get("TENSORRT_BINDINGS", "").sp
 LIST_NAMES = """
 import importlib, json, sys
 module = importlib.import_module(sys.argv[1])
-kinds = {name: dir(kind) for name, kind in vars(module).items() if isinstance(kind, type)}
+kinds = {
+    name: {entry: str(getattr(getattr(kind, entry), "__doc__", "")) for entry in dir(kind)}
+    for name, kind in vars(module).items()
+    if isinstance(kind, type)
+}
 print(json.dumps({"version": module.__version__, "module": dir(module), "kinds": kinds}))
 """
 
 
 @pytest.fixture(params=FOLDERS or [pytest.param(None, marks=pytest.mark.skip("needs TENSORRT_BINDINGS"))])
 def real(request, tmp_path) -> dict:
-    """Names of the module and its classes."""
+    """Names of the module, and of its classes with what they say of themselves."""
     (library,) = request.param.glob("tensorrt*/tensorrt.so")
     package = tmp_path / library.parent.name  # a copy: older bindings load what lies beside them
     shutil.copytree(library.parent, package, ignore=shutil.ignore_patterns("lib*"))
@@ -105,3 +111,35 @@ def test_the_stand_in_has_the_choices_between_versions(real):
         known = here.__members__ if hasattr(here, "__members__") else vars(here.__mro__[1]) | vars(here)
         hidden = isinstance(known.get(name), property) and known[name].fget is None
         assert (name in known and not hidden) == (name in real["kinds"][kind]), (kind, name)
+
+
+def test_the_stand_in_takes_the_arguments_of_the_bindings(real):
+    """As many, and those of the same name at the same place."""
+    checked = set()
+    for name, kind in vars(stand_in(real["version"])).items():
+        if not isinstance(kind, type) or issubclass(kind, enum.Enum):
+            continue
+        for base in kind.__mro__[:-1]:
+            for function in filter(inspect.isfunction, vars(base).values()):
+                forms = _forms(function.__name__, real["kinds"][name].get(function.__name__, ""))
+                own = list(inspect.signature(function).parameters)[1:]
+                assert not forms or any(_fits(own, form) for form in forms), (name, own, forms)
+                checked |= {function.__name__} if forms else set()
+    assert {"parse", "set_timing_cache", "set_shape", "execute_async_v3", "create_network"} <= checked
+
+
+def _fits(own: list[str], form: dict[str, bool]) -> bool:
+    """Whether a call with these arguments is one of that form."""
+    has_places = len(own) <= len(form) and not any(list(form.values())[len(own) :])
+    return has_places and all(
+        word == place or word not in form for word, place in zip(own, form, strict=False)
+    )
+
+
+def _forms(name: str, said: str) -> list[dict[str, bool]]:
+    """The arguments of a function by what the bindings say, and whether each has to be given."""
+    found = re.findall(rf"(?:^|\n\d+\. ){name}\(self: [\w.]+(.*?)\) -> ", said)
+    return [
+        {word: " = " not in rest for word, rest in re.findall(r", (\w+): ((?:(?!, \w+: ).)*)", one)}
+        for one in found
+    ]

@@ -8,7 +8,7 @@ import pytest
 from tests.runtime.trt import stand_in
 from vosrt.trt.engine_builder import EngineBuilder
 from vosrt.trt.engine_graph import InputSizes
-from vosrt.trt.value_types import value_types
+from vosrt.trt.value_types import OPEN, exact_types, value_types
 
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]>
@@ -57,3 +57,47 @@ def test_layers_are_bound_to_the_types_of_the_graph(graph):
         assert chosen[untouched].precision is None
         assert chosen[untouched]._output_types == {}
     assert {"FP16", "OBEY_PRECISION_CONSTRAINTS"} <= built.config._flags
+
+
+PAIRS = """
+<ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]>
+pairs (float[1, 2, 8, 8] maps, float[2] gain) => (float[1, 2, 8, 8] gated, float[1, 1, 1, 1] mean)
+<float[2, 2, 1, 1] weights = {1, 2, 3, 4}, float scale = {0.1}, int8 zero = {0}, float[1] one = {1}>
+{
+  small = QuantizeLinear (maps, scale, zero)
+  coarse = DequantizeLinear (small, scale, zero)
+  convolved = Conv (coarse, weights)
+  normed = vosrt.VosrtGroupNormRelu <groups: int = 1, plugin_version: string = "1"> (convolved, gain, gain)
+  moved = Add (normed, one)
+  square = Mul (moved, moved)
+  mean = ReduceMean <axes: ints = [1, 2, 3]> (square)
+  gate = Sigmoid (mean)
+  gated = Mul (moved, gate)
+}
+"""
+
+
+@pytest.mark.parametrize("version", ["8.5.3", "10.3.0"])
+def test_between_int8_convolutions_only_what_may_be_half_is_left_open(version):
+    graph = onnx.parser.parse_model(PAIRS).SerializeToString()
+    types = exact_types(graph)
+    may_be_half = {"small", "coarse", "convolved", "normed", "moved"}
+    assert {name for name, kind in types.items() if kind == OPEN} == may_be_half
+    tensorrt = stand_in.use(version)
+    sizes = {"maps": InputSizes.fixed((1, 2, 8, 8)), "gain": InputSizes.fixed((2,))}
+    EngineBuilder(tensorrt, "int8").build("pairs", graph, sizes)
+    (built,) = stand_in.Builder.built
+    bound = {layer.get_output(0).name for layer in built.network._layers if layer.precision is not None}
+    assert bound == {"square", "mean", "gate", "gated"}
+    assert all(layer.precision in (None, tensorrt.float32) for layer in built.network._layers)
+    assert {"FP16", "INT8", "PREFER_PRECISION_CONSTRAINTS"} <= built.config._flags
+
+
+def test_int8_is_strongly_typed_where_tensorrt_knows_nothing_else():
+    tensorrt = stand_in.use("11.4.0")
+    graph = onnx.parser.parse_model(PAIRS).SerializeToString()
+    sizes = {"maps": InputSizes.fixed((1, 2, 8, 8)), "gain": InputSizes.fixed((2,))}
+    EngineBuilder(tensorrt, "int8").build("pairs", graph, sizes)
+    (built,) = stand_in.Builder.built
+    assert built.network._flags == 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    assert not built.config._flags
