@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,21 +17,25 @@ class BufferPool:
     """Arrays by shape and type. An array is free again once a sweep finds that nothing holds it.
 
     A tensor that is remembered for one frame alternates between two arrays: the remembered one, and the one
-    that the next frame is written to. After the first frames of one kind nothing is allocated any more.
+    that the next frame is written to. After the first frames of one kind nothing is allocated any more. The
+    oldest array that is free is taken first, so every second frame takes the same ones: work on a GPU that
+    was recorded with their addresses fits again.
     """
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._free: dict[Key, list[Array]] = {}
-        self._taken: list[tuple[Key, Array]] = []
+        self._slots: dict[Key, list[_Slot]] = {}
 
     def take(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """An array with any content."""
         key = (tuple(shape), np.dtype(dtype))
-        free = self._free.get(key)
-        array = free.pop(0) if free else self._device.empty(*key)
-        self._taken.append((key, array))
-        return array
+        slots = self._slots.setdefault(key, [])
+        slot = next((one for one in slots if not one.is_taken), None)
+        if slot is None:
+            slot = _Slot(self._device.empty(*key))
+            slots.append(slot)
+        slot.is_taken = True
+        return slot.array
 
     def sweep(self, held: Iterable[Array]) -> None:
         """End a frame: what is not held is free; kinds that this frame did not use are given back.
@@ -40,24 +45,23 @@ class BufferPool:
         """
         memory_of = self._device.memory_of
         held_memory = {memory_of(array) for array in held}
-        used = {key for key, _ in self._taken}
-        self._free = {key: arrays for key, arrays in self._free.items() if key in used}
-        still_taken = []
-        for key, array in self._taken:
-            if memory_of(array) in held_memory:
-                still_taken.append((key, array))
-            else:
-                self._free.setdefault(key, []).append(array)
-        self._taken = still_taken
+        for key, slots in list(self._slots.items()):
+            if not any(slot.is_taken for slot in slots):
+                del self._slots[key]
+            for slot in slots:
+                slot.is_taken = slot.is_taken and memory_of(slot.array) in held_memory
 
     def arrays(self) -> list[Array]:
         """Every array in the pool, held or free."""
-        free = [array for arrays in self._free.values() for array in arrays]
-        return [array for _, array in self._taken] + free
+        return [slot.array for slots in self._slots.values() for slot in slots]
 
     @property
     def bytes(self) -> int:
         """Memory in the pool, held or free."""
-        keys = [key for key, _ in self._taken]
-        keys += [key for key, arrays in self._free.items() for _ in arrays]
-        return sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in keys)
+        return sum(int(array.nbytes) for array in self.arrays())
+
+
+@dataclass
+class _Slot:
+    array: Array
+    is_taken: bool = False

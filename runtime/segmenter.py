@@ -124,7 +124,7 @@ class Segmenter:
         def adapted(manifest: Manifest) -> Manifest:
             return manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
 
-        self._engines = self._open_engines(engines or EngineSettings(), adapted)
+        self._engines = self._open_engines(precisions, engines or EngineSettings(), adapted)
         self.executors = self._open_executors(precisions, threads, profile)
         if self._engines is None:
             manifests = [adapted(bundle.manifest) for bundle in self.bundles]
@@ -163,17 +163,21 @@ class Segmenter:
         return default_limit() if cuda is None else gpu_limit(cuda.driver.gpu().memory)
 
     def _open_engines(
-        self, settings: EngineSettings, adapted: Callable[[Manifest], Manifest]
+        self,
+        precisions: Sequence[str],
+        settings: EngineSettings,
+        adapted: Callable[[Manifest], Manifest],
     ) -> CheckedEngines | None:
         """What runs on TensorRT; None where ONNX Runtime runs."""
         if self.placement.executor != "tensorrt":
             return None
         assert self.placement.cuda is not None
-        if self.precision.endswith(BFLOAT16_MATCHING):
-            raise unusable_matching(self.precision)
+        for precision in precisions:
+            if precision.endswith(BFLOAT16_MATCHING):
+                raise unusable_matching(precision)
         return CheckedEngines(
             self.bundles,
-            self.precision,
+            precisions,
             self.placement.cuda,
             settings,
             adapted=adapted,

@@ -178,7 +178,7 @@ class Stream:
         device = self._arithmetic.device
         with device.exclusively():
             if isinstance(frame, Nv12Frame):
-                return replace(frame, planes=device.ahead(frame.planes))
+                return frame.ahead(device)
             return device.ahead(frame)
 
     def steps(self, frames: Iterable[object]) -> Iterator[Result]:

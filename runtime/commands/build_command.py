@@ -166,10 +166,10 @@ class _Progress:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(name, total=None)
 
-    def step(self, phase: str, step: int, steps: int) -> None:
-        """How far the outermost phase is."""
+    def step(self, phase: str, share: float) -> None:
+        """How much of an engine's outermost phase is done."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step, total=steps or None)
+            self._bar.update(self._task, completed=share, total=1.0)
 
 
 def _write_report(path: Path, layers: dict[str, list[dict[str, Any]]]) -> None:

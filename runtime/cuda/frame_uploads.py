@@ -49,11 +49,16 @@ class FrameUploads:
             frame.owner.read = self._driver.mark(stream)
 
     def _memory(self, size: int) -> Allocation:
-        """Memory that nothing reads any more; what has another size is given back."""
+        """Memory that nothing reads any more; where none has this size, all the rest is given back."""
+        fitting = next((one for one in self._free if one[0].size == size), None)
+        if fitting is not None:
+            self._free.remove(fitting)
+            self._wait(fitting[1])
+            return fitting[0]
         while self._free:
-            memory, read = self._free.pop()
-            if read is not None:
-                self._driver.wait(read)
-            if memory.size == size:
-                return memory
+            self._wait(self._free.pop()[1])
         return Allocation(self._driver.allocate(size), size, self._driver.free)
+
+    def _wait(self, read: Any) -> None:
+        if read is not None:
+            self._driver.wait(read)

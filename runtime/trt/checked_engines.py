@@ -39,7 +39,7 @@ class EngineSettings:
         detailed: keep what a report of the layers needs.
         cache: where engines are kept; None for the user's cache folder.
         building: is told the name of an engine that is about to be built.
-        progress: is told phase, step and steps of a build.
+        progress: is told a build's outermost phase and how much of it is done, 0 to 1.
     """
 
     objects: int = OBJECTS
@@ -49,7 +49,7 @@ class EngineSettings:
     detailed: bool = False
     cache: EngineCache = field(default_factory=EngineCache)
     building: Callable[[str], None] | None = None
-    progress: Callable[[str, int, int], None] | None = None
+    progress: Callable[[str, float], None] | None = None
 
 
 class CheckedEngines:
@@ -57,7 +57,7 @@ class CheckedEngines:
 
     Args:
         bundles: opened bundles.
-        precision: of the graphs.
+        precisions: of the graphs, for each bundle.
         device: the GPU's.
         settings: the user's.
         adapted: gives a manifest as the user wants it, before there is room for objects in it.
@@ -71,7 +71,7 @@ class CheckedEngines:
     def __init__(
         self,
         bundles: Sequence[Bundle],
-        precision: str,
+        precisions: Sequence[str],
         device: CudaDevice,
         settings: EngineSettings,
         *,
@@ -86,26 +86,25 @@ class CheckedEngines:
         gpu, plugins = device.driver.gpu(), plugin_library(tensorrt)
         builder = EngineBuilder(
             tensorrt,
-            precision,
             timing_cache=settings.cache.folder / "timings",
             detailed=settings.detailed,
             progress=settings.progress,
         )
         if settings.workspace is not None:
             builder = replace(builder, workspace=settings.workspace)
-        for bundle in bundles:
+        for bundle, precision in zip(bundles, precisions, strict=True):
             bundle.graph_path("encode", precision=precision)
         self.engines = [
             Engines(
                 bundle,
                 adapted(bundle.manifest).for_objects(bundle.manifest.objects or settings.objects),
-                builder,
+                replace(builder, precision=precision),
                 settings.cache,
                 gpu,
                 plugins,
                 settings.building,
             )
-            for bundle in bundles
+            for bundle, precision in zip(bundles, precisions, strict=True)
         ]
         self.executors = [TensorRtExecutor(one, device, record=settings.record) for one in self.engines]
         self._agreements: dict[tuple[int, int], Agreement] = {}

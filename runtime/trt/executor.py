@@ -18,16 +18,17 @@ from vosrt.device import Array, Take
 from vosrt.errors import BundleError
 from vosrt.manifest import Graph
 from vosrt.trt.engines import Engines
+from vosrt.trt.import_tensorrt import tensorrt_log, version_of
 
-_MOST_ENGINES = 64  # combinations of role and shapes that are kept ready
-_MOST_RECORDINGS = 32  # per engine: addresses alternate between two, and change when objects come and go
+_MOST_CONTEXTS = 64  # of engines, by shapes
+_MOST_RECORDINGS = 64  # per context: two for each stream, and others when objects come and go
 
 Signature = tuple[Any, ...]
 _log = logging.getLogger("vosrt.tensorrt")
 
 
 class TensorRtExecutor:
-    """An engine for every combination of input shapes; all run one after another in the device's stream.
+    """Engines for all combinations of input shapes; all run one after another in the device's stream.
 
     Their working memory is one and the same block. Where the driver can, a run on the same addresses is
     recorded the second time it comes and launched as a whole from then on (CUDA graphs): state that is
@@ -46,7 +47,10 @@ class TensorRtExecutor:
         self._engines = engines
         self._device = device
         self._record = record and device.driver.records
-        self._ready: OrderedDict[Signature, _Engine] = OrderedDict()
+        # A recording is of a context with its shapes. Up to 9 no two contexts may share a profile, so that
+        # one of them serves all numbers of reference frames and records anew when they change.
+        self._of_shapes = version_of(engines.builder.tensorrt)[0] >= 10
+        self._ready: OrderedDict[Signature, _Context] = OrderedDict()
         self._scratch: Allocation | None = None
         self._lock = threading.Lock()
 
@@ -57,7 +61,8 @@ class TensorRtExecutor:
 
     def running(self) -> list[tuple[str, Any]]:
         """Roles and TensorRT's engines that are ready."""
-        return [(one.role, one.engine) for one in self._ready.values()]
+        engines = {id(one.engine): (one.role, one.engine) for one in self._ready.values()}
+        return list(engines.values())
 
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run the graph of a role; see `Executor`.
@@ -68,10 +73,10 @@ class TensorRtExecutor:
         graph = self._engines.manifest.graphs[role]
         size, arrays = self._arrays(graph, inputs)
         with self._lock:
-            engine = self._engine(role, size, arrays)
-            self._grow_scratch(engine.scratch_size)
-            outputs = engine.outputs(arrays, take or self._device.empty)
-            engine.run(arrays, outputs)
+            context = self._context(role, size, arrays)
+            self._grow_scratch(context.scratch_size)
+            outputs = context.outputs(arrays, take or self._device.empty)
+            context.run(arrays, outputs)
         return outputs
 
     def _arrays(
@@ -89,15 +94,17 @@ class TensorRtExecutor:
                 arrays[name] = array
         return size, arrays
 
-    def _engine(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Engine:
+    def _context(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Context:
         shapes = {name: array.shape for name, array in arrays.items()}
         sizes = self._engines.graphs.sizes(role, shapes)
-        signature = (role, () if size is None else tuple(size.tolist()), *sizes.values())
+        built_for = (role, () if size is None else tuple(size.tolist()), *sizes.values())
+        signature = (*built_for, *shapes.values()) if self._of_shapes else built_for
         found = self._ready.get(signature)
         if found is None:
-            engine = self._engines.engine(role, shapes, size)
-            found = self._ready[signature] = _Engine(self, role, engine)
-            if len(self._ready) > _MOST_ENGINES:
+            same = (one.engine for one in self._ready.values() if one.built_for == built_for)
+            engine = next(same, None) or self._engines.engine(role, shapes, size)
+            found = self._ready[signature] = _Context(self, role, built_for, engine)
+            if len(self._ready) > _MOST_CONTEXTS:
                 self._device.driver.synchronize(self._device.stream)  # it may still be running
                 self._ready.popitem(last=False)
         self._ready.move_to_end(signature)
@@ -109,18 +116,19 @@ class TensorRtExecutor:
             return
         driver = self._device.driver
         driver.synchronize(self._device.stream)
-        for engine in self._ready.values():
-            engine.forget_recordings()
+        for context in self._ready.values():
+            context.forget_recordings()
         self._scratch = None  # given back first: there may not be room for both
         self._scratch = Allocation(driver.allocate(max(size, 1)), max(size, 1), driver.free)
 
 
-class _Engine:
+class _Context:
     """An engine ready to run: its context, and what was recorded by addresses."""
 
-    def __init__(self, executor: TensorRtExecutor, role: str, engine: Any) -> None:
+    def __init__(self, executor: TensorRtExecutor, role: str, built_for: Signature, engine: Any) -> None:
         self._executor = executor
         self.role = role
+        self.built_for = built_for
         self._trt = executor._engines.builder.tensorrt
         self.engine = engine
         self._context = _context_without_memory(self._trt, engine)
@@ -207,8 +215,6 @@ class _Engine:
             self._context.device_memory = memory.pointer
 
     def _failure(self, what: str) -> BundleError:
-        from vosrt.trt.import_tensorrt import tensorrt_log
-
         said = "; ".join(tensorrt_log(self._trt).errors[-2:]) or "the log says more"
         return BundleError(f"the TensorRT engine of graph {self.role} {what} ({said})")
 

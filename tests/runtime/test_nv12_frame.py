@@ -13,6 +13,7 @@ from vosrt import InputError, Nv12Frame, Segmenter
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.cpu_device import CpuDevice
+from vosrt.cuda.cuda_array import CudaArray
 from vosrt.cuda.cuda_device import CudaDevice
 
 
@@ -76,9 +77,35 @@ def test_frames_on_a_gpu_stay_there():
     assert np.array_equal(device.download(found), expected)
 
 
+@pytest.mark.parametrize("colour", [(12, 17, 2), (12, 34)])
+def test_both_planes_apart(arithmetic, colour):
+    whole = planes()
+    found = Nv12Frame((whole[:24], whole[24:].reshape(colour))).to_bgr(arithmetic)
+    assert np.array_equal(found, Nv12Frame(whole).to_bgr(arithmetic))
+
+
+def test_planes_apart_on_a_gpu_with_gaps():
+    device = CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
+    arithmetic = Arithmetic(device, BufferPool(device))
+    wide = [np.zeros((lines, 64), np.uint8) for lines in (24, 12)]
+    whole = planes()
+    for plane, part in zip(wide, (whole[:24], whole[24:]), strict=True):
+        plane[:, :34] = part
+    there = [device.upload(plane) for plane in wide]
+    pair = [
+        CudaArray(one.owner, one.pointer, (one.shape[0], 34), np.uint8, one.stream, pitch=64) for one in there
+    ]
+    found = Nv12Frame(pair).to_bgr(arithmetic)
+    expected = Nv12Frame(whole).to_bgr(Arithmetic(CpuDevice(), BufferPool(CpuDevice())))
+    assert np.array_equal(device.download(found), expected)
+
+
 @pytest.mark.parametrize(
     ("frame", "text"),
     [
+        (Nv12Frame((np.zeros((24, 34), np.uint8),) * 3), "shape of an NV12 frame"),
+        (Nv12Frame((np.zeros((24, 34), np.uint8), np.zeros((11, 34), np.uint8))), "shape of an NV12 frame"),
+        (Nv12Frame((np.zeros((24, 34), np.uint8), None)), "planes of an NV12 frame"),
         (Nv12Frame(np.zeros((24, 34), np.float32)), "planes of an NV12 frame"),
         (Nv12Frame("frame.png"), "planes of an NV12 frame"),
         (Nv12Frame(np.zeros((25, 34), np.uint8)), "shape of an NV12 frame"),
@@ -86,7 +113,6 @@ def test_frames_on_a_gpu_stay_there():
         (Nv12Frame(np.zeros((24, 34, 3), np.uint8)), "shape of an NV12 frame"),
         (Nv12Frame(planes(), matrix="bt2020"), "matrix of an NV12 frame"),
     ],
-    ids=str,
 )
 def test_what_is_no_nv12_is_refused(frame, text):
     with pytest.raises(InputError, match=text):

@@ -70,6 +70,18 @@ def test_other_sizes_and_frames_on_the_gpu(device, variants):
     assert np.array_equal(found, labels[1].step(Nv12Frame(nv12), masks[0][:80, :128]).labels)
 
 
+def test_planes_apart_take_memory_once(device, variants):
+    _, masks = scene(1)
+    stream = Stream(variants[:1], device)
+    frames = [
+        Nv12Frame((np.full((80, 128), 90 + one, np.uint8), np.full((40, 128), 120, np.uint8)))
+        for one in range(8)
+    ]
+    stream.step(frames[0], masks[0][:80, :128])
+    counts = [device.driver.calls["allocate"] for _ in stream.steps(frames[1:])]
+    assert counts[-1] == counts[-4]
+
+
 def test_an_error_while_reading_comes_after_the_frame_before():
     images, masks = scene(3)
     stream = Segmenter(BUNDLE).stream()

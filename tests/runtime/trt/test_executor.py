@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError, InputError
 from vosrt.sources.open_source import open_source
 from vosrt.stream import Stream
-from vosrt.trt.engine_builder import EngineBuilder
+from vosrt.trt.engine_builder import EngineBuilder, _progress_monitor
 from vosrt.trt.engines import Engines
 from vosrt.trt.executor import TensorRtExecutor
 from vosrt.variant import Variant
@@ -225,7 +226,7 @@ def test_memory_that_could_not_be_had_is_asked_for_again(tmp_path, scene, monkey
     stream = stream_of(engines, device)
     allocate = device.driver.allocate
     executor = stream._variants[0].executor
-    monkeypatch.setattr("vosrt.trt.executor._Engine.scratch_size", property(lambda engine: 12345))
+    monkeypatch.setattr("vosrt.trt.executor._Context.scratch_size", property(lambda context: 12345))
 
     def full(size):
         if size == 12345:
@@ -240,3 +241,58 @@ def test_memory_that_could_not_be_had_is_asked_for_again(tmp_path, scene, monkey
     monkeypatch.setattr(device.driver, "allocate", allocate)
     assert stream.step(images[0], mask=masks[0]).ids == (1, 2)
     assert executor.memory == 12345
+
+
+def test_streams_with_other_numbers_of_references_keep_their_recordings(tensorrt, tmp_path, scene):
+    engines, device = open_engines(tensorrt, tmp_path)
+    images, masks = scene
+    executor = TensorRtExecutor(engines, device)
+    streams = [Stream([Variant(engines.manifest, executor)], device) for _ in range(2)]
+    expected = [Segmenter(BUNDLE).stream() for _ in range(2)]
+    for index in range(2 * len(images)):
+        image = images[index % len(images)]
+        launches = device.driver.calls["launch"]
+        for number in range(2):
+            has_mask = index == 0 or (index == 1 and number == 1)  # the second has one more
+            mask = masks[index] if has_mask else None
+            found, known = (one[number].step(image, mask=mask) for one in (streams, expected))
+            assert np.array_equal(found.labels, known.labels)
+    is_old = tensorrt.__version__.startswith("8")
+    launches = device.driver.calls["launch"] - launches
+    assert launches == 2 * (3 if is_old else 4)  # contexts of TensorRT 8 cannot share the profile of `match`
+    assert len(executor.running()) == len(engines.cache.engines()) == 5
+
+
+def test_progress_is_that_of_the_outermost_phase():
+    told = []
+
+    class Monitored:
+        IProgressMonitor = stand_in.IProgressMonitor
+
+    monitor = _progress_monitor(Monitored, lambda *step: told.append(step))
+    monitor.phase_start("build", None, 2)
+    monitor.phase_start("graph", "build", 4)
+    for step in range(4):
+        assert monitor.step_complete("graph", step)
+    monitor.phase_finish("graph")
+    monitor.step_complete("build", 0)
+    monitor.phase_start("tactics", "build", 2)
+    monitor.phase_start("layer", "tactics", 2)
+    monitor.step_complete("layer", 0)
+    monitor.step_complete("unheard of", 0)
+    shares = [share for name, share in told if name == "build"]
+    assert shares == [0.125, 0.25, 0.375, 0.5, 0.5, 0.625]
+    assert told[-1] == ("unheard of", 1.0)
+    stopped = _progress_monitor(Monitored, lambda *step: sys.exit())
+    assert not stopped.step_complete("build", 0)
+
+
+def test_every_graph_is_recorded_for_even_and_odd_frames(tensorrt, tmp_path, scene):
+    engines, device = open_engines(tensorrt, tmp_path)
+    images, masks = scene
+    stream = stream_of(engines, device)
+    recorded = []
+    for index in range(2 * len(images)):
+        stream.step(images[index % len(images)], mask=masks[0] if index == 0 else None)
+        recorded.append(device.driver.calls["record"])
+    assert recorded[-1] == recorded[7] <= 2 * 4
