@@ -34,6 +34,8 @@ from vosrt.benchmarks.gpu.kernels import (
 
 CHANNELS = (1, 3, 16, 32, 48, 100, 128)
 ROWS = (1, 2, 3, 9, 65)
+OBJECTS = (0, 1, 2, 3, 11, 64)
+MANY = 20  # from so many on sizes are smaller: what is compared with takes memory for each of them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,24 +76,30 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
             yield local_call(
                 tensors,
                 channels=channels,
-                size=size,
-                rows=min(rows, 9),
+                size=size if rows < MANY else (size[0] // 4 + 1, size[1] // 4 + 1),
+                rows=rows,
                 windows=windows,
                 dilation=dilation,
                 dtype=dtype,
             )
             keys, values = numbers.choice(((128, 512), (48, 96), (5, 7)))
             pixels, slots = numbers.randint(1, largest * 4), numbers.randint(1, 6)
-            objects = numbers.randint(0, 4)
+            objects = numbers.choice(OBJECTS)
             yield memory_call(
-                tensors, keys=keys, values=values, pixels=pixels, objects=objects, slots=slots, dtype=dtype
+                tensors,
+                keys=keys,
+                values=values,
+                pixels=pixels if objects < MANY else pixels // 4 + 1,
+                objects=objects,
+                slots=slots,
+                dtype=dtype,
             )
             yield directional_call(
                 tensors,
                 channels=numbers.choice((*CHANNELS, 512)),
                 pixels=pixels,
                 references=numbers.randint(1, largest * 4),
-                objects=numbers.choice((0, 1, 3, 11)),
+                objects=numbers.choice(OBJECTS),
                 classes=numbers.randint(1, 3),
                 slots=slots,
                 dtype=dtype,
@@ -99,14 +107,18 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
             groups = numbers.choice((1, 2, 25, 32))
             yield norm_call(
                 tensors,
-                rows=numbers.randint(0, 9),
+                rows=numbers.choice((0, *ROWS)),
                 channels=groups * numbers.randint(1, 4),
                 groups=groups,
                 size=size,
                 dtype=dtype,
             )
             yield gate_call(
-                tensors, rows=numbers.randint(0, 9), channels=numbers.randint(1, 300), size=size, dtype=dtype
+                tensors,
+                rows=numbers.choice((0, *ROWS)),
+                channels=numbers.randint(1, 300),
+                size=size,
+                dtype=dtype,
             )
 
 

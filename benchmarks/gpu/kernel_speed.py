@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[dict[str, Any]] = []
     for dtype in (torch.float16, torch.float32):
         rows += _global_rows(random, grid, channels, dtype, library, timer, limits)
-        rows += _local_rows(random, grid, channels, dtype, library, timer)
+        rows += _local_rows(random, grid, channels, dtype, library, timer, limits)
         rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
         rows += _directional_rows(random, grid, options.directions, dtype, library, timer, limits)
         rows += _norm_rows(random, grid, options.maps, dtype, library, timer, limits)
@@ -168,8 +168,13 @@ def _local_rows(
     dtype: torch.dtype,
     library: KernelLibrary,
     timer: Timer,
+    limits: dict[str, float],
 ) -> list[dict[str, Any]]:
-    """At half the size, as CFBI does, beside unfolded windows in PyTorch."""
+    """At half the size, as CFBI does, beside unfolded windows in PyTorch.
+
+    Useful are a difference, a product and a sum for each channel of every pair of pixels in the largest
+    window; the kernel computes them in float32, whatever the type of the features.
+    """
     from vosrt.benchmarks.published_matching import published_local_matching
 
     found = []
@@ -185,6 +190,9 @@ def _local_rows(
             dtype=dtype,
         )
         row = _row(call, objects, library, timer)
+        operations = 3 * channels * _pairs(size, max(OFFICIAL_WINDOWS))
+        limit = limits[_operations(torch.float32)]
+        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
         if dtype == torch.float32:
             formulation = partial(published_local_matching, windows=list(OFFICIAL_WINDOWS))
             unfolded = timer(partial(formulation, *call.inputs.values()))
@@ -192,6 +200,15 @@ def _local_rows(
             row["times faster"] = unfolded / row["milliseconds"]
         found.append(row)
     return found
+
+
+def _pairs(size: tuple[int, int], radius: int) -> int:
+    """Pixels in windows around every pixel that lie in the image."""
+    lines, columns = (
+        sum(length - abs(offset) for offset in range(-radius, radius + 1) if abs(offset) < length)
+        for length in size
+    )
+    return lines * columns
 
 
 def _memory_rows(
