@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
 from math import prod
@@ -69,6 +69,10 @@ class CpuDevice:
     def download(self, array: Array) -> NDArray[Any]:
         """See `Device`."""
         return array
+
+    def fetch(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """See `Device`."""
+        return lambda: array
 
     def view(self, array: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""

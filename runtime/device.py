@@ -15,7 +15,7 @@ Take = Callable[[Sequence[int], DTypeLike], Array]  # shape and type -> memory w
 class Device(Protocol):
     """Memory and the small graphs of `arithmetic_graphs/`; arrays are dense, row by row.
 
-    Nothing but `download` brings an array to the host.
+    Nothing but `download` and `fetch` brings an array to the host.
     """
 
     name: str  # "cpu"
@@ -63,6 +63,13 @@ class Device(Protocol):
 
     def download(self, array: Array) -> NDArray[Any]:
         """The content on the host; on the CPU it may be the same memory: copy what is to be kept."""
+        ...
+
+    def fetch(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """As `download`, begun now and waited for when the result is called; it is to be called once.
+
+        Work that is given to the device in between goes on, and must not write to the array.
+        """
         ...
 
     def view(self, array: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:

@@ -16,8 +16,18 @@ from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.prompt import Prompt
 from vosrt.rows import Rows
 from vosrt.stage_times import Spans
+from vosrt.survey import Survey
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A survey whose arrays are on their way; either is to be called once at most."""
+
+    survey: Survey
+    shown: Callable[[], NDArray[np.uint8]]
+    sums: Callable[[], NDArray[np.float32]] | None
 
 
 @dataclass
@@ -58,7 +68,7 @@ class FrameRun:
         """
         for run in self.runs:
             run.encode(frame)
-        survey, predicted = self.arithmetic.survey, None
+        survey, predicted = self._survey, None
         if self.ids:
             for run in self.runs:
                 run.predict()
@@ -80,20 +90,20 @@ class FrameRun:
         for run in self.runs:
             run.remember()
         told = predicted if asserted is None and predicted is not None else survey(self.labels, None, ())
-        # All work is under way; from here on the host waits for it.
+        # All work is under way; from here on the host waits for labels, not for what is remembered.
         if meanwhile is not None:
             with self.arithmetic.device.aside():
                 meanwhile()
-        download, after = self.arithmetic.device.download, joined[0].ids
-        self.on_device, self.shown = told.shown, download(told.shown)
-        self.areas = told.areas((0, *after), self.shown)
+        after = joined[0].ids
+        self.on_device, self.shown = told.survey.shown, told.shown()
+        self.areas = told.survey.areas((0, *after), self.shown)
         _check_labels(self.shown, self.areas)
         if predicted is not None and predicted.sums is not None:
-            measured = download(predicted.sums)
+            measured = predicted.sums()
             _check_finite(measured)
             areas = self.areas
             if told is not predicted:
-                areas = predicted.areas(self.ids, download(predicted.shown))
+                areas = predicted.survey.areas(self.ids, predicted.shown())
             self.confidence = self._confidence(measured, areas)
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = after
@@ -136,6 +146,11 @@ class FrameRun:
                 arithmetic=self.arithmetic,
             )
         return None if mean is None else download(mean).copy()
+
+    def _survey(self, labels: Array, probabilities: Array | None, ids: Sequence[int]) -> _Told:
+        """What is told of labels, on its way to the host from now on."""
+        survey, fetch = self.arithmetic.survey(labels, probabilities, ids), self.arithmetic.device.fetch
+        return _Told(survey, fetch(survey.shown), None if survey.sums is None else fetch(survey.sums))
 
     def _fuse(self) -> None:
         """Labels of the frame: a single variant's own, or those of the mean probabilities."""

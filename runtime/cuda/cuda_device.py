@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from vosrt.cuda.cuda_array import Allocation, CudaArray
+from vosrt.cuda.downloads import Downloads
 from vosrt.cuda.driver import CudaDriver, first_line
 from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
@@ -26,9 +27,9 @@ _CURE = "`make plugins` with a CUDA compiler that knows this GPU, and a driver t
 
 
 class CudaDevice:
-    """All work goes into one stream, in the order of the calls; only `download` waits for it.
+    """All work goes into one stream, in the order of the calls; only what comes to the host waits for it.
 
-    Frames that are uploaded ahead of their turn go through a stream of their own.
+    Frames that are uploaded ahead of their turn, and what is fetched, go through streams of their own.
 
     Args:
         driver: memory and copies.
@@ -45,7 +46,7 @@ class CudaDevice:
         self._turn = threading.RLock()
         self._small_graphs = small_graphs(self)
         self._upload = PinnedMemory(driver, self.stream, turns=2)
-        self._download = PinnedMemory(driver, self.stream, turns=1)
+        self._downloads = Downloads(driver, self.stream)
         self._frames = FrameUploads(driver)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
 
@@ -126,10 +127,11 @@ class CudaDevice:
 
     def download(self, array: Array) -> NDArray[Any]:
         """See `Device`."""
-        result = np.empty(array.shape, array.dtype)
-        if array.nbytes:
-            self._download.copy_out(result, array.pointer)
-        return result
+        return self._downloads.start(array)()
+
+    def fetch(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """See `Device`."""
+        return self._downloads.start(array)
 
     def view(self, array: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""

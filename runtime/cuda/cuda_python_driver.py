@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ class CudaPythonDriver:
 
     def __init__(self) -> None:
         self._cuda = _bindings()
-        self._events: list[Any] = []  # idle ones
+        self._moments: list[Any] = []  # events that nothing uses
+        self._marks: list[Any] = []
         self._call("cudaFree", 0)  # makes the context, or fails here
 
     def gpu(self) -> Gpu:
@@ -73,12 +75,8 @@ class CudaPythonDriver:
 
     def mark(self, stream: int) -> Any:
         """See `CudaDriver`."""
-        event = _Owned(
-            self._call("cudaEventCreateWithFlags", self._cuda.cudaEventDisableTiming),
-            self._cuda.cudaEventDestroy,
-        )
-        self._call("cudaEventRecord", event.handle, stream)
-        return event
+        create = partial(self._call, "cudaEventCreateWithFlags", self._cuda.cudaEventDisableTiming)
+        return self._recorded(self._marks, create, stream)
 
     def wait(self, mark: Any) -> None:
         """See `CudaDriver`."""
@@ -86,10 +84,7 @@ class CudaPythonDriver:
 
     def moment(self, stream: int) -> Any:
         """See `CudaDriver`."""
-        event = self._events.pop() if self._events else self._call("cudaEventCreate")
-        moment = _Moment(event, self._events)
-        self._call("cudaEventRecord", event, stream)
-        return moment
+        return self._recorded(self._moments, partial(self._call, "cudaEventCreate"), stream)
 
     def milliseconds(self, before: Any, after: Any) -> float:
         """See `CudaDriver`."""
@@ -141,6 +136,12 @@ class CudaPythonDriver:
         """See `CudaDriver`."""
         self._call("cudaGraphLaunch", recording.handle, stream)
 
+    def _recorded(self, idle: list[Any], create: Callable[[], Any], stream: int) -> _Event:
+        """An event behind all that is in a stream so far."""
+        event = _Event(idle.pop() if idle else create(), idle)
+        self._call("cudaEventRecord", event.handle, stream)
+        return event
+
     def _call(self, function: str, *arguments: Any) -> Any:
         """The value of a function of the CUDA runtime."""
         status, *values = getattr(self._cuda, function)(*arguments)
@@ -149,7 +150,7 @@ class CudaPythonDriver:
         return values[0] if values else None
 
 
-class _Moment:
+class _Event:
     """An event that others may use again when this object is gone."""
 
     def __init__(self, handle: Any, idle: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Host memory for copies that overlap with the GPU's work."""
+"""Host memory for copies to the GPU that overlap with its work."""
 
 from __future__ import annotations
 
@@ -32,13 +32,6 @@ class PinnedMemory:
         np.copyto(buffer, source.reshape(-1).view(np.uint8))
         self._driver.copy_in(target, buffer, self._stream)
         self._events[self._turn] = self._driver.mark(self._stream)
-
-    def copy_out(self, target: NDArray[Any], source: int) -> None:
-        """From the GPU, waiting for it."""
-        buffer = self._next(target.nbytes)
-        self._driver.copy_out(buffer, source, self._stream)
-        self._driver.synchronize(self._stream)
-        np.copyto(target.reshape(-1).view(np.uint8), buffer)
 
     def _next(self, size: int) -> NDArray[np.uint8]:
         """A buffer of this size that no copy reads any more."""

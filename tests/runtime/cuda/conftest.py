@@ -29,9 +29,13 @@ def device() -> CudaDevice:
     return CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
 
 
-@pytest.fixture
-def variants(device, monkeypatch):
+@pytest.fixture(autouse=True)
+def _arrays_of_the_host(monkeypatch):
     monkeypatch.setattr("vosrt.onnxruntime_executor.GpuArrays", ArraysOfTheHost)
+
+
+@pytest.fixture
+def variants(device):
     bundle = Bundle.open(BUNDLE)
     executor = OnnxRuntimeExecutor(bundle, cuda=device)
     return [Variant(bundle.manifest, executor), Variant(bundle.manifest, executor, flipped=True)]

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 from tests.runtime.cuda.scene import BUNDLE, scene
+from tests.runtime.state_bundles import write_memory_bundle
 from vosrt import Segmenter
+from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_array import LEGACY_STREAM, CudaArray
 from vosrt.errors import InputError
 from vosrt.memory_budget import estimate
 from vosrt.nv12_frame import Nv12Frame
+from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.stream import Stream
+from vosrt.variant import Variant
 
 
 def padded(device, array):
@@ -82,6 +86,36 @@ def test_in_the_long_run_the_frame_goes_in_and_results_come_out(device, variants
             assert [copy for copy in copies if copy[0] == "in"] == [("in", image.nbytes)]
             assert sum(size for way, size in copies if way == "out") <= image.nbytes // 3 + 64
             assert (driver.calls["allocate"], driver.calls["pinned"]) == before[1:]
+
+
+def test_labels_come_while_the_frame_is_still_being_remembered(device, tmp_path, monkeypatch):
+    bundle = Bundle.open(write_memory_bundle(tmp_path))
+    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    stream, plain = Stream([Variant(bundle.manifest, executor)], device), Segmenter(tmp_path).stream()
+    frame, mask = np.full((16, 24, 3), 90, np.uint8), np.zeros((16, 24), np.uint8)
+    mask[2:4, 3:6] = 1
+    order: list[str] = []
+    run, copy_out, wait = executor.run, device.driver.copy_out, device.driver.wait
+
+    def logged_copy(target, source, stream):
+        order.append(f"copy of {target.nbytes}")
+        copy_out(target, source, stream)
+
+    def logged_wait(mark):
+        order.append("wait")
+        wait(mark)
+
+    monkeypatch.setattr(executor, "run", lambda role, *given: (order.append(role), run(role, *given))[1])
+    monkeypatch.setattr(device.driver, "copy_out", logged_copy)
+    monkeypatch.setattr(device.driver, "wait", logged_wait)
+    for index in range(4):
+        order.clear()
+        given = mask if index in (0, 2) else None
+        labels = [one.step(frame, mask=given).labels for one in (stream, plain)]
+        assert np.array_equal(*labels)
+        if given is None:
+            before = order.index(f"copy of {mask.nbytes}")
+            assert order.index("segment") < before < order.index("memorize") < order.index("wait", before)
 
 
 def test_rows_in_parts_give_the_same_as_at_once(device, variants):

@@ -27,9 +27,11 @@ class Reader:
 def test_every_frame_is_uploaded_while_the_one_before_is_computed(device, variants, monkeypatch):
     images, masks = scene(6)
     notes: list[str] = []
-    run, synchronize = variants[0].executor.run, device.driver.synchronize
+    run, wait, home = variants[0].executor.run, device.driver.wait, device._downloads._stream
     monkeypatch.setattr(variants[0].executor, "run", lambda role, *a: (notes.append(role), run(role, *a))[1])
-    monkeypatch.setattr(device.driver, "synchronize", lambda s: (notes.append("wait"), synchronize(s))[1])
+    monkeypatch.setattr(
+        device.driver, "wait", lambda mark: (mark == home and notes.append("wait"), wait(mark))[1]
+    )
     stream, plain = Stream(variants[:1], device), Segmenter(BUNDLE).stream()
     stream.step(images[0], masks[0])
     plain.step(images[0], masks[0])
