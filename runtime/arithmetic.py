@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import prod
 
 import numpy as np
@@ -22,6 +22,7 @@ class Arithmetic:
     def __init__(self, device: Device, pool: BufferPool) -> None:
         self.device = device
         self.pool = pool
+        self._steady: dict[Hashable, tuple[NDArray, Array]] = {}  # what they hold, and arrays
 
     def upload(self, array: NDArray) -> Array:
         """A host array on the device."""
@@ -30,6 +31,24 @@ class Arithmetic:
     def constant(self, array: NDArray) -> Array:
         """A small host array on the device, which nobody will write to."""
         return self.device.constant(np.ascontiguousarray(array))
+
+    def steady(self, key: Hashable, array: NDArray) -> Array:
+        """A small host array on the device, always at the same place: work that was recorded finds it there.
+
+        Args:
+            key: of the place; another array of the same key takes it over.
+            array: that nobody writes to.
+        """
+        constant = self.constant(array)
+        if isinstance(constant, np.ndarray):
+            return constant
+        held, place = self._steady.get(key, (None, None))
+        if held is None or (held.shape, held.dtype) != (array.shape, array.dtype):
+            place = self.device.empty(array.shape, array.dtype)
+        if held is None or not np.array_equal(held, array):
+            self.copy(constant, place)
+            self._steady[key] = (array, place)
+        return place
 
     def full(self, shape: Sequence[int], dtype: DTypeLike, value: float) -> Array:
         """A new array of one value."""

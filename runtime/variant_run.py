@@ -145,7 +145,7 @@ class VariantRun:
         parts = [] if dimension is None else self._parts(role)
         if dimension is None or len(parts) == 1:
             inputs = {name: self.values[value.source] for name, value in graph.inputs.items()}
-            whole = self._call(role, graph, inputs)
+            whole = self._call(role, graph, inputs, is_whole=True)
         else:
             whole = {}
             for start, stop in parts:
@@ -167,10 +167,14 @@ class VariantRun:
             limit=self.memory_limit,
         )
 
-    def _call(self, role: str, graph: Graph, inputs: dict[str, Array]) -> dict[str, Array]:
+    def _call(
+        self, role: str, graph: Graph, inputs: dict[str, Array], *, is_whole: bool = False
+    ) -> dict[str, Array]:
         for name, value in graph.inputs.items():
             if isinstance(inputs[name], np.ndarray):
                 inputs[name] = inputs[name].astype(value.dtype, copy=False)  # valid: each graph has its dtype
+                if is_whole and value.source.startswith("state."):
+                    inputs[name] = self.arithmetic.steady((id(self.variant), role, name), inputs[name])
         now = self.arithmetic.device.moment
         before = now()
         outputs = self.variant.executor.run(role, inputs, self.arithmetic.pool.take)

@@ -17,12 +17,12 @@ from vosrt.cuda.downloads import Downloads
 from vosrt.cuda.driver import CudaDriver, first_line
 from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
+from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.device import Array, Take
 from vosrt.errors import MissingDependencyError
 
 SmallGraphs = Callable[[str, Mapping[str, Array], Array], None]  # graph, inputs, output
 _MOST_CONSTANTS = 1024  # small arrays that are kept: row numbers, flags, indices
-_CONSTANT_BYTES = 1 << 16
 _CURE = "`make plugins` with a CUDA compiler that knows this GPU, and a driver that is not older than it"
 
 
@@ -48,6 +48,7 @@ class CudaDevice:
         self._upload = PinnedMemory(driver, self.stream, turns=2)
         self._downloads = Downloads(driver, self.stream)
         self._frames = FrameUploads(driver)
+        self._blocks = SmallBlocks(self._allocation)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
 
     def check(self) -> None:
@@ -82,9 +83,11 @@ class CudaDevice:
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""
-        size = prod(shape) * np.dtype(dtype).itemsize
-        memory = Allocation(self.driver.allocate(size), size, self.driver.free)
+        memory = self._allocation(prod(shape) * np.dtype(dtype).itemsize)
         return CudaArray(memory, memory.pointer, shape, dtype, self.stream)
+
+    def _allocation(self, size: int) -> Allocation:
+        return Allocation(self.driver.allocate(size), size, self.driver.free)
 
     def upload(self, array: NDArray[Any], take: Take | None = None) -> Array:
         """See `Device`."""
@@ -114,16 +117,20 @@ class CudaDevice:
 
     def constant(self, array: NDArray[Any]) -> Array:
         """See `Device`."""
-        if array.nbytes > _CONSTANT_BYTES:
+        if array.nbytes > LARGEST:
             return self.upload(array)
         key = (array.shape, array.dtype.str, array.tobytes())
         found = self._constants.get(key)
         if found is None:
-            found = self._constants[key] = self.upload(array)
+            found = self._constants[key] = self.upload(array, self._small)
             if len(self._constants) > _MOST_CONSTANTS:
                 self._constants.popitem(last=False)
         self._constants.move_to_end(key)
         return found
+
+    def _small(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        block = self._blocks.take(prod(shape) * np.dtype(dtype).itemsize)
+        return CudaArray(block, block.pointer, shape, dtype, self.stream)
 
     def download(self, array: Array) -> NDArray[Any]:
         """See `Device`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from tests.runtime.cuda.scene import BUNDLE, scene
 from tests.runtime.state_bundles import write_memory_bundle
 from vosrt import Segmenter
+from vosrt.arithmetic import Arithmetic
+from vosrt.buffer_pool import BufferPool
 from vosrt.bundle import Bundle
-from vosrt.cuda.cuda_array import LEGACY_STREAM, CudaArray
+from vosrt.cuda.cuda_array import LEGACY_STREAM, Allocation, CudaArray
+from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.errors import InputError
 from vosrt.memory_budget import estimate
 from vosrt.nv12_frame import Nv12Frame
@@ -118,6 +122,66 @@ def test_labels_come_while_the_frame_is_still_being_remembered(device, tmp_path,
             assert order.index("segment") < before < order.index("memorize") < order.index("wait", before)
 
 
+def test_a_memory_that_grows_allocates_nothing(device, tmp_path, monkeypatch):
+    bundle = Bundle.open(write_memory_bundle(tmp_path, capacity=5, every=2))
+    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    stream, plain = Stream([Variant(bundle.manifest, executor)], device), Segmenter(tmp_path).stream()
+    frame, mask = np.full((16, 24, 3), 90, np.uint8), np.zeros((16, 24), np.uint8)
+    mask[2:4, 3:6] = 1
+    places, run = set(), executor.run
+
+    def logged(role, inputs, take=None):
+        if role == "segment":
+            places.add(inputs["valid"].pointer)
+        return run(role, inputs, take)
+
+    monkeypatch.setattr(executor, "run", logged)
+    allocated = []
+    for index in range(14):
+        frame[0, 0] = index
+        found, known = (one.step(frame, mask=mask if index == 0 else None) for one in (stream, plain))
+        assert found.confidence == known.confidence
+        allocated.append(device.driver.calls["allocate"])
+    assert allocated[-1] == allocated[2]
+    assert len(places) == 1  # whatever slots are valid: recorded work goes on fitting
+
+
+def test_a_steady_array_is_written_when_it_changes(device):
+    arithmetic = Arithmetic(device, BufferPool(device))
+    contents = [np.array(values, np.int32) for values in ([1, 0, 0], [1, 1, 0], [1, 0, 0])]
+    for content in contents * 2:
+        found, other = arithmetic.steady("valid", content), arithmetic.steady("other", contents[1])
+        assert np.array_equal(device.download(found), content)
+        assert np.array_equal(device.download(other), contents[1])
+        assert found.pointer == arithmetic.steady("valid", content).pointer != other.pointer
+    assert [copy for copy in device.driver.copies if copy[0] == "in"] == [("in", 12)] * 2  # of either content
+    longer = np.arange(5, dtype=np.int32)
+    assert np.array_equal(device.download(arithmetic.steady("valid", longer)), longer)
+    assert arithmetic.steady("valid", longer).shape == (5,)
+
+
+def test_small_blocks_do_not_overlap_and_are_used_again():
+    asked = []
+
+    def allocate(size):
+        asked.append(size)
+        return Allocation(len(asked) << 20, size, lambda pointer: None)
+
+    blocks = SmallBlocks(allocate)
+    sizes = [1, 255, 256, 257, 4000, LARGEST, 3, LARGEST, LARGEST, LARGEST]
+    held = [blocks.take(size) for size in sizes]
+    spans = sorted((block.pointer, block.pointer + size) for block, size in zip(held, sizes, strict=True))
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert all(block.pointer % 256 == 0 for block in held)
+    assert len(asked) == 2
+    gone = held.pop(1).pointer
+    assert blocks.take(100).pointer == gone
+    held.clear()
+    again = [blocks.take(size) for size in sizes]
+    assert len(again) == len(sizes)
+    assert len(asked) == 2
+
+
 def test_rows_in_parts_give_the_same_as_at_once(device, variants):
     images, masks = scene(3)
     graph = variants[0].manifest.graphs["segment"]
@@ -132,6 +196,7 @@ def test_rows_in_parts_give_the_same_as_at_once(device, variants):
 def test_memory_is_given_back(device, variants):
     images, masks = scene(3)
     stream = Stream(variants, device)
+    kept = device.constant(np.zeros(1))  # the piece that small arrays are cut from stays with the device
     before = len(device.driver.memory)
     for index, image in enumerate(images):
         stream.step(image, mask=masks[0] if index == 0 else None)
@@ -139,6 +204,7 @@ def test_memory_is_given_back(device, variants):
     del stream
     device._constants.clear()
     assert len(device.driver.memory) <= before
+    assert kept.nbytes == 8
 
 
 def test_arrays_of_other_packages_are_taken_where_they_lie(device):
