@@ -25,6 +25,7 @@ class BufferPool:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._slots: dict[Key, list[_Slot]] = {}
+        self._has_grown = False  # since the last sweep
 
     def take(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """An array with any content."""
@@ -34,22 +35,28 @@ class BufferPool:
         if slot is None:
             slot = _Slot(self._device.empty(*key))
             slots.append(slot)
+            self._has_grown = True
         slot.is_taken = True
         return slot.array
 
-    def sweep(self, held: Iterable[Array]) -> None:
-        """End a frame: what is not held is free; kinds that this frame did not use are given back.
+    def sweep(self, held: Iterable[Array], *, is_frame: bool = True) -> None:
+        """End a frame: what is not held is free.
+
+        A frame that took new memory, because sizes or objects have changed, gives back the kinds that it did
+        not use. Else they wait: some are used every few frames.
 
         Args:
             held: arrays that are still needed, or views of them.
+            is_frame: False after work that is no frame's: nothing is given back.
         """
         memory_of = self._device.memory_of
         held_memory = {memory_of(array) for array in held}
         for key, slots in list(self._slots.items()):
-            if not any(slot.is_taken for slot in slots):
+            if self._has_grown and is_frame and not any(slot.is_taken for slot in slots):
                 del self._slots[key]
             for slot in slots:
                 slot.is_taken = slot.is_taken and memory_of(slot.array) in held_memory
+        self._has_grown = False
 
     def arrays(self) -> list[Array]:
         """Every array in the pool, held or free."""

@@ -253,7 +253,7 @@ class Stream:
                     for variant, state in zip(self._variants, states, strict=True)
                 ),
             )
-            self._sweep()
+            self._sweep(is_frame=False)
         if path is not None:
             snapshot.write(path)
         return snapshot
@@ -387,8 +387,9 @@ class Stream:
         sizes = (variant.manifest.frame_size for variant in self._variants)
         return next((size for size in sizes if size is not None), None)
 
-    def _sweep(self) -> None:
-        self._arithmetic.pool.sweep(array for state in self._now.states for array in state.arrays())
+    def _sweep(self, *, is_frame: bool = True) -> None:
+        held = (array for state in self._now.states for array in state.arrays())
+        self._arithmetic.pool.sweep(held, is_frame=is_frame)
 
     def _check_has_probabilities(self) -> None:
         for variant in self._variants:

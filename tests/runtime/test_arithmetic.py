@@ -144,8 +144,15 @@ def test_buffers_that_nothing_holds_are_used_again():
     assert pool.bytes == 24 + 24 + 5  # a kind of which something is held keeps its free ones
     pool.sweep([])
     pool.take((5,), "uint8")
+    pool.sweep([])  # the others may be wanted again: a frame that took no new memory gives none back
+    assert pool.bytes == 24 + 24 + 5
+    pool.take((7,), "uint8")
+    pool.sweep([], is_frame=False)
+    assert pool.bytes == 24 + 24 + 5 + 7
+    pool.take((7,), "uint8")
+    pool.take((9,), "uint8")
     pool.sweep([])
-    assert pool.bytes == 5
+    assert pool.bytes == 7 + 9
 
 
 @pytest.mark.parametrize("compiled", [True, False])
