@@ -75,17 +75,21 @@ _COMPUTING = {
            y = Gather <axis = 0> (rows, best)""",
     ),
     # the sum of each row's probability over the pixels that bear its id
-    "measure": (
-        "(float[r, h, w] probabilities, int32[h, w] labels, int32[r] rows) => (float[r] y)",
+    "tally": (
+        "(float[r, h, w] probabilities, int32[h, w] labels, int32[r] rows) => (float[2, r, h] y)",
         """last = Constant <value_ints = [1, 2]> ()
            wide = Unsqueeze (rows, last)
            own = Equal (labels, wide)
            zero = Constant <value = float[1] {0.0}> ()
            kept = Where (own, probabilities, zero)
            two = Constant <value_ints = [2]> ()
-           lines = ReduceSum <keepdims = 0> (kept, two)
-           one = Constant <value_ints = [1]> ()
-           y = ReduceSum <keepdims = 0> (lines, one)""",
+           sums = ReduceSum <keepdims = 0> (kept, two)
+           ones = Cast <to = 1> (own)
+           counts = ReduceSum <keepdims = 0> (ones, two)
+           first = Constant <value_ints = [0]> ()
+           upper = Unsqueeze (sums, first)
+           lower = Unsqueeze (counts, first)
+           y = Concat <axis = 0> (upper, lower)""",
     ),
     # where the user's mask speaks: not void, and not background after the first mask
     "said": (

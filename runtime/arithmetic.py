@@ -142,26 +142,28 @@ class Arithmetic:
         }
         return self.device.run("decide", inputs, self.pool.take(probabilities.shape[1:], np.int32))
 
-    def measure(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> Array:
-        """Sum of each row's probability over the pixels of its id: `[R]`."""
+    def tally(self, probabilities: Array, labels: Array, rows: NDArray[np.int32]) -> Array:
+        """Of every line each row's probability over the pixels of its id, and their number: `[2, R, H]`."""
         inputs = {"probabilities": probabilities, "labels": labels, "rows": self.constant(rows)}
-        return self.device.run("measure", inputs, self.pool.take((len(rows),), np.float32))
+        lines = self.pool.take((2, len(rows), labels.shape[0]), np.float32)
+        return self.device.run("tally", inputs, lines)
 
     def shown(self, labels: Array) -> Array:
         """Labels as the user sees them, uint8: void is background."""
         return self._flat("shown", {"labels": labels}, labels, dtype=np.uint8)
 
     def survey(self, labels: Array, probabilities: Array | None, ids: Sequence[int]) -> Survey:
-        """What `shown` and `measure` give for rows of these ids; no sums without probabilities."""
+        """What `shown` and `tally` give for rows of these ids; no sums without probabilities."""
         rows = np.array(ids if probabilities is not None else (), np.int32)
         if isinstance(labels, np.ndarray):
             shown = self.pool.take(labels.shape, np.uint8)
             sums = self.pool.take((len(rows),), np.float32)
             counts = native_survey(labels, probabilities, rows, shown, sums)
             if counts is not None:
-                return Survey(shown, None if probabilities is None else sums, counts)
-        sums = None if probabilities is None else self.measure(probabilities, labels, rows)
-        return Survey(self.shown(labels), sums)
+                sums = None if probabilities is None else sums
+                return Survey(self.device, shown, ids, sums=sums, counts=counts)
+        lines = None if probabilities is None else self.tally(probabilities, labels, rows)
+        return Survey(self.device, self.shown(labels), ids, lines=lines)
 
     def said(self, mask: Array, *, first: bool) -> Array:
         """int32, 1 where a mask speaks: void never does, background only on a stream's first mask."""

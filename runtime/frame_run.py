@@ -16,18 +16,8 @@ from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.prompt import Prompt
 from vosrt.rows import Rows
 from vosrt.stage_times import Spans
-from vosrt.survey import Survey
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
-
-
-@dataclass(frozen=True)
-class _Told:
-    """A survey whose arrays are on their way; either is to be called once at most."""
-
-    survey: Survey
-    shown: Callable[[], NDArray[np.uint8]]
-    sums: Callable[[], NDArray[np.float32]] | None
 
 
 @dataclass
@@ -68,7 +58,7 @@ class FrameRun:
         """
         for run in self.runs:
             run.encode(frame)
-        survey, predicted = self._survey, None
+        survey, predicted = self.arithmetic.survey, None
         if self.ids:
             for run in self.runs:
                 run.predict()
@@ -95,16 +85,12 @@ class FrameRun:
             with self.arithmetic.device.aside():
                 meanwhile()
         after = joined[0].ids
-        self.on_device, self.shown = told.survey.shown, told.shown()
-        self.areas = told.survey.areas((0, *after), self.shown)
+        self.on_device, self.shown = told.on_device, told.shown
+        self.areas = told.areas((0, *after))
         _check_labels(self.shown, self.areas)
         if predicted is not None and predicted.sums is not None:
-            measured = predicted.sums()
-            _check_finite(measured)
-            areas = self.areas
-            if told is not predicted:
-                areas = predicted.survey.areas(self.ids, predicted.shown())
-            self.confidence = self._confidence(measured, areas)
+            _check_finite(predicted.sums)
+            self.confidence = self._confidence(predicted.sums, predicted.areas(self.ids))
         self.confidence |= dict.fromkeys(given, 1.0)
         self.ids = after
 
@@ -147,11 +133,6 @@ class FrameRun:
             )
         return None if mean is None else download(mean).copy()
 
-    def _survey(self, labels: Array, probabilities: Array | None, ids: Sequence[int]) -> _Told:
-        """What is told of labels, on its way to the host from now on."""
-        survey, fetch = self.arithmetic.survey(labels, probabilities, ids), self.arithmetic.device.fetch
-        return _Told(survey, fetch(survey.shown), None if survey.sums is None else fetch(survey.sums))
-
     def _fuse(self) -> None:
         """Labels of the frame: a single variant's own, or those of the mean probabilities."""
         height, width = self.runs[0].values["frame"].shape[1:3]
@@ -171,7 +152,7 @@ class FrameRun:
         rows = Rows(self.ids).labels()
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
-    def _confidence(self, sums: NDArray[np.float32], areas: dict[int, int]) -> dict[int, float]:
+    def _confidence(self, sums: NDArray[np.floating], areas: dict[int, int]) -> dict[int, float]:
         """Mean probability of every object over its pixels."""
         return {
             object_id: float(sums[row]) / areas[object_id] / len(self.runs) if areas.get(object_id) else 0.0
@@ -211,7 +192,7 @@ def _check_labels(labels: NDArray[np.uint8], areas: dict[int, int]) -> None:
         )
 
 
-def _check_finite(sums: NDArray[np.float32]) -> None:
+def _check_finite(sums: NDArray[np.floating]) -> None:
     """Rows that have met make a pixel that is no number so in all of them, that of its label too."""
     if not math.isfinite(sums.sum(dtype=np.float64)):
         raise BundleError(

@@ -109,21 +109,29 @@ __global__ void decide(
     }
 }
 
-// One block for each row; sums in a fixed order.
-__global__ void measure(const float* probabilities, const int* labels, const int* rows, float* y, long long pixels) {
-    VOSRT_SHARED(shared);
-    float* sums = reinterpret_cast<float*>(shared);
-    const int row = blockIdx.x;
-    float sum = 0.0f;
-    for (long long i = threadIdx.x; i < pixels; i += blockDim.x)
-        if (labels[i] == rows[row]) sum += probabilities[row * pixels + i];
-    sums[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = kThreads / 2; half > 0; half /= 2) {
-        if (static_cast<int>(threadIdx.x) < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-        __syncthreads();
+// A warp for each row and line: its probability over pixels of its id, and how many they are; y [2, rows, height].
+__global__ void tally(
+    const float* probabilities, const int* labels, const int* rows, float* y, int row_count, int height, int width) {
+    const long long item = static_cast<long long>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
+    const long long count = static_cast<long long>(row_count) * height;
+    if (item >= count) return;
+    const int id = rows[item / height];
+    const float* own = probabilities + item * width;
+    const int* line = labels + item % height * width;
+    float sum = 0.0f, pixels = 0.0f;
+    for (int x = threadIdx.x % kWarp; x < width; x += kWarp) {
+        if (line[x] != id) continue;
+        sum += own[x];
+        pixels += 1.0f;
     }
-    if (threadIdx.x == 0) y[row] = sums[0];
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+        sum += __shfl_xor_sync(kFullMask, sum, distance);
+        pixels += __shfl_xor_sync(kFullMask, pixels, distance);
+    }
+    if (threadIdx.x % kWarp == 0) {
+        y[item] = sum;
+        y[count + item] = pixels;
+    }
 }
 
 // One-hot where a label [H, W] is flagged, at the nearest pixel.
@@ -212,12 +220,12 @@ int compute(const VosrtArithmetic& a, const char* name, cudaStream_t stream) {
     } else if (is("decide")) {
         const int rows = static_cast<int>(in[0].shape[0]);
         VOSRT_RUN(decide, count, read<float>(in[0]), read<int>(in[1]), read<int>(in[2]), y, count, rows);
-    } else if (is("measure")) {
-        const long long pixels = in[0].shape[1] * in[0].shape[2];
-        if (count > 0)
+    } else if (is("tally")) {
+        const int rows = static_cast<int>(in[0].shape[0]), height = static_cast<int>(in[0].shape[1]);
+        if (rows * height > 0)
             VOSRT_LAUNCH(
-                measure, dim3(static_cast<unsigned>(count)), dim3(kThreads), kThreads * sizeof(float), stream,
-                read<float>(in[0]), read<int>(in[1]), read<int>(in[2]), reals, pixels);
+                tally, dim3(divided_up(rows * height, kThreads / kWarp)), dim3(kThreads), 0, stream, read<float>(in[0]),
+            read<int>(in[1]), read<int>(in[2]), reals, rows, height, static_cast<int>(in[0].shape[2]));
     } else if (is("nv12")) {
         const long long pixels = out.shape[0] * out.shape[1];
         VOSRT_RUN(

@@ -19,7 +19,7 @@ ARITHMETIC_INPUTS = {  # of the runtime's small graphs, in the order in which th
     "add": ("a", "b"),
     "resize": ("x",),  # the size is the output's
     "decide": ("probabilities", "rows", "allowed"),
-    "measure": ("probabilities", "labels", "rows"),
+    "tally": ("probabilities", "labels", "rows"),
     "shown": ("labels",),
     "said": ("mask", "first"),
     "either": ("a", "b"),

@@ -17,6 +17,7 @@ from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.device import Array, Take
 from vosrt.errors import BundleError
 from vosrt.manifest import Graph
+from vosrt.trt.engine_graph import Shape
 from vosrt.trt.engines import Engines
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
 
@@ -95,20 +96,28 @@ class TensorRtExecutor:
         return size, arrays
 
     def _context(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Context:
-        shapes = {name: array.shape for name, array in arrays.items()}
-        sizes = self._engines.graphs.sizes(role, shapes)
-        built_for = (role, () if size is None else tuple(size.tolist()), *sizes.values())
-        signature = (*built_for, *shapes.values()) if self._of_shapes else built_for
+        network = () if size is None else tuple(size.tolist())
+        signature = (role, network, *(array.shape for array in arrays.values()))
         found = self._ready.get(signature)
         if found is None:
-            same = (one.engine for one in self._ready.values() if one.built_for == built_for)
-            engine = next(same, None) or self._engines.engine(role, shapes, size)
-            found = self._ready[signature] = _Context(self, role, built_for, engine)
+            shapes = {name: array.shape for name, array in arrays.items()}
+            found = self._ready[signature] = self._opened(role, network, size, shapes)
             if len(self._ready) > _MOST_CONTEXTS:
                 self._device.driver.synchronize(self._device.stream)  # it may still be running
                 self._ready.popitem(last=False)
         self._ready.move_to_end(signature)
         return found
+
+    def _opened(
+        self, role: str, network: Signature, size: NDArray[np.int64] | None, shapes: Mapping[str, Shape]
+    ) -> _Context:
+        """A context for these shapes: of an engine that others may run, too."""
+        built_for = (role, network, *self._engines.graphs.sizes(role, shapes).values())
+        same = next((one for one in self._ready.values() if one.built_for == built_for), None)
+        if same is not None and not self._of_shapes:
+            return same
+        engine = self._engines.engine(role, shapes, size) if same is None else same.engine
+        return _Context(self, role, built_for, engine)
 
     def _grow_scratch(self, size: int) -> None:
         """Working memory for the engine that needs most; recordings hold the old address and go."""
