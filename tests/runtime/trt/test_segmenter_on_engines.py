@@ -23,6 +23,7 @@ from vosrt.stream_job import StreamJob
 from vosrt.trt.checked_engines import EngineSettings
 
 BUNDLE = "cfbi-lite-davis"
+OTHERS = [pytest.param(name, marks=pytest.mark.full) for name in ("directional-lite", "lse-lite")]
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +173,25 @@ def test_a_tensorrt_that_is_too_old_is_refused(gpu_machine, monkeypatch):
     monkeypatch.setattr(gpu_machine, "__version__", "8.4.1")
     with pytest.raises(MissingDependencyError, match="too old"):
         Segmenter(BUNDLE, executor="tensorrt")
+
+
+@pytest.fixture(scope="module", params=["stm-lite", *OTHERS])
+def network(request, tmp_path_factory):
+    """A bundle, made before anything stands in for TensorRT: PyTorch looks for that."""
+    folder = tmp_path_factory.mktemp("bundles") / request.param
+    assert main(["export", "--model", request.param, "--stand-in", "--output", str(folder)]) == 0
+    return folder
+
+
+def test_in_the_long_run_no_network_allocates_or_records(network, gpu_machine):
+    segmenter = Segmenter(network, engines=EngineSettings(objects=2, allow_drift=True))
+    driver, stream = segmenter.placement.cuda.driver, segmenter.stream()
+    graphs = len({"encode", "match", "segment", "finish", "memorize"} & set(segmenter.bundle.manifest.graphs))
+    counts = []
+    for index, frame in enumerate(TestPattern(PatternSettings(height=64, width=96, objects=2, frames=14))):
+        before = driver.calls["launch"]
+        stream.step(frame.image, mask=frame.truth if index == 0 else None)
+        counts.append([driver.calls[name] for name in ("allocate", "free", "pinned", "record")])
+        if index >= 9:
+            assert counts[-1] == counts[8]
+            assert driver.calls["launch"] - before == graphs
