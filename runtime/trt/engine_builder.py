@@ -21,6 +21,14 @@ _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
 REVISION = "3"  # of how graphs are made into engines: engines of another one are built again
 _ONNX_FLOAT, _ONNX_HALF = 1, 10  # types, as ONNX numbers them
+PASSIVE = (
+    "CAST",
+    "CONSTANT",
+    "IDENTITY",
+    "PLUGIN_V2",
+    "PLUGIN_V3",
+    "SHAPE",
+)  # layers that say their types themselves
 _LIBRARIES = {  # that TensorRT 8 looks for
     "CUBLAS": ("libcublas.so.12", "libcublas.so.11"),
     "CUBLAS_LT": ("libcublasLt.so.12", "libcublasLt.so.11"),
@@ -178,14 +186,7 @@ def _copy_precisions(trt: ModuleType, network: Any, types: Mapping[str, int]) ->
         types: of `value_types` or `exact_types`; the parser keeps the names of values.
     """
     real = {_ONNX_FLOAT: trt.float32, _ONNX_HALF: trt.float16}
-    kinds = trt.LayerType
-    passive = {
-        kinds.CONSTANT,
-        kinds.SHAPE,
-        kinds.PLUGIN_V2,
-        kinds.IDENTITY,
-        getattr(kinds, "PLUGIN_V3", None),
-    }
+    passive = {getattr(trt.LayerType, name, None) for name in PASSIVE}
     known = {name: real.get(kind) for name, kind in types.items()}
     chosen_later = {name for name, kind in types.items() if kind == OPEN}
     for index in range(network.num_layers):

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.trt.stand_in import stand_in
+from vosrt.trt.engine_builder import PASSIVE
 
 FOLDERS = [Path(folder) for folder in os.environ.get("TENSORRT_BINDINGS", "").split(":") if folder]
 LIST_NAMES = """
@@ -111,6 +112,11 @@ def test_the_stand_in_has_the_choices_between_versions(real):
         known = here.__members__ if hasattr(here, "__members__") else vars(here.__mro__[1]) | vars(here)
         hidden = isinstance(known.get(name), property) and known[name].fget is None
         assert (name in known and not hidden) == (name in real["kinds"][kind]), (kind, name)
+
+
+def test_kinds_of_layers_are_called_as_the_bindings_call_them(real):
+    later = {"CAST", "PLUGIN_V3"} if real["version"].startswith("8.5") else set()
+    assert set(PASSIVE) - set(real["kinds"]["LayerType"]) == later
 
 
 def test_the_stand_in_takes_the_arguments_of_the_bindings(real):
