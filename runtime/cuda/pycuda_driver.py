@@ -104,9 +104,12 @@ class PyCudaDriver:
         return float(after.time_since(before))
 
     def follow(self, stream: int, other: int) -> None:
-        """See `CudaDriver`; PyCUDA takes no streams of others, so this waits on the host."""
+        """See `CudaDriver`; PyCUDA takes no streams of others, so for those this waits on the host."""
         self._enter()
-        self._context.synchronize()
+        if other in self._streams:
+            self._streams[stream].wait_for_event(self.mark(other))
+        else:
+            self._context.synchronize()
 
     def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
         """See `CudaDriver`."""
