@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from multiprocessing.connection import Connection
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ def send_message(connection: Connection, message: Any) -> None:
 
     Args:
         connection: to the other process.
-        message: of numbers, texts, arrays and vosrt's own classes. Where a path lies in the library differs
-            between Pythons.
+        message: of numbers, texts, arrays and vosrt's own classes. Paths arrive as texts: where their class
+            lies in the library differs between Pythons.
     """
     buffer = io.BytesIO()
     _Pickler(buffer, _PROTOCOL).dump(message)
@@ -31,7 +32,15 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.ndarray:
             return _array, (value.tobytes(), value.dtype.str, value.shape)
+        if isinstance(value, np.generic):
+            return _same, (value.item(),)
+        if isinstance(value, PurePath):
+            return _same, (str(value),)
         return NotImplemented
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _array(data: bytes, kind: str, shape: tuple[int, ...]) -> np.ndarray:

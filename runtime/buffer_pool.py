@@ -43,7 +43,7 @@ class BufferPool:
         """End a frame: what is not held is free.
 
         A frame that took new memory, because sizes or objects have changed, gives back the kinds that it did
-        not use. Else they wait: some are used every few frames.
+        not use. Else they wait, for some are used every few frames only.
 
         Args:
             held: arrays that are still needed, or views of them.
@@ -57,6 +57,14 @@ class BufferPool:
             for slot in slots:
                 slot.is_taken = slot.is_taken and memory_of(slot.array) in held_memory
         self._has_grown = False
+
+    def clear(self, held: Iterable[Array]) -> None:
+        """Give back all that is not held."""
+        self.sweep(held)
+        for key, slots in list(self._slots.items()):
+            self._slots[key] = [slot for slot in slots if slot.is_taken]
+            if not self._slots[key]:
+                del self._slots[key]
 
     def arrays(self) -> list[Array]:
         """Every array in the pool, held or free."""

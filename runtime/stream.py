@@ -220,13 +220,13 @@ class Stream:
             else:
                 start = StreamPoint.start(self._variants, self._lost_rule)
                 self._now = replace(start, index=now.index, size=now.size)
-            self._sweep()
+            self._clear()
 
     def reset(self) -> None:
         """Forget all objects and frames; the next frame may have another size."""
         with self._alone():
             self._now = StreamPoint.start(self._variants, self._lost_rule)
-            self._sweep()
+            self._clear()
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Snapshot:
         """Take a snapshot of all that the stream remembers; it goes on from there in any process.
@@ -282,7 +282,7 @@ class Stream:
                 index=snapshot.index,
                 size=snapshot.size,
             )
-            self._sweep()
+            self._clear()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -293,7 +293,11 @@ class Stream:
             )
         try:
             with self._arithmetic.device.exclusively():
-                yield
+                try:
+                    yield
+                except BaseException:  # what a step took before it was refused
+                    self._sweep(is_frame=False)
+                    raise
         except MemoryError as error:
             raise InputError(
                 f"too little memory ({error or 'an array does not fit'})",
@@ -342,7 +346,6 @@ class Stream:
             maps = frame_run.final_probabilities() if probabilities else None
         except BaseException:
             frame_run.undo()
-            self._sweep()
             raise
         self._now = StreamPoint(
             rows=tuple(run.rows for run in runs),
@@ -388,8 +391,14 @@ class Stream:
         return next((size for size in sizes if size is not None), None)
 
     def _sweep(self, *, is_frame: bool = True) -> None:
-        held = (array for state in self._now.states for array in state.arrays())
-        self._arithmetic.pool.sweep(held, is_frame=is_frame)
+        self._arithmetic.pool.sweep(self._held(), is_frame=is_frame)
+
+    def _clear(self) -> None:
+        """Give back what the next frame may not need."""
+        self._arithmetic.pool.clear(self._held())
+
+    def _held(self) -> Iterator[Array]:
+        return (array for state in self._now.states for array in state.arrays())
 
     def _check_has_probabilities(self) -> None:
         for variant in self._variants:

@@ -134,7 +134,8 @@ class CudaDevice:
 
     def download(self, array: Array) -> NDArray[Any]:
         """See `Device`."""
-        return self._downloads.start(array)()
+        dense = array if array.pitch == array.row_bytes else self.own(array, self.empty)
+        return self._downloads.start(dense)()
 
     def fetch(self, array: Array) -> Callable[[], NDArray[Any]]:
         """See `Device`."""

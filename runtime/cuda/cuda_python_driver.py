@@ -93,7 +93,8 @@ class CudaPythonDriver:
 
     def follow(self, stream: int, other: int) -> None:
         """See `CudaDriver`."""
-        self._call("cudaStreamWaitEvent", stream, self.mark(other).handle, 0)
+        mark = self.mark(other)  # held: an event that nobody holds is used again
+        self._call("cudaStreamWaitEvent", stream, mark.handle, 0)
 
     def copy_in(self, target: int, source: NDArray[Any], stream: int) -> None:
         """See `CudaDriver`."""

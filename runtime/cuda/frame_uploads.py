@@ -49,16 +49,14 @@ class FrameUploads:
             frame.owner.read = self._driver.mark(stream)
 
     def _memory(self, size: int) -> Allocation:
-        """Memory that nothing reads any more; where none has this size, all the rest is given back."""
-        fitting = next((one for one in self._free if one[0].size == size), None)
-        if fitting is not None:
-            self._free.remove(fitting)
-            self._wait(fitting[1])
-            return fitting[0]
-        while self._free:
-            self._wait(self._free.pop()[1])
+        """The smallest that is large enough and that nothing reads any more; else new, for the smallest."""
+        self._free.sort(key=lambda one: one[0].size)
+        place = next((place for place, one in enumerate(self._free) if one[0].size >= size), None)
+        if place is not None or self._free:
+            memory, read = self._free.pop(place or 0)
+            if read is not None:
+                self._driver.wait(read)
+            if place is not None:
+                return memory
+            del memory  # before there is more
         return Allocation(self._driver.allocate(size), size, self._driver.free)
-
-    def _wait(self, read: Any) -> None:
-        if read is not None:
-            self._driver.wait(read)

@@ -19,7 +19,7 @@ from vosrt.whole_file import write_whole_file
 
 _log = logging.getLogger(__name__)
 WORKSPACE = 1 << 30  # bytes that a layer may take while it runs
-REVISION = "3"  # of how graphs are made into engines: engines of another one are built again
+REVISION = "4"  # of how graphs are made into engines: engines of another one are built again
 _ONNX_FLOAT, _ONNX_HALF = 1, 10  # types, as ONNX numbers them
 PASSIVE = (
     "CAST",
@@ -45,8 +45,8 @@ class EngineBuilder:
     Attributes:
         tensorrt: the package.
         precision: of the graphs. float16 is in the graph; TensorRT 8 needs flags to obey it. int8 is in the
-            graph, too; up to TensorRT 10, which knows a flag for it, what lies between convolutions may
-            become float16.
+            graph, too; up to TensorRT 10, which knows a flag for it, other convolutions and what lies between
+            all of them may become float16.
         workspace: most bytes that a layer may take while it runs.
         timing_cache: file of measured layers, which makes later builds faster; None for none.
         detailed: keep what `layer_report` needs.

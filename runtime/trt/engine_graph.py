@@ -14,6 +14,7 @@ from vosrt.trt.constant_folding import fold_constants
 from vosrt.trt.int8_pairs import to_signed_pairs
 from vosrt.trt.plugin_outputs import PLUGINS, name_plugins
 from vosrt.trt.sized_plugins import set_sizes
+from vosrt.trt.written_norms import write_out_norms
 
 Shape = tuple[int, ...]
 
@@ -79,6 +80,7 @@ def engine_graph(
     for name, shapes in sizes.items():
         _set_shape(inputs[name], shapes)
     to_signed_pairs(model)
+    write_out_norms(model.graph)
     fold_constants(model)
     if set_sizes(model):
         fold_constants(model)  # shapes behind those nodes are known now

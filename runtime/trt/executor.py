@@ -48,8 +48,8 @@ class TensorRtExecutor:
         self._engines = engines
         self._device = device
         self._record = record and device.driver.records
-        # A recording is of a context with its shapes. Up to 9 no two contexts may share a profile, so that
-        # one of them serves all numbers of reference frames and records anew when they change.
+        # A recording is of a context with its shapes. Before 10 contexts do not share a profile unasked, so
+        # that one of them serves all numbers of reference frames and records anew when they change.
         self._of_shapes = version_of(engines.builder.tensorrt)[0] >= 10
         self._ready: OrderedDict[Signature, _Context] = OrderedDict()
         self._scratch: Allocation | None = None

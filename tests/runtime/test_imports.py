@@ -37,6 +37,7 @@ ALLOWED = {  # in the commands of their names, and where engines are built
     ("trt/int8_pairs.py", "onnx"),
     ("trt/constant_folding.py", "onnx"),
     ("trt/value_types.py", "onnx"),
+    ("trt/written_norms.py", "onnx"),
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),
     ("commands/forwarded.py", "vosrt.benchmarks.demo"),

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.plugins.kernels.emulated import emulated_kernels
+from tests.runtime.cuda.host_driver import HostDriver
 from tests.runtime.cuda.scene import BUNDLE, scene
 from tests.runtime.state_bundles import write_memory_bundle
 from vosrt import Segmenter
@@ -17,6 +19,8 @@ from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
 from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_array import LEGACY_STREAM, Allocation, CudaArray
+from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.errors import InputError
 from vosrt.memory_budget import estimate
@@ -185,6 +189,114 @@ def test_small_blocks_do_not_overlap_and_are_used_again():
     again = [blocks.take(size) for size in sizes]
     assert len(again) == len(sizes)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_streams_side_by_side_pin_no_memory_in_the_long_run(device, variants, probabilities):
+    images, masks = scene(8)
+    streams = [Stream(variants[:1], device) for _ in range(3)]
+    given = [
+        masks[0],
+        np.where(masks[0] == 2, 0, masks[0]),
+        masks[0][:80, :128],
+    ]  # of other objects and sizes
+    counts = []
+    for index, image in enumerate(images):
+        for stream, mask in zip(streams, given, strict=True):
+            frame = stream.ahead(np.ascontiguousarray(image[: mask.shape[0], : mask.shape[1]]))
+            stream.step(frame, mask=mask if index == 0 else None, probabilities=probabilities)
+        counts.append((device.driver.calls["pinned"], device.driver.calls["allocate"]))
+    assert counts[-1] == counts[4]
+
+
+def test_a_step_that_raises_leaves_memory_to_the_next(device, variants):
+    images, masks = scene(2)
+    stream = Stream(variants[:1], device)
+    stream.step(images[0], mask=masks[0])
+
+    def fails():
+        raise ValueError("no next frame")
+
+    counts = []
+    for _ in range(5):
+        with pytest.raises(ValueError, match="no next frame"):
+            stream.step(images[1], meanwhile=fails)
+        with pytest.raises(InputError, match="frame size"):
+            stream.step(Nv12Frame(np.zeros((48, 64), np.uint8)))  # of another size
+        counts.append((stream.memory, device.driver.calls["pinned"], device.driver.calls["allocate"]))
+    assert counts[-1] == counts[1]
+
+
+def test_a_stream_without_objects_holds_no_memory(device, variants):
+    images, masks = scene(2)
+    stream = Stream(variants[:1], device)
+    for forget in (stream.reset, lambda: stream.remove([1, 2])):
+        for index, image in enumerate(images):
+            stream.step(image, mask=masks[0] if index == 0 else None)
+        assert stream.memory > 0
+        forget()
+        assert stream.memory == 0
+
+
+class LateUploads(HostDriver):
+    """Copies of frames that are sent ahead are done when something waits for their stream."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = {}
+
+    def copy_in(self, target, source, stream):
+        if stream == 1:  # of the work
+            super().copy_in(target, source, stream)
+        else:
+            self.late.setdefault(stream, []).append((target, source.copy()))
+
+    def follow(self, stream, other):
+        super().follow(stream, other)
+        self._catch_up(other)
+
+    def wait(self, mark):
+        super().wait(mark)
+        self._catch_up(mark)
+
+    def _catch_up(self, stream):
+        for target, source in self.late.pop(stream, []):
+            super().copy_in(target, source, stream)
+
+
+@pytest.mark.parametrize("given", ["ahead", "padded"])
+def test_a_box_is_looked_for_in_the_frame_itself(given):
+    images, masks = scene(1)
+    rows, columns = np.nonzero(masks[0] == 1)
+    box = (columns.min() - 3, rows.min() - 3, columns.max() + 4, rows.max() + 4)
+    bundle, labels = Bundle.open(BUNDLE), []
+    for way in ("plain", given):
+        device = CudaDevice(LateUploads(), lambda device: emulated_kernels().arithmetic)
+        executor = OnnxRuntimeExecutor(bundle, cuda=device)
+        stream = Stream([Variant(bundle.manifest, executor)], device)
+        frame = stream.ahead(images[0]) if way == "ahead" else images[0]
+        frame = padded(device, frame) if way == "padded" else frame
+        labels.append(stream.step(frame, boxes={1: box}).labels)
+    assert np.array_equal(*labels)
+
+
+def test_memory_is_waited_for_before_it_is_given_back():
+    order = []
+
+    class Logged(HostDriver):
+        def wait(self, mark):
+            order.append(mark)
+
+        def free(self, pointer):
+            order.append("free")
+            super().free(pointer)
+
+    uploads = FrameUploads(Logged())
+    frame = uploads.upload(np.zeros((4, 4, 3), np.uint8))
+    uploads.is_read(frame, 77)
+    del frame
+    uploads.upload(np.zeros((8, 4, 3), np.uint8))
+    assert order == [77, "free"]
 
 
 def test_rows_in_parts_give_the_same_as_at_once(device, variants):

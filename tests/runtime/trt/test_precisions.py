@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from tests.runtime.trt import stand_in
 from vosrt.trt.engine_builder import EngineBuilder
 from vosrt.trt.engine_graph import InputSizes
 from vosrt.trt.value_types import OPEN, exact_types, value_types
+from vosrt.trt.written_norms import write_out_norms
 
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 17, "vosrt" : 1]>
@@ -75,6 +78,30 @@ pairs (float[1, 2, 8, 8] maps, float[2] gain) => (float[1, 2, 8, 8] gated, float
   gated = Mul (moved, gate)
 }
 """
+
+
+@pytest.mark.parametrize("settings", ["<axes: ints = [1]>", "<axes: ints = [1, 3], keepdims: int = 0>", ""])
+def test_norms_are_written_out_and_squares_stay_float32(settings):
+    graph = onnx.parser.parse_model(
+        f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        norms (float[1, 2, 8, 8] maps) => (float norm)
+        <float[2, 2, 1, 1] weights = {{1, 2, 3, 4}}>
+        {{ convolved = Conv (maps, weights)
+           norm = ReduceL2 {settings} (convolved) }}
+        """
+    )
+    written = onnx.ModelProto.FromString(graph.SerializeToString())
+    write_out_norms(written.graph)
+    assert [node.op_type for node in written.graph.node] == ["Conv", "Mul", "ReduceSum", "Sqrt"]
+    feeds = {"maps": np.random.default_rng(0).standard_normal((1, 2, 8, 8), np.float32)}
+    found, expected = (
+        onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)[0]
+        for model in (written, graph)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    open_values = {k for k, kind in exact_types(written.SerializeToString()).items() if kind == OPEN}
+    assert open_values == {"convolved"}
 
 
 @pytest.mark.parametrize("version", ["8.5.3", "10.3.0"])
