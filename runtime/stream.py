@@ -26,7 +26,7 @@ from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder, grab_cut
 from vosrt.memory_budget import default_limit
 from vosrt.nv12_frame import Nv12Frame
-from vosrt.presence import LostRule, Presence
+from vosrt.presence import LostRule
 from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
 from vosrt.rows import Rows
@@ -266,22 +266,7 @@ class Stream:
         """
         with self._alone():
             snapshot.check_fits(self._variants)
-            upload, there = self._arithmetic.upload, Rows(snapshot.ids)
-            rows = tuple(Rows(snapshot.ids, variant.manifest.objects) for variant in self._variants)
-            states = [
-                record.restored(variant.manifest, upload, objects=len(snapshot.ids)).with_rows(
-                    there, own, self._arithmetic
-                )
-                for variant, record, own in zip(self._variants, snapshot.variants, rows, strict=True)
-            ]
-            self._now = StreamPoint(
-                rows=rows,
-                states=tuple(states),
-                presence=Presence(self._lost_rule, dict(snapshot.sightings)),
-                ids=snapshot.ids,
-                index=snapshot.index,
-                size=snapshot.size,
-            )
+            self._now = StreamPoint.restored(snapshot, self._variants, self._lost_rule, self._arithmetic)
             self._clear()
 
     @contextmanager

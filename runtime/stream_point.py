@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vosrt.arithmetic import Arithmetic
 from vosrt.presence import LostRule, Presence
 from vosrt.rows import Rows
+from vosrt.snapshot import Snapshot
 from vosrt.state import State
 from vosrt.variant import Variant
 
@@ -29,4 +31,26 @@ class StreamPoint:
             tuple(Rows((), variant.manifest.objects) for variant in variants),
             tuple(State.empty(variant.manifest) for variant in variants),
             Presence(rule),
+        )
+
+    @classmethod
+    def restored(
+        cls, snapshot: Snapshot, variants: Sequence[Variant], rule: LostRule, arithmetic: Arithmetic
+    ) -> StreamPoint:
+        """Where a snapshot was taken; it fits the variants."""
+        there = Rows(snapshot.ids)
+        rows = tuple(Rows(snapshot.ids, variant.manifest.objects) for variant in variants)
+        states = [
+            record.restored(variant.manifest, arithmetic.upload, objects=len(snapshot.ids)).with_rows(
+                there, own, arithmetic
+            )
+            for variant, record, own in zip(variants, snapshot.variants, rows, strict=True)
+        ]
+        return cls(
+            rows=rows,
+            states=tuple(states),
+            presence=Presence(rule, dict(snapshot.sightings)),
+            ids=snapshot.ids,
+            index=snapshot.index,
+            size=snapshot.size,
         )
