@@ -6,7 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from vosrt.plugins import DOMAIN, OPERATORS
-from vosrt.trt.plugin_outputs import operator_of
+from vosrt.trt.plugin_names import operator_of
 
 # Operators that the parser of TensorRT 8.5 imports, less those it maps to plugins of its own library
 # (InstanceNormalization) or that this project has no use for. From the release's list of operators.

@@ -48,6 +48,7 @@ FORMAT = 1
 FILE_NAME = "bundle.json"
 COLORS = ("bgr", "rgb")
 MOST_OBJECTS = 254  # ids 1..254 of a uint8 mask
+COUNTS = {"rows": 1, "objects+1": 1, "objects": 0, "part": 0}  # open sizes, less the number of objects
 _FIELDS = [
     "format",
     "name",
@@ -203,6 +204,18 @@ class Manifest:
         exported = self.exported and self.exported.remembering(every=every, capacity=capacity)
         return replace(self, state=state, exported=exported)
 
+    @property
+    def slot_dimensions(self) -> dict[str, int]:
+        """Open dimensions that count reference frames, and how many there may be."""
+        found: dict[str, int] = {}
+        for entry in self.state.values():
+            for tensor in entry.tensors.values():
+                if entry.rule == "reference" and "slot" in tensor.axes:
+                    dimension = tensor.shape[tensor.axes.index("slot")]
+                    if isinstance(dimension, str):
+                        found[dimension] = entry.capacity or 1
+        return found
+
     def for_objects(self, count: int) -> Manifest:
         """The same bundle with room for so many objects in every graph, whether they are there or not.
 
@@ -220,7 +233,7 @@ class Manifest:
                 allowed=f"{self.objects}, for which it was exported",
                 cure="leave it out, or export again without --objects",
             )
-        numbers = {"rows": count + 1, "objects+1": count + 1, "objects": count, "part": count}
+        numbers = {name: count + rows for name, rows in COUNTS.items()}
 
         def closed(shape: tuple[int | str, ...]) -> tuple[int | str, ...]:
             return tuple(numbers.get(size, size) if isinstance(size, str) else size for size in shape)

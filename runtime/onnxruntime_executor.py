@@ -1,4 +1,4 @@
-"""Runs a bundle's graphs with ONNX Runtime."""
+"""Runs a bundle's graphs with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
-from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.device import Array, Take
-from vosrt.errors import BundleError, InputError, MissingDependencyError
+from vosrt.errors import InputError
 from vosrt.executor import MOST_THREADS
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
 from vosrt.manifest_graph import ASIDE
-from vosrt.session_arrays import ONNX_TYPES, GpuArrays, HostArrays, SessionArrays
+from vosrt.native_libraries import native_library
+from vosrt.onnxruntime_sessions import check_signature, does_not_load, does_not_run, register_operators
 
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 
@@ -33,7 +35,6 @@ class OnnxRuntimeExecutor:
         bundle: an opened bundle.
         precision: which of the bundle's precisions to run. `+bf16` behind it lets the matching operators
             round features to bfloat16, and sum in float32.
-        cuda: where graphs and arrays are on a GPU; None for the CPU.
         roles: of the graphs that will run; None for those of a stream.
         threads: threads per graph; None means one per physical core that this process may use.
         profile: a folder for ONNX Runtime's profiles; None for no profile.
@@ -50,7 +51,6 @@ class OnnxRuntimeExecutor:
         bundle: Bundle,
         *,
         precision: str = "float32",
-        cuda: CudaDevice | None = None,
         roles: Collection[str] | None = None,
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
@@ -59,12 +59,10 @@ class OnnxRuntimeExecutor:
             allowed = f"1 to {MOST_THREADS}"
             raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
         self.precision = precision
-        self.device = "cpu" if cuda is None else cuda.name
+        self.device = "cpu"
         self.threads = threads or min(physical_cores(), MOST_THREADS)
         self._runtime = import_onnxruntime()
-        self._arrays: SessionArrays = (
-            HostArrays(self._runtime) if cuda is None else GpuArrays(self._runtime, cuda)
-        )
+        self._value_of = self._runtime.OrtValue.ortvalue_from_numpy
         self._profile = Path(profile) if profile is not None else None
         self._graphs = bundle.manifest.graphs
         self._sessions = {
@@ -81,28 +79,26 @@ class OnnxRuntimeExecutor:
             BundleError: the graph fails on these inputs.
         """
         session, graph = self._sessions[role], self._graphs[role]
-        arrays = {
-            name: self._arrays.ready(name, inputs[name], value.source) for name, value in graph.inputs.items()
-        }
+        arrays = {name: np.ascontiguousarray(inputs[name]) for name in graph.inputs}
         signature = self._signature(role, graph, arrays)
         shapes = self._shapes.get(signature) if take else None
         binding = session.io_binding()
         outputs: dict[str, Array] = {}
         try:
             for name, array in arrays.items():
-                self._arrays.bind_input(binding, name, array)
+                binding.bind_ortvalue_input(name, self._value_of(array))
             for index, (name, spec) in enumerate(graph.outputs.items()):
                 if take and shapes and 0 not in shapes[index]:
                     outputs[name] = take(shapes[index], spec.dtype)
-                    self._arrays.bind_output(binding, name, outputs[name])
+                    binding.bind_ortvalue_output(name, self._value_of(outputs[name]))
                 else:
-                    self._arrays.bind_new_output(binding, name)
-            self._arrays.run(session, binding)
+                    binding.bind_output(name, "cpu")
+            session.run_with_iobinding(binding)
         except Exception as error:
-            raise _failure(role, arrays, error) from error
+            raise does_not_run(role, arrays, error) from error
         for name, value in zip(graph.outputs, binding.get_outputs(), strict=True):
             if name not in outputs:
-                outputs[name] = self._arrays.array_of(value)
+                outputs[name] = value.numpy()
         if take and not shapes:
             self._learn(signature, tuple(outputs[name].shape for name in graph.outputs))
         return {name: outputs[name] for name in graph.outputs}
@@ -130,36 +126,18 @@ class OnnxRuntimeExecutor:
             self._profile.mkdir(parents=True, exist_ok=True)
             options.enable_profiling = True
             options.profile_file_prefix = str(self._profile / role)
-        self._add_operators(options)
-        try:
-            session = self._runtime.InferenceSession(str(path), options, providers=self._arrays.providers())
-        except Exception as error:
-            raise BundleError(
-                f"graph {role}: {path} does not load ({_first_line(error)})",
-                cure="export again, or install a newer onnxruntime",
-            ) from error
-        _check_signature(role, "inputs", {n: v.dtype for n, v in graph.inputs.items()}, session.get_inputs())
-        _check_signature(
-            role, "outputs", {n: v.dtype for n, v in graph.outputs.items()}, session.get_outputs()
-        )
-        return session
-
-    def _add_operators(self, options: Any) -> None:
-        """Let compiled operators take the place of function bodies, where there are any."""
-        library = self._arrays.custom_ops()
+        library = native_library("vosrt_ort_cpu")
         if self.precision.endswith(BFLOAT16_MATCHING):
-            if self.device != "cpu" or library is None:
+            if library is None:
                 raise unusable_matching(self.precision)
             options.add_session_config_entry("vosrt.matching", "bfloat16")
-        if library is None:
-            return
+        register_operators(options, library)
         try:
-            options.register_custom_ops_library(str(library))
+            session = self._runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise MissingDependencyError(
-                f"the compiled operators {library} do not load ({_first_line(error)})",
-                cure="install vosrt again on this machine, or delete the file",
-            ) from error
+            raise does_not_load(role, path, error) from error
+        check_signature(role, graph, session)
+        return session
 
 
 def unusable_matching(precision: str) -> InputError:
@@ -183,29 +161,3 @@ def physical_cores() -> int:
         except OSError:  # not Linux, or hidden in a container
             cores.add(str(processor))
     return max(1, len(cores))
-
-
-def _check_signature(role: str, side: str, declared: Mapping[str, str], actual: Any) -> None:
-    found = {value.name: ONNX_TYPES.get(value.type, value.type) for value in actual}
-    if found != declared:
-        differ = sorted(
-            name for name in found.keys() | declared.keys() if found.get(name) != declared.get(name)
-        )
-        raise BundleError(
-            f"graphs.{role}.{side} does not describe the graph file: {', '.join(differ)}",
-            value=dict(declared),
-            allowed=str(found),
-            cure="export again; never edit a bundle by hand",
-        )
-
-
-def _failure(role: str, arrays: Mapping[str, Array], error: Exception) -> BundleError:
-    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
-    return BundleError(
-        f"graph {role} failed ({_first_line(error)}) with the inputs {shapes}",
-        cure="check that the bundle was exported for frames and objects like these",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

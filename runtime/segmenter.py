@@ -9,6 +9,7 @@ from typing import Any
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.cpu_device import CpuDevice
+from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor
 from vosrt.device import Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
@@ -190,15 +191,15 @@ class Segmenter:
         """One for each bundle."""
         if self._engines is not None:
             return list(self._engines.executors)
+        cuda, chosen = self.placement.cuda, list(zip(self.bundles, precisions, strict=True))
+        if cuda is not None:
+            return [
+                OnnxRuntimeCudaExecutor(bundle, cuda, precision=precision, profile=profile)
+                for bundle, precision in chosen
+            ]
         return [
-            OnnxRuntimeExecutor(
-                bundle,
-                precision=precision,
-                cuda=self.placement.cuda,
-                threads=threads,
-                profile=profile,
-            )
-            for bundle, precision in zip(self.bundles, precisions, strict=True)
+            OnnxRuntimeExecutor(bundle, precision=precision, threads=threads, profile=profile)
+            for bundle, precision in chosen
         ]
 
     def prepare(self, height: int, width: int) -> Agreement | None:

@@ -10,10 +10,10 @@ import numpy as np
 
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.cuda.driver import first_line
+from vosrt.cuda.gpu_arrays import GpuArrays
 from vosrt.device import Array
 from vosrt.errors import MissingDependencyError
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
-from vosrt.session_arrays import GpuArrays
 
 
 class SmallGraphSessions:

@@ -48,7 +48,7 @@ class BundleGraphs:
             role: of a graph.
             shapes: of its inputs, less the size of the network's input.
         """
-        slots = self._slot_dimensions()
+        slots = self.manifest.slot_dimensions
         found = {}
         for name, shape in shapes.items():
             declared = self.manifest.graphs[role].inputs[name].shape
@@ -69,14 +69,3 @@ class BundleGraphs:
     def _counts_objects(self, role: str) -> bool:
         """Whether the room for objects makes a difference to a graph: to a frame's it makes none."""
         return self.manifest.graphs[role] != self.bundle.manifest.graphs[role]
-
-    def _slot_dimensions(self) -> dict[str, int]:
-        """Open dimensions that count reference frames, and how many there may be."""
-        found: dict[str, int] = {}
-        for entry in self.manifest.state.values():
-            for tensor in entry.tensors.values():
-                if entry.rule == "reference" and "slot" in tensor.axes:
-                    dimension = tensor.shape[tensor.axes.index("slot")]
-                    if isinstance(dimension, str):
-                        found[dimension] = entry.capacity or 1
-        return found

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import BundleError, MissingDependencyError
-from vosrt.trt.constant_folding import fold_constants
+from vosrt.graphs.constant_folding import fold_constants
+from vosrt.graphs.operator_shapes import WITH_KERNEL
+from vosrt.graphs.sized_model import OpenShape, sized_model
 from vosrt.trt.int8_pairs import to_signed_pairs
-from vosrt.trt.plugin_outputs import PLUGINS, name_plugins
+from vosrt.trt.plugin_names import name_plugins
 from vosrt.trt.sized_plugins import set_sizes
 from vosrt.trt.written_norms import write_out_norms
 
@@ -57,42 +58,18 @@ def engine_graph(
         BundleError: the graph has other inputs.
         MissingDependencyError: the package onnx is not installed.
     """
-    try:
-        import onnx
-        from onnx import inliner, numpy_helper
-    except ImportError as error:
-        raise MissingDependencyError(
-            "building TensorRT engines needs the package onnx",
-            cure="pip install '.[tensorrt]' in the folder that holds setup.py",
-        ) from error
-    model = onnx.load(str(path))
-    plain = [(function.domain, function.name) for function in model.functions if function.name not in PLUGINS]
-    model = inliner.inline_selected_functions(model, plain)
+    model = sized_model(
+        path, {name: _shape_of(one) for name, one in sizes.items()}, constants, kept=WITH_KERNEL
+    )
     del model.functions[:]
-    graph = model.graph
-    del graph.value_info[:]  # of open sizes
-    inputs = {value.name: value for value in graph.input}
-    if inputs.keys() != sizes.keys() | constants.keys():
-        raise BundleError(f"{path} has other inputs than the manifest says", value=sorted(inputs))
-    for name, value in constants.items():
-        graph.input.remove(inputs[name])
-        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    for name, shapes in sizes.items():
-        _set_shape(inputs[name], shapes)
     to_signed_pairs(model)
     write_out_norms(model.graph)
     fold_constants(model)
-    if set_sizes(model):
-        fold_constants(model)  # shapes behind those nodes are known now
+    set_sizes(model)
     name_plugins(model)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
-def _set_shape(value: object, sizes: InputSizes) -> None:
-    dimensions = value.type.tensor_type.shape.dim  # type: ignore[attr-defined]
-    for dimension, least, most in zip(dimensions, sizes.least, sizes.most, strict=True):
-        dimension.Clear()
-        if least == most:
-            dimension.dim_value = least
-        else:
-            dimension.dim_param = "slots"
+def _shape_of(sizes: InputSizes) -> OpenShape:
+    ends = zip(sizes.least, sizes.most, strict=True)
+    return tuple(least if least == most else "slots" for least, most in ends)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any
 
-from vosrt.trt.plugin_outputs import operator_of
+from vosrt.trt.plugin_names import operator_of
 
 # Operators that run in half when everything they read at run time is half.
 FOLLOWS = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vosrt.errors import BundleError
-from vosrt.trt.plugin_outputs import SIZED
+from vosrt.graphs.operator_shapes import SIZED
 
 if TYPE_CHECKING:
     import onnx

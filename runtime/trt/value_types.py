@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vosrt.graphs.operator_shapes import INTEGERS, SHAPES, SIZED
 from vosrt.trt.half_values import half_values
-from vosrt.trt.plugin_outputs import INTEGERS, SHAPES, operator_of
+from vosrt.trt.plugin_names import operator_of
 
 _COUNTS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
 _FLAGS = frozenset(
@@ -66,7 +67,7 @@ def _type_of(node: Any, types: Mapping[str, int]) -> int:
     if node.op_type in _FLAGS:
         return int(TensorProto.BOOL)
     operator = operator_of(node)
-    if operator in SHAPES:
+    if operator in SHAPES or operator in SIZED:
         return int(TensorProto.INT32 if operator in INTEGERS else TensorProto.FLOAT)
     if node.op_type in ("Cast", "Constant", "ConstantOfShape"):
         return _written_type(node)

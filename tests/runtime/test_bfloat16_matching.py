@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.runtime.precision_runs import results_in
-from vosrt import InputError, Segmenter, session_arrays
+from vosrt import InputError, Segmenter, onnxruntime_executor
 
 
 def test_probabilities_change_and_labels_hardly():
@@ -19,7 +19,7 @@ def test_probabilities_change_and_labels_hardly():
 
 
 def test_it_is_an_error_where_no_operator_knows_it(monkeypatch):
-    monkeypatch.setattr(session_arrays, "native_library", lambda name: None)
+    monkeypatch.setattr(onnxruntime_executor, "native_library", lambda name: None)
     with pytest.raises(InputError, match=r"float32\+bf16.*leave \+bf16 out"):
         Segmenter("cfbi-lite-davis", device="cpu", precision="float32+bf16")
 

@@ -9,8 +9,9 @@ from tests.runtime.cuda.host_driver import HostDriver
 from tests.runtime.cuda.scene import BUNDLE
 from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_device import CudaDevice
-from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
-from vosrt.session_arrays import GpuArrays
+from vosrt.cuda.gpu_arrays import GpuArrays
+from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor
+from vosrt.native_libraries import native_library
 from vosrt.variant import Variant
 
 
@@ -20,8 +21,11 @@ class ArraysOfTheHost(GpuArrays):
     def __init__(self, runtime, device):
         super().__init__(runtime, device, memory="cpu")
 
-    def providers(self):
+    def providers(self, *, record=False):
         return ["CPUExecutionProvider"]
+
+    def custom_ops(self):
+        return native_library("vosrt_ort_cpu")
 
 
 @pytest.fixture
@@ -31,11 +35,11 @@ def device() -> CudaDevice:
 
 @pytest.fixture(autouse=True)
 def _arrays_of_the_host(monkeypatch):
-    monkeypatch.setattr("vosrt.onnxruntime_executor.GpuArrays", ArraysOfTheHost)
+    monkeypatch.setattr("vosrt.cuda.onnxruntime_cuda_executor.GpuArrays", ArraysOfTheHost)
 
 
 @pytest.fixture
 def variants(device):
     bundle = Bundle.open(BUNDLE)
-    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    executor = OnnxRuntimeCudaExecutor(bundle, device)
     return [Variant(bundle.manifest, executor), Variant(bundle.manifest, executor, flipped=True)]

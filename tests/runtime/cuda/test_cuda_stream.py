@@ -21,11 +21,11 @@ from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_array import LEGACY_STREAM, Allocation, CudaArray
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.cuda.frame_uploads import FrameUploads
+from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor
 from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.errors import InputError
 from vosrt.memory_budget import estimate
 from vosrt.nv12_frame import Nv12Frame
-from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
@@ -99,7 +99,7 @@ def test_in_the_long_run_the_frame_goes_in_and_results_come_out(device, variants
 
 def test_labels_come_while_the_frame_is_still_being_remembered(device, tmp_path, monkeypatch):
     bundle = Bundle.open(write_memory_bundle(tmp_path))
-    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    executor = OnnxRuntimeCudaExecutor(bundle, device)
     stream, plain = Stream([Variant(bundle.manifest, executor)], device), Segmenter(tmp_path).stream()
     frame, mask = np.full((16, 24, 3), 90, np.uint8), np.zeros((16, 24), np.uint8)
     mask[2:4, 3:6] = 1
@@ -129,7 +129,7 @@ def test_labels_come_while_the_frame_is_still_being_remembered(device, tmp_path,
 
 def test_a_memory_that_grows_allocates_nothing(device, tmp_path, monkeypatch):
     bundle = Bundle.open(write_memory_bundle(tmp_path, capacity=5, every=2))
-    executor = OnnxRuntimeExecutor(bundle, cuda=device)
+    executor = OnnxRuntimeCudaExecutor(bundle, device)
     stream, plain = Stream([Variant(bundle.manifest, executor)], device), Segmenter(tmp_path).stream()
     frame, mask = np.full((16, 24, 3), 90, np.uint8), np.zeros((16, 24), np.uint8)
     mask[2:4, 3:6] = 1
@@ -272,7 +272,7 @@ def test_a_box_is_looked_for_in_the_frame_itself(given):
     bundle, labels = Bundle.open(BUNDLE), []
     for way in ("plain", given):
         device = CudaDevice(LateUploads(), lambda device: emulated_kernels().arithmetic)
-        executor = OnnxRuntimeExecutor(bundle, cuda=device)
+        executor = OnnxRuntimeCudaExecutor(bundle, device)
         stream = Stream([Variant(bundle.manifest, executor)], device)
         frame = stream.ahead(images[0]) if way == "ahead" else images[0]
         frame = padded(device, frame) if way == "padded" else frame

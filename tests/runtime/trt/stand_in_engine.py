@@ -14,7 +14,7 @@ import onnxruntime
 
 from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.export.rewriting import attach_function_bodies
-from vosrt.trt.plugin_outputs import operator_of
+from vosrt.trt.plugin_names import operator_of
 
 TYPES = {
     onnx.TensorProto.FLOAT: "float32",

@@ -9,9 +9,9 @@ import pytest
 from tests.plugins.kernels.emulated import emulated_kernels
 from vosrt.bundle import Bundle
 from vosrt.errors import BundleError
+from vosrt.graphs.operator_shapes import SIZED, WITH_KERNEL
 from vosrt.plugins import OPERATORS
 from vosrt.trt.engine_graph import InputSizes, engine_graph
-from vosrt.trt.plugin_outputs import PLUGINS, SIZED
 from vosrt.trt.sized_plugins import set_sizes
 from vosrt.trt.value_types import value_types
 
@@ -28,7 +28,7 @@ ends (uint8[1, 12, 20, 3] frame, float[2, 5, 7] logits, int32[2] rows) => (image
 
 
 def test_every_operator_with_a_plugin_has_its_shapes_and_no_other():
-    assert {name for name, operator in OPERATORS.items() if operator.has_plugin} == set(PLUGINS)
+    assert {name for name, operator in OPERATORS.items() if operator.has_plugin} == set(WITH_KERNEL)
     sized = {name for name, one in OPERATORS.items() if [port.name for port in one.inputs][1:2] == ["size"]}
     assert sized == set(SIZED)
 

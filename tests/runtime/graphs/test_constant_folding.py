@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import parser
 
-from vosrt.trt.constant_folding import fold_constants
+from vosrt.graphs.constant_folding import fold_constants
 
 
 def folded(text: str) -> onnx.ModelProto:
@@ -111,3 +112,33 @@ def test_what_nothing_uses_goes():
           y = Neg (x)
         }""")
     assert operators(model) == ["Neg"]
+
+
+def test_a_single_number_stays_one():
+    model = folded("""
+        (float[2, 3] x) => (float[3] y) {
+          last = Constant <value: tensor = int64 {1}> ()
+          y = Gather <axis: int = 0> (x, last)
+        }""")
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    (y,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": x})
+    assert np.array_equal(y, x[1])
+
+
+def test_a_loop_keeps_what_it_takes_from_outside():
+    model = folded("""
+        (float[2, 3] x, float[4, 3] all) => (float[4] y) {
+          sizes = Shape <start: int = 1, end: int = 2> (x)
+          width = Cast <to: int = 1> (sizes)
+          unused = Neg (x)
+          doubled = Add (x, x)
+          y = Scan <num_scan_inputs: int = 1, body: graph = body (float[3] line) => (float[] sum) {
+            wide = Mul (line, width)
+            both = Mul (wide, doubled)
+            sum = ReduceSum <keepdims: int = 0> (both)
+          }> (all)
+        }""")
+    assert operators(model) == ["Add", "Scan"]
+    x, lines = np.ones((2, 3), np.float32), np.ones((4, 3), np.float32)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    assert session.run(None, {"x": x, "all": lines})[0].tolist() == [36.0] * 4

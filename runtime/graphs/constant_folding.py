@@ -1,18 +1,19 @@
 """Computes in advance what a graph with fixed sizes computes from its sizes.
 
 TensorRT could do most of it itself, but the ONNX parser of TensorRT 8 ignores `start` and `end` of `Shape`,
-knows few operators on sizes, and ranges and interpolation weights of sizes need no engine.
+knows few operators on sizes, and ranges and interpolation weights of sizes need no engine. ONNX Runtime
+computes sizes on the host in every run, and copies what follows from them to the GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.trt.plugin_outputs import INTEGERS, LIKE_INPUT, SHAPES, SIZED, size_attribute
+from vosrt.graphs.operator_shapes import INTEGERS, LIKE_INPUT, SHAPES, SIZED
 
 if TYPE_CHECKING:
     import onnx
@@ -35,14 +36,10 @@ def fold_constants(model: onnx.ModelProto) -> None:
     from onnx import numpy_helper
 
     graph = model.graph
-    known = {
-        tensor.name: numpy_helper.to_array(tensor)
-        for tensor in graph.initializer
-        if np.prod(tensor.dims) <= _SMALL
-    }
+    known = _small_weights(graph)
     found: dict[str, NDArray[Any]] = {}
     for _ in range(_FEW):
-        shapes = _shapes(model, found)
+        shapes = _shapes(model, known, found)
         before = len(found)
         for node in graph.node:
             if node.output[0] in found or node.domain not in ("", "ai.onnx"):
@@ -56,7 +53,7 @@ def fold_constants(model: onnx.ModelProto) -> None:
     kept = [part for node in kept for part in _whole_shape(node)]
     kept = _without_unused(kept, {value.name for value in graph.output})
     outputs = {value.name for value in graph.output}
-    used = {name for node in kept for name in node.input} | outputs
+    used = read_by(kept) | outputs
     first = []
     for name, value in found.items():
         if name not in used:
@@ -66,7 +63,7 @@ def fold_constants(model: onnx.ModelProto) -> None:
             value = value.astype(np.int32) if value.dtype == np.bool_ else value
             first.append(onnx.helper.make_node("Cast", [source], [name], f"{name}/cast", to=kind))
             name = source
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
     del graph.node[:]
     graph.node.extend([*first, *kept])
     used |= {name for node in first for name in node.input}
@@ -75,7 +72,28 @@ def fold_constants(model: onnx.ModelProto) -> None:
     graph.initializer.extend(initializers)
 
 
-def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[str, Shape]:
+def known_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """All shapes that follow from the sizes of the inputs.
+
+    Args:
+        model: as `fold_constants` leaves it.
+    """
+    return _shapes(model, _small_weights(model.graph), {})
+
+
+def _small_weights(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    from onnx import numpy_helper
+
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if np.prod(tensor.dims) <= _SMALL
+    }
+
+
+def _shapes(
+    model: onnx.ModelProto, known: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]
+) -> dict[str, Shape]:
     """All shapes that follow from the inputs' and from the constants that are known."""
     import onnx
     from onnx import numpy_helper
@@ -95,7 +113,7 @@ def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[s
             )
     for name, value in found.items():
         if value.size <= _SMALL:
-            light.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            light.graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         else:
             kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
             light.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
@@ -111,7 +129,7 @@ def _shapes(model: onnx.ModelProto, found: Mapping[str, NDArray[Any]]) -> dict[s
             if value.type.tensor_type.HasField("shape"):
                 shapes[value.name] = _sizes(value)
         shapes |= {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
-        if not _add_plugin_shapes(light, shapes):
+        if not _add_operator_shapes(light, known, shapes):
             break
     return shapes
 
@@ -121,19 +139,25 @@ def _sizes(value: onnx.ValueInfoProto) -> Shape:
     return tuple(one.dim_value if one.HasField("dim_value") else None for one in dimensions)
 
 
-def _add_plugin_shapes(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool:
-    """Say the shapes of plugins' outputs, which ONNX does not know; whether there were new ones."""
+def _add_operator_shapes(
+    model: onnx.ModelProto, known: Mapping[str, NDArray[Any]], shapes: dict[str, Shape]
+) -> bool:
+    """Say the shapes of our operators' outputs, which ONNX does not know; whether there were new ones."""
     import onnx
 
     added = False
     told = {value.name for value in model.graph.value_info}
     for node in model.graph.node:
-        rule, name = SHAPES.get(node.op_type), node.output[0]
-        if rule is None or name in told or any(source not in shapes for source in node.input):
+        name = node.output[0]
+        if name in told or any(source not in shapes for source in node.input):
             continue
-        if node.op_type in SIZED and not size_attribute(node):
+        if node.op_type in SHAPES:
+            shapes[name] = SHAPES[node.op_type](node, *(shapes[source] for source in node.input))
+        elif node.op_type in SIZED and node.input[1] in known:
+            size = tuple(known[node.input[1]].tolist())
+            shapes[name] = SIZED[node.op_type](size, shapes[node.input[0]])
+        else:
             continue
-        shapes[name] = rule(node, *(shapes[source] for source in node.input))
         kind = onnx.TensorProto.INT32 if node.op_type in INTEGERS else onnx.TensorProto.FLOAT
         model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, kind, shapes[name]))
         added = True
@@ -156,6 +180,8 @@ def _value(
         complete = node.input[0] in shapes and None not in sizes
         return np.array(sizes, np.int64) if complete else None
     if node.op_type in _QUANTIZING:  # of weights: they tell an engine to compute in int8
+        return None
+    if any(_graphs_in(node)):  # they read more than the node's inputs
         return None
     if len(node.output) != 1 or any(name and name not in known for name in node.input):
         return None
@@ -191,12 +217,12 @@ def _whole_shape(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         raise AssertionError(f"{node.name}: exporters give first and last axis counted from the front")
     whole, axes = f"{node.output[0]}/whole", f"{node.output[0]}/axes"
     return [
-        onnx.helper.make_node("Shape", list(node.input), [whole], f"{node.name}/whole"),
+        onnx.helper.make_node("Shape", list(node.input), [whole], whole),
         onnx.helper.make_node(
             "Constant",
             [],
             [axes],
-            f"{node.name}/axes",
+            axes,
             value=onnx.numpy_helper.from_array(np.arange(start, stop, dtype=np.int64)),
         ),
         onnx.helper.make_node("Gather", [whole, axes], list(node.output), node.name, axis=0),
@@ -207,6 +233,20 @@ def _without_unused(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx
     used, kept = set(outputs), []
     for node in reversed(nodes):
         if used & set(node.output):
-            used |= set(node.input)
+            used |= read_by([node])
             kept.append(node)
     return kept[::-1]
+
+
+def read_by(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Names of the values that nodes read, also those that the graphs of loops take from outside."""
+    names: set[str] = set()
+    for node in nodes:
+        names.update(node.input)
+        for graph in _graphs_in(node):
+            names |= read_by(graph.node) | {value.name for value in graph.output}
+    return names
+
+
+def _graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [entry.g for entry in node.attribute if entry.HasField("g")]

@@ -1,0 +1,48 @@
+"""A bundle's graph as ONNX Runtime's CUDA provider takes it: for one size of frames.
+
+A graph for any size computes sizes on the host and copies what follows from them to the GPU, in every run:
+half of its nodes do nothing else, and it cannot be recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vosrt.graphs.broadcast_products import products_as_convolutions
+from vosrt.graphs.constant_folding import fold_constants, read_by
+from vosrt.graphs.sized_model import OpenShape, sized_model
+
+
+def session_graph(
+    path: Path,
+    shapes: Mapping[str, OpenShape],
+    constants: Mapping[str, NDArray[np.generic]],
+    operators: Collection[str],
+) -> tuple[bytes, bool]:
+    """A graph's file, changed.
+
+    Args:
+        path: of a graph with function bodies.
+        shapes: of every input that is left; a name for a size that stays open.
+        constants: inputs that become constants, such as the size of the network's input.
+        operators: that there are kernels for; those of others run as their bodies.
+
+    Returns:
+        the file, and whether runs can be recorded: not with loops, whose conditions are read on the host.
+
+    Raises:
+        BundleError: the graph has other inputs.
+        MissingDependencyError: the package onnx is not installed.
+    """
+    model = sized_model(path, shapes, constants, kept=operators)
+    fold_constants(model)
+    products_as_convolutions(model)
+    read = read_by(model.graph.node)
+    for value in [value for value in model.graph.input if value.name not in read]:
+        model.graph.input.remove(value)  # ONNX Runtime copies such an input to the host, in every run
+    has_loops = any(entry.HasField("g") for node in model.graph.node for entry in node.attribute)
+    return model.SerializeToString(deterministic=True), not has_loops

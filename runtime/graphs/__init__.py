@@ -1,0 +1,1 @@
+"""Changes to ONNX graphs for GPUs: sizes become fixed, and what follows from them constant."""
