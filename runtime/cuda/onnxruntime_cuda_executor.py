@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,9 @@ _MOST_SESSIONS = 32  # by graph and size; each has its weights on the GPU
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 _MOST_RECORDINGS = 64  # of a session: two for each stream, and others when objects come and go
 _FATAL_ONLY = 4  # of ONNX Runtime's log severities
+
+_JOINS_WITHOUT_COPY = (1, 31)  # ONNX Runtime from here on
+_MAKING_SPLITS = ["GatherSliceToSplitFusion", "GatherToSplitFusion"]  # which copy as joins do
 
 Signature = tuple[Any, ...]
 _log = logging.getLogger("vosrt.onnxruntime")
@@ -81,6 +86,7 @@ class OnnxRuntimeCudaExecutor:
         self.runtime = import_onnxruntime()
         self.arrays = GpuArrays(self.runtime, device)
         self.record = record and profile is None
+        self.joins_by_copy = _version(self.runtime) < _JOINS_WITHOUT_COPY
         self.profile = None if profile is None else Path(profile)
         self._open = frozenset({*COUNTS, *bundle.manifest.slot_dimensions})
         self._sessions: OrderedDict[Signature, _Session] = OrderedDict()
@@ -166,7 +172,9 @@ class _Session:
         self._library = executor.arrays.custom_ops()
         self._path = executor.bundle.graph_path(role, precision=executor.precision)
         operators = WITH_KERNEL if self._library is not None else frozenset[str]()
-        self._model, can_record = session_graph(self._path, shapes, constants, operators)
+        self._model, can_record = session_graph(
+            self._path, shapes, constants, operators, even_joins=executor.record and executor.joins_by_copy
+        )
         self._records, self._session = self._opened(can_record and executor.record)
         self._read = frozenset(value.name for value in self._session.get_inputs())
         check_signature(role, self._graph, self._session, left_out=self._graph.inputs.keys() - self._read)
@@ -272,4 +280,10 @@ class _Session:
 
     def _new_session(self, options: Any, *, record: bool) -> Any:
         providers = self._arrays.providers(record=record)
-        return self._executor.runtime.InferenceSession(self._model, options, providers=providers)
+        return self._executor.runtime.InferenceSession(
+            self._model, options, providers=providers, disabled_optimizers=_MAKING_SPLITS if record else None
+        )
+
+
+def _version(runtime: ModuleType) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", runtime.__version__)[:2])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vosrt.graphs.broadcast_products import products_as_convolutions
 from vosrt.graphs.constant_folding import fold_constants, read_by
 from vosrt.graphs.sized_model import OpenShape, sized_model
+from vosrt.graphs.uneven_joins import joins_as_sums
 
 
 def session_graph(
@@ -22,6 +23,8 @@ def session_graph(
     shapes: Mapping[str, OpenShape],
     constants: Mapping[str, NDArray[np.generic]],
     operators: Collection[str],
+    *,
+    even_joins: bool = False,
 ) -> tuple[bytes, bool]:
     """A graph's file, changed.
 
@@ -30,6 +33,7 @@ def session_graph(
         shapes: of every input that is left; a name for a size that stays open.
         constants: inputs that become constants, such as the size of the network's input.
         operators: that there are kernels for; those of others run as their bodies.
+        even_joins: runs can be recorded only if parts that are joined have equal lengths.
 
     Returns:
         the file, and whether runs can be recorded: not with loops, whose conditions are read on the host.
@@ -41,8 +45,9 @@ def session_graph(
     model = sized_model(path, shapes, constants, kept=operators)
     fold_constants(model)
     products_as_convolutions(model)
+    is_even = joins_as_sums(model) if even_joins else True
     read = read_by(model.graph.node)
     for value in [value for value in model.graph.input if value.name not in read]:
         model.graph.input.remove(value)  # ONNX Runtime copies such an input to the host, in every run
     has_loops = any(entry.HasField("g") for node in model.graph.node for entry in node.attribute)
-    return model.SerializeToString(deterministic=True), not has_loops
+    return model.SerializeToString(deterministic=True), is_even and not has_loops

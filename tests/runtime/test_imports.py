@@ -38,6 +38,7 @@ ALLOWED = {  # in the commands of their names, and where engines are built
     ("graphs/constant_folding.py", "onnx"),
     ("graphs/sized_model.py", "onnx"),
     ("graphs/broadcast_products.py", "onnx"),
+    ("graphs/uneven_joins.py", "onnx"),
     ("trt/value_types.py", "onnx"),
     ("trt/written_norms.py", "onnx"),
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
