@@ -141,7 +141,11 @@ setup(
     ],
     extras_require={
         "cpu": ["onnxruntime>=1.18"],
-        "gpu": ["onnxruntime-gpu>=1.18", "cuda-python>=12"],
+        "gpu": [
+            "onnxruntime-gpu>=1.18",
+            "cuda-python>=12",  # buffers and streams
+            "onnx>=1.17",  # graphs for one size of frames
+        ],
         "export": [
             "torch>=2.9",  # the networks and the exporter
             "onnx>=1.17",  # graph surgery

@@ -47,7 +47,7 @@ PACKAGES = (
     Package(("av",), "video files", "pip install av", "av", State.PROBLEM),
     Package(("rich",), "progress bars", "pip install rich", "rich", State.PROBLEM),
     Package(("torch",), "exporting networks", _EXPORT),
-    Package(("onnx",), "exporting; TensorRT", _EXPORT),
+    Package(("onnx",), "exporting; graphs for a GPU", _EXPORT),
     Package(("onnxscript",), "exporting", _EXPORT),
     Package(("safetensors",), "checkpoints in .safetensors", _EXPORT),
     Package(("tensorboard",), "curves of a training run, beside its CSV files", _TRAIN),
