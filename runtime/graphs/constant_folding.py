@@ -39,7 +39,7 @@ def fold_constants(model: onnx.ModelProto) -> None:
     known = _small_weights(graph)
     found: dict[str, NDArray[Any]] = {}
     for _ in range(_FEW):
-        shapes = _shapes(model, known, found)
+        shapes, _ = _inferred(model, known, found)
         before = len(found)
         for node in graph.node:
             if node.output[0] in found or node.domain not in ("", "ai.onnx"):
@@ -78,7 +78,12 @@ def known_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
     Args:
         model: as `fold_constants` leaves it.
     """
-    return _shapes(model, _small_weights(model.graph), {})
+    return _inferred(model, _small_weights(model.graph), {})[0]
+
+
+def known_kinds(model: onnx.ModelProto) -> dict[str, int]:
+    """ONNX's numbers of all types that are known, as `known_shapes`."""
+    return _inferred(model, _small_weights(model.graph), {})[1]
 
 
 def _small_weights(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
@@ -91,10 +96,10 @@ def _small_weights(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
     }
 
 
-def _shapes(
+def _inferred(
     model: onnx.ModelProto, known: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]
-) -> dict[str, Shape]:
-    """All shapes that follow from the inputs' and from the constants that are known."""
+) -> tuple[dict[str, Shape], dict[str, int]]:
+    """All shapes and types that follow from the inputs' and from the constants that are known."""
     import onnx
     from onnx import numpy_helper
 
@@ -123,15 +128,18 @@ def _shapes(
         elif node.output[0] not in found:
             light.graph.node.append(node)
     shapes: dict[str, Shape] = {}
+    kinds: dict[str, int] = {}
     for _ in range(_FEW):
         inferred = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
         for value in (*inferred.input, *inferred.output, *inferred.value_info):
+            kinds[value.name] = value.type.tensor_type.elem_type
             if value.type.tensor_type.HasField("shape"):
                 shapes[value.name] = _sizes(value)
         shapes |= {tensor.name: tuple(tensor.dims) for tensor in inferred.initializer}
+        kinds |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
         if not _add_operator_shapes(light, known, shapes):
             break
-    return shapes
+    return shapes, kinds
 
 
 def _sizes(value: onnx.ValueInfoProto) -> Shape:

@@ -1,24 +1,24 @@
-"""Tensors of different lengths put behind each other, as a sum of padded ones.
+"""Tensors of different lengths put behind each other, as a sum of padded ones; split off, as slices.
 
-Up to version 1.30 ONNX Runtime's CUDA provider copies the lengths and addresses of such a `Concat` to the GPU
+Up to version 1.30 ONNX Runtime's CUDA provider copies the lengths and addresses of such parts to the GPU
 in every run. A recording would go on reading the host memory that they were in, long after it was given back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vosrt.graphs.constant_folding import Shape, known_shapes
+from vosrt.graphs.constant_folding import Shape, known_kinds, known_shapes
 
 if TYPE_CHECKING:
     import onnx
 
 
 def joins_as_sums(model: onnx.ModelProto) -> bool:
-    """Change a graph in place: a `Concat` of unequal parts becomes a sum, which is exact.
+    """Change a graph in place: a `Concat` of unequal parts becomes a sum, which is exact, a `Split` slices.
 
     Args:
         model: as `fold_constants` leaves it, of opset 17.
@@ -26,20 +26,30 @@ def joins_as_sums(model: onnx.ModelProto) -> bool:
     Returns:
         whether all parts that are still joined, or split off, have equal lengths.
     """
+    from onnx import TensorProto
+
     graph = model.graph
-    shapes = known_shapes(model)
+    shapes, kinds = known_shapes(model), known_kinds(model)
+    real = {name for name, kind in kinds.items() if kind in (TensorProto.FLOAT, TensorProto.FLOAT16)}
     nodes: list[onnx.NodeProto] = []
+    is_even = True
     for node in graph.node:
-        lengths = _lengths(node, [shapes.get(name) for name in node.input])
-        nodes += [node] if lengths is None else _sum(graph, node, len(shapes[node.input[0]]), lengths)
+        if node.op_type == "Split" and _split_lengths(graph, node):
+            nodes += _slices(graph, node)
+        elif node.op_type != "Concat" or _is_even(node, shapes):
+            nodes.append(node)
+            is_even &= node.op_type != "Split"
+        elif real.issuperset(node.input) and node.input[0] in shapes:
+            nodes += _Sum(graph, node, shapes).nodes()
+        else:
+            nodes.append(node)
+            is_even = False
     del graph.node[:]
     graph.node.extend(nodes)
-    return all(node.op_type != "Split" and _is_even(node, shapes) for node in nodes)
+    return is_even
 
 
 def _is_even(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> bool:
-    if node.op_type != "Concat":
-        return True
     parts = [shapes.get(name) for name in node.input]
     if any(part is not None and len(part) == 1 for part in parts):
         return True  # a shape, on the host
@@ -47,36 +57,86 @@ def _is_even(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> bool:
     return len(lengths) == 1 and None not in lengths
 
 
-def _lengths(node: onnx.NodeProto, shapes: Sequence[Shape | None]) -> list[int] | None:
-    """How long the parts of an uneven join are; None for all other nodes, and those of shapes themselves."""
-    if node.op_type != "Concat" or any(shape is None or len(shape) < 2 for shape in shapes):
-        return None
-    lengths = [shape[_axis(node)] for shape in shapes if shape is not None]
-    known = [length for length in lengths if length is not None]
-    return known if len(known) == len(lengths) and len(set(known)) > 1 else None
-
-
 def _axis(node: onnx.NodeProto) -> int:
-    return next(entry.i for entry in node.attribute if entry.name == "axis")
+    return next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
 
 
-def _sum(
-    graph: onnx.GraphProto, node: onnx.NodeProto, rank: int, lengths: Sequence[int]
-) -> list[onnx.NodeProto]:
+def _split_lengths(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[int]:
+    """Of the parts; nothing where they are not constants."""
+    from onnx import numpy_helper
+
+    name = node.input[1] if len(node.input) > 1 else ""
+    found = [numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer if tensor.name == name]
+    return found[0] if found else []
+
+
+def _slices(graph: onnx.GraphProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     from onnx import helper, numpy_helper
 
-    nodes, done, axis = [], 0, _axis(node) % rank
-    total = node.output[0]
-    for index, (name, length) in enumerate(zip(node.input, lengths, strict=True)):
-        pads = np.zeros((2, rank), np.int64)
-        pads[:, axis] = done, sum(lengths) - done - length
-        done += length
-        padded = f"{total}/padded{index}"
-        graph.initializer.append(numpy_helper.from_array(pads.ravel(), f"{padded}/pads"))
-        nodes.append(helper.make_node("Pad", [name, f"{padded}/pads"], [padded], padded))
-    before = f"{total}/padded0"
-    for index in range(1, len(lengths)):
-        now = total if index == len(lengths) - 1 else f"{total}/sum{index}"
-        nodes.append(helper.make_node("Add", [before, f"{total}/padded{index}"], [now], now))
-        before = now
+    nodes, start = [], 0
+    for output, length in zip(node.output, _split_lengths(graph, node), strict=True):
+        names = [f"{output}/{part}" for part in ("start", "end", "axis")]
+        for name, value in zip(names, (start, start + length, _axis(node)), strict=True):
+            graph.initializer.append(numpy_helper.from_array(np.array([value], np.int64), name))
+        nodes.append(helper.make_node("Slice", [node.input[0], *names], [output], output))
+        start += length
     return nodes
+
+
+class _Sum:
+    """The nodes in the place of a `Concat`; lengths that are open are read when the graph runs."""
+
+    def __init__(self, graph: onnx.GraphProto, join: onnx.NodeProto, shapes: Mapping[str, Shape]) -> None:
+        self._graph = graph
+        self._join = join
+        self._shapes = shapes
+        self._rank = len(shapes[join.input[0]])
+        self._axis = _axis(join) % self._rank
+        self._made: list[onnx.NodeProto] = []
+
+    def nodes(self) -> list[onnx.NodeProto]:
+        """In the order in which they run."""
+        join, total = self._join, self._join.output[0]
+        lengths = [self._length(index) for index in range(len(join.input))]
+        zeros = [self._constant(f"{total}/zeros{count}", [0] * count) for count in range(self._rank)]
+        summed = ""
+        for index, name in enumerate(join.input):
+            before = self._summed(f"{total}/before{index}", lengths[:index])
+            after = self._summed(f"{total}/after{index}", lengths[index + 1 :])
+            left, right = zeros[self._axis], zeros[self._rank - 1 - self._axis]
+            pads = self._made_by("Concat", [left, before, right, left, after, right], f"{total}/pads{index}")
+            padded = self._made_by("Pad", [name, pads], f"{total}/padded{index}")
+            last = index == len(join.input) - 1
+            sums = total if last else f"{total}/sum{index}"
+            summed = self._made_by("Add", [summed, padded], sums) if summed else padded
+        return self._made
+
+    def _length(self, index: int) -> str:
+        """The name of a part's length."""
+        name, part = f"{self._join.output[0]}/length{index}", self._join.input[index]
+        known = self._shapes[part][self._axis] if part in self._shapes else None
+        if known is not None:
+            return self._constant(name, [known])
+        shape = self._made_by("Shape", [part], f"{name}/shape")
+        return self._made_by("Gather", [shape, self._constant(f"{name}/axis", [self._axis])], name)
+
+    def _summed(self, name: str, lengths: list[str]) -> str:
+        if not lengths:
+            return self._constant(name, [0])
+        total = lengths[0]
+        for index, length in enumerate(lengths[1:]):
+            total = self._made_by("Add", [total, length], f"{name}/{index}")
+        return total
+
+    def _constant(self, name: str, values: list[int]) -> str:
+        from onnx import numpy_helper
+
+        self._graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def _made_by(self, operator: str, inputs: list[str], output: str) -> str:
+        from onnx import helper
+
+        attributes = {"axis": 0} if operator == "Concat" else {}
+        self._made.append(helper.make_node(operator, inputs, [output], output, **attributes))
+        return output
