@@ -137,6 +137,8 @@ class _Sum:
     def _made_by(self, operator: str, inputs: list[str], output: str) -> str:
         from onnx import helper
 
-        attributes = {"axis": 0} if operator == "Concat" else {}
-        self._made.append(helper.make_node(operator, inputs, [output], output, **attributes))
+        node = helper.make_node(operator, inputs, [output], output)
+        if operator == "Concat":
+            node.attribute.append(helper.make_attribute("axis", 0))
+        self._made.append(node)
         return output

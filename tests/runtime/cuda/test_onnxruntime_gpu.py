@@ -81,16 +81,10 @@ def build_operators(toolkit: Path, runtime: Path, folder: Path) -> None:
     subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-w", *includes, *wrapper], check=True)
 
 
-def test_in_the_long_run_a_graph_is_one_launch(run):
-    *_, last = frames = run(find_bundle("cfbi-lite-davis"))
-    assert last.pop("wait", 0) in (0, 4)  # before 1.31 every launch is waited for
-    assert last == {"launch of a recording": 4}
-    assert sum(frame.get("recording", 0) for frame in frames) == 8  # even and odd frames
+@pytest.mark.parametrize(("bundle", "graphs"), [("cfbi-lite-davis", 4), ("lse-lite-davis", 3)])
+def test_in_the_long_run_a_graph_is_one_launch(run, bundle, graphs):
+    *_, last = frames = run(find_bundle(bundle))
+    assert last.pop("wait", 0) in (0, graphs)  # older versions wait after every launch
+    assert last == {"launch of a recording": graphs}
+    assert sum(frame.get("recording", 0) for frame in frames) >= 2 * graphs  # even and odd frames
     assert not any("copy in recorded" in frame or "copy out recorded" in frame for frame in frames)
-
-
-def test_what_is_not_recorded_copies_nothing_that_is_large(run):
-    frames = run(find_bundle("lse-lite-davis"))
-    assert not any("copy in recorded" in frame or "copy out recorded" in frame for frame in frames)
-    assert "allocate" not in frames[-1]
-    assert frames[-1].get("copy out", 0) == 0
