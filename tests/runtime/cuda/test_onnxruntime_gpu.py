@@ -86,5 +86,5 @@ def test_in_the_long_run_a_graph_is_one_launch(run, bundle, graphs):
     *_, last = frames = run(find_bundle(bundle))
     assert last.pop("wait", 0) in (0, graphs)  # older versions wait after every launch
     assert last == {"launch of a recording": graphs}
-    assert sum(frame.get("recording", 0) for frame in frames) >= 2 * graphs  # even and odd frames
+    assert sum(frame.get("recording", 0) for frame in frames) > graphs  # of even and odd frames
     assert not any("copy in recorded" in frame or "copy out recorded" in frame for frame in frames)
