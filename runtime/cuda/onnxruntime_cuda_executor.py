@@ -37,6 +37,7 @@ from vosrt.onnxruntime_sessions import (
 _MOST_SESSIONS = 32  # by graph and size; each has its weights on the GPU
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 _MOST_RECORDINGS = 64  # of a session: two for each stream, and others when objects come and go
+_LONG_AGO = 4000  # runs of a session
 _FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
 _JOINS_WITHOUT_COPY = (1, 31)  # ONNX Runtime from here on
@@ -120,7 +121,7 @@ class OnnxRuntimeCudaExecutor:
         network = () if size is None else tuple(size.tolist())
         signature = (role, network, *(array.shape for array in arrays.values()))
         found = self._of_shapes.get(signature)
-        if found is not None and not found.is_full:
+        if found is not None and not found.is_worn_out:
             self._sessions.move_to_end(found.built_for)
             return found
         shapes = {name: self._open_shape(role, name, array) for name, array in arrays.items()}
@@ -167,6 +168,8 @@ class _Session:
         self._graph = executor.bundle.manifest.graphs[role]
         self._output_shapes: dict[Signature, tuple[tuple[int, ...], ...]] = {}
         self._seen: dict[Signature, int | None] = {}  # addresses to the number of a recording
+        self._launched: dict[int, int] = {}  # numbers to the last run
+        self._runs = 0
         sources = {value.source: name for name, value in self._graph.inputs.items()}
         constants = {} if size is None else {sources["size"]: size}
         self._library = executor.arrays.custom_ops()
@@ -180,9 +183,12 @@ class _Session:
         check_signature(role, self._graph, self._session, left_out=self._graph.inputs.keys() - self._read)
 
     @property
-    def is_full(self) -> bool:
-        """Whether it has as many recordings as it may have: ONNX Runtime never drops one."""
-        return sum(number is not None for number in self._seen.values()) >= _MOST_RECORDINGS
+    def is_worn_out(self) -> bool:
+        """Whether most of what it has recorded is of streams that are gone: ONNX Runtime never drops one."""
+        if len(self._launched) < _MOST_RECORDINGS:
+            return False
+        idle = sum(run < self._runs - _LONG_AGO for run in self._launched.values())
+        return 2 * idle >= len(self._launched)
 
     def run(self, arrays: Mapping[str, Array], take: Take) -> dict[str, Array]:
         """Put a run into the stream."""
@@ -207,15 +213,18 @@ class _Session:
         """The number of the recording for these addresses, from the second time on that they come."""
         if not self._records:
             return None
+        self._runs += 1
         used = [*(array for name, array in arrays.items() if name in self._read), *outputs.values()]
         key = tuple((array.pointer, array.shape) for array in used)
         number = self._seen.get(key)
-        if number is None:
-            number = 1 + max((one for one in self._seen.values() if one is not None), default=0)
-            self._seen[key] = number if key in self._seen else None
-            if len(self._seen) > 4 * _MOST_RECORDINGS:  # addresses that came once
+        if number is None and len(self._launched) < _MOST_RECORDINGS:
+            number = len(self._launched) + 1 if key in self._seen else None
+            self._seen[key] = number
+            if len(self._seen) > 16 * _MOST_RECORDINGS:  # addresses that came once
                 self._seen = {key: one for key, one in self._seen.items() if one is not None}
-        return self._seen.get(key)
+        if number is not None:
+            self._launched[number] = self._runs
+        return number
 
     def _run(
         self, arrays: Mapping[str, Array], outputs: Mapping[str, Array], recording: int | None = None

@@ -37,15 +37,13 @@ def sized_model(
     """
     try:
         import onnx
-        from onnx import inliner, numpy_helper
+        from onnx import numpy_helper
     except ImportError as error:
         raise MissingDependencyError(
             "graphs for a GPU are made with the package onnx, which is not installed",
             cure="pip install onnx",
         ) from error
-    model = onnx.load(str(path))
-    plain = [(function.domain, function.name) for function in model.functions if function.name not in kept]
-    model = inliner.inline_selected_functions(model, plain)
+    model = _inlined(onnx.load(str(path)), kept)
     graph = model.graph
     del graph.value_info[:]  # of open sizes
     inputs = {value.name: value for value in graph.input}
@@ -62,3 +60,19 @@ def sized_model(
             else:
                 dimension.dim_value = size
     return model
+
+
+def _inlined(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
+    """Bodies in the places of their operators; weights stay aside, for the inliner copies the model."""
+    from onnx import helper, inliner
+
+    weights, inputs = list(model.graph.initializer), list(model.graph.input)
+    del model.graph.initializer[:]
+    for tensor in weights:  # their names stay taken
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    plain = [(function.domain, function.name) for function in model.functions if function.name not in kept]
+    result = inliner.inline_selected_functions(model, plain)
+    del result.graph.input[:]
+    result.graph.input.extend(inputs)
+    result.graph.initializer.extend(weights)
+    return result

@@ -78,8 +78,10 @@ def test_sessions_of_sizes_that_are_gone_are_closed(executor, runs, monkeypatch)
             assert len(executor._sessions) <= 3
 
 
-def test_a_session_with_too_many_recordings_is_opened_again(executor, runs, monkeypatch):
+@pytest.mark.parametrize("long_ago", [4000, 3])
+def test_recordings_end_somewhere(executor, runs, monkeypatch, long_ago):
     monkeypatch.setattr(onnxruntime_cuda_executor, "_MOST_RECORDINGS", 2)
+    monkeypatch.setattr(onnxruntime_cuda_executor, "_LONG_AGO", long_ago)
     images, masks = scene(12)
     streams, plain = [stream_of(executor) for _ in range(3)], Segmenter(BUNDLE, device="cpu").stream()
     for index, image in enumerate(images):
@@ -87,8 +89,13 @@ def test_a_session_with_too_many_recordings_is_opened_again(executor, runs, monk
         known = plain.step(image, mask=mask).labels
         for stream in streams:
             assert np.array_equal(stream.step(image, mask=mask).labels, known)
-    assert all(number in (None, 1, 2) for _, number in runs)
-    assert len({id(session) for session, _ in runs}) > len(executor._sessions)
+    assert {number for _, number in runs} == {None, 1, 2}
+    streams = [stream_of(executor) for _ in range(2)]  # others, in place of those
+    for index, image in enumerate(images):
+        for stream in streams:
+            stream.step(image, mask=masks[0] if index == 0 else None)
+    sessions = {id(session) for session, _ in runs}
+    assert (len(sessions) > len(executor._sessions)) == (long_ago == 3)  # some were opened again
 
 
 def test_a_recording_that_fails_costs_speed_alone(executor, monkeypatch, caplog):
