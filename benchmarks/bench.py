@@ -2,7 +2,8 @@
 
 Every candidate (bundle, executor, precision, number of objects) runs in a process of its own, and they take
 turns, so that a slow moment of the machine hits all of them. Timed is `Stream.step`, from a frame in memory
-to its label map; reading and writing video are not part of it.
+to its label map, and on a GPU until what is remembered of the frame is computed, too; reading and writing
+video are not part of it.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ class BenchPlan:
             f"{len(self.candidates)} candidates, frames of {height}x{width}: "
             f"{self.turns.frames} timed frames after {self.turns.warm_up} warm-up frames, "
             f"in {len(self.turns.round_frames())} rounds.\n"
-            "Timed: Stream.step, from a frame in memory to its label map. Peak: of the whole process, "
-            "start to end."
+            "Timed: Stream.step, from a frame in memory to its label map, on a GPU until all work of the "
+            "frame is done. Peak: of the whole process, start to end."
         )
 
     def remarks(self, measurements: Sequence[Measurement]) -> list[str]:

@@ -42,8 +42,8 @@ def report(document: Mapping[str, Any], remarks: Sequence[str], plots: Sequence[
     parts = [
         "# Speed",
         markdown([HEADINGS, *map(_row, runs)]),
-        "Timed: a frame in memory to its label map, after the warm-up. *Outside graphs*: of that, what is "
-        "neither of the graphs' time. *Peak*: of the whole process.",
+        "Timed: a frame in memory to its label map, after the warm-up; on a GPU until all work of the frame "
+        "is done. *Outside graphs*: of that, what is none of the graphs' time. *Peak*: of the whole process.",
         "## Stages",
         "Median milliseconds of each graph.",
         _stages(runs),

@@ -22,6 +22,7 @@ from vosrt.errors import Error
 
 if TYPE_CHECKING:
     from vosrt.benchmarks.end_to_end import EndToEnd
+    from vosrt.cuda.cuda_device import CudaDevice
     from vosrt.stream import Stream
 
 
@@ -35,12 +36,13 @@ class Startup:
 
 @dataclass(frozen=True)
 class Step:
-    """One frame: wall time of `Stream.step`, times by graph role, and what came out."""
+    """One frame: its wall time, times by graph role, and what came out."""
 
-    milliseconds: float
+    milliseconds: float  # until all its work is done; on a GPU some is left when the labels are there
     stages: Mapping[str, float]
     labels: NDArray[np.uint8]  # [H, W]
     cpu_milliseconds: float = math.nan  # of all threads of the process
+    labels_milliseconds: float = math.nan  # wall time until the labels were there
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,20 @@ class CandidateServer:
         _import_packages(candidate)
         imported = time.perf_counter()
         self._before_opening = resident_memory()
-        self._stream = _open_stream(candidate)
+        self._stream, self._gpu = _open_stream(candidate)
         self.startup = Startup(imported - started, time.perf_counter() - imported)
 
     def step(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Step:
         """Segment the next frame."""
         started, cpu = time.perf_counter(), time.process_time()
         result = self._stream.step(frame, mask)
-        milliseconds = (time.perf_counter() - started) * 1e3
+        labelled = milliseconds = (time.perf_counter() - started) * 1e3
+        if self._gpu is not None:  # the next frame would wait for what is left
+            self._gpu.driver.synchronize(self._gpu.stream)
+            milliseconds = (time.perf_counter() - started) * 1e3
         cpu = (time.process_time() - cpu) * 1e3
         stages = {role: value for role, value in result.timings.items() if role != "total"}
-        return Step(milliseconds, stages, result.labels, cpu)
+        return Step(milliseconds, stages, result.labels, cpu, labelled)
 
     def end_to_end(self, video: str, mask: NDArray[np.uint8]) -> EndToEnd:
         """Run over a video, with decoding and encoding, and over the same as a camera."""
@@ -114,7 +119,8 @@ def _import_packages(candidate: Candidate) -> None:
         import vosrt.benchmarks.torch_stream  # noqa: F401
 
 
-def _open_stream(candidate: Candidate) -> Stream:
+def _open_stream(candidate: Candidate) -> tuple[Stream, CudaDevice | None]:
+    """A stream, and the GPU that it works on."""
     if candidate.executor in DEPLOYED:
         from vosrt.segmenter import Segmenter
         from vosrt.trt.checked_engines import EngineSettings
@@ -128,7 +134,9 @@ def _open_stream(candidate: Candidate) -> Stream:
             threads=candidate.threads,
             long_edge=candidate.long_edge,
         )
-        return segmenter.stream()
+        return segmenter.stream(), segmenter.placement.cuda
     from vosrt.benchmarks.torch_stream import open_torch_stream
+    from vosrt.cuda.open_device import open_cuda_device
 
-    return open_torch_stream(candidate)
+    gpu = open_cuda_device() if candidate.device == "cuda" else None
+    return open_torch_stream(candidate, gpu=gpu), gpu

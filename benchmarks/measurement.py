@@ -26,7 +26,8 @@ class Measurement:
 
     Attributes:
         first_mask_ms: the step that took the mask, encode and reference.
-        rounds: wall time of every timed step, in milliseconds, round by round.
+        rounds: wall time of every timed step until all its work is done, in milliseconds, round by round.
+        labelled: wall time of every timed step until its labels are there, in milliseconds.
         cpu: processor time of every timed step, in milliseconds.
         yardstick: wall time of the same fixed work beside every round, in milliseconds.
         joules: energy of every round; empty where nothing tells.
@@ -42,6 +43,7 @@ class Measurement:
     startup: Startup
     first_mask_ms: float = math.nan
     rounds: list[list[float]] = field(default_factory=list)
+    labelled: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     yardstick: list[float] = field(default_factory=list)
     joules: list[float] = field(default_factory=list)
@@ -57,6 +59,7 @@ class Measurement:
     def add(self, step: Step) -> None:
         """Take a timed frame of the last round into account."""
         self.rounds[-1].append(step.milliseconds)
+        self.labelled.append(step.labels_milliseconds)
         self.cpu.append(step.cpu_milliseconds)
         self.graphs.append(sum(step.stages.values()))
         self.outside.append(step.milliseconds - self.graphs[-1])
@@ -117,6 +120,7 @@ class Measurement:
             "threads": candidate.threads,
             "fps": rounded(self.frames_per_second),
             "latency_ms": {name: rounded(value) for name, value in self.latency.items()},
+            "labels_ms": {name: rounded(value) for name, value in latency_of(self.labelled).items()},
             "p50_interval_ms": [rounded(self.interval.low), rounded(self.interval.high)],
             "rounds_ms": [[rounded(value) for value in part] for part in self.rounds],
             "yardstick_ms": [rounded(value) for value in self.yardstick],

@@ -73,6 +73,8 @@ def _further_parts(one: Measurement) -> list[str]:
         )
         if figures[name] is not None
     ]
+    if one.candidate.device != "cpu":
+        parts.append(f"labels after {figures['labels_ms']['p50']:g} ms")
     found = figures["end_to_end"]
     if found is not None:
         parts += [

@@ -11,7 +11,7 @@ from vosrt.benchmarks.compiled_network import CompiledExecutor
 from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
 from vosrt.cpu_device import CpuDevice
-from vosrt.cuda.open_device import open_cuda_device
+from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.export.torch_executor import TorchExecutor
@@ -31,12 +31,15 @@ from vosrt.variant import Variant
 Watch = Callable[[Executor], Executor]
 
 
-def open_torch_stream(candidate: Candidate, watch: Watch | None = None) -> Stream:
+def open_torch_stream(
+    candidate: Candidate, watch: Watch | None = None, *, gpu: CudaDevice | None = None
+) -> Stream:
     """Build the network that the bundle was exported from and start a stream on it.
 
     Args:
         candidate: bundle, executor and threads.
         watch: given the executor, gives one to take its place; None for none.
+        gpu: where it runs; None for the CPU.
 
     Raises:
         Error: the bundle does not say how it was made, or the checkpoint does not fit.
@@ -45,7 +48,7 @@ def open_torch_stream(candidate: Candidate, watch: Watch | None = None) -> Strea
     torch.set_num_threads(candidate.threads)
     network = rebuild_network(manifest.options)
     _load_weights(network, manifest, candidate)
-    return _stream(manifest, network, candidate, watch)
+    return _stream(manifest, network, candidate, watch, gpu)
 
 
 def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate) -> None:
@@ -64,7 +67,13 @@ def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate)
     load_stand_in_weights(network, salt)
 
 
-def _stream(manifest: Manifest, network: VosNetwork, candidate: Candidate, watch: Watch | None) -> Stream:
+def _stream(
+    manifest: Manifest,
+    network: VosNetwork,
+    candidate: Candidate,
+    watch: Watch | None,
+    gpu: CudaDevice | None,
+) -> Stream:
     """The one place where a stream is put on a PyTorch executor."""
     frame = manifest.frame_size
     size = manifest.input.resize.network_size(*frame) if frame else None
@@ -73,7 +82,6 @@ def _stream(manifest: Manifest, network: VosNetwork, candidate: Candidate, watch
         kind = PublishedMemoryExecutor if isinstance(network, MemoryNetwork) else PublishedExecutor
     elif candidate.executor == TORCH_COMPILED:
         kind = CompiledExecutor
-    gpu = open_cuda_device() if candidate.device == "cuda" else None
     plain = kind(network, network_size=size, gpu=gpu)
     executor: Executor = plain if watch is None else watch(plain)
     return Stream((Variant(manifest, executor),), gpu or CpuDevice())

@@ -31,6 +31,7 @@ RUN_FIELDS = {
     "threads": int,
     "fps": float,
     "latency_ms": dict,
+    "labels_ms": dict,
     "p50_interval_ms": list,
     "rounds_ms": list,
     "yardstick_ms": list,
@@ -100,6 +101,7 @@ def check_run(run):
     ascending = [latency[name] for name in ("min", "p50", "p90", "p95", "p99", "max")]
     assert ascending[0] > 0
     assert ascending == sorted(ascending)
+    assert run["labels_ms"] == latency  # on a CPU they are there when all is done
     assert sum(map(len, run["rounds_ms"])) == run["frames"]
     assert len(run["yardstick_ms"]) == len(run["rounds_ms"])
     assert 0 < run["outside_graphs_ms"] < latency["max"]
