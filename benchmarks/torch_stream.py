@@ -16,6 +16,7 @@ from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.manifest import Manifest, read_manifest
+from vosrt.memory_budget import default_limit, gpu_limit
 from vosrt.models import (
     VosNetwork,
     load_checkpoint,
@@ -84,4 +85,5 @@ def _stream(
         kind = CompiledExecutor
     plain = kind(network, network_size=size, gpu=gpu)
     executor: Executor = plain if watch is None else watch(plain)
-    return Stream((Variant(manifest, executor),), gpu or CpuDevice())
+    limit = default_limit() if gpu is None else gpu_limit(gpu.driver.gpu().memory)  # as of vosrt's own
+    return Stream((Variant(manifest, executor),), gpu or CpuDevice(), memory_limit=limit)

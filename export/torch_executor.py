@@ -35,6 +35,7 @@ class TorchExecutor:
         self.network = network
         self.network_size = network_size
         self.with_taps = with_taps
+        self._gpu = gpu
         self._device = torch.device("cpu" if gpu is None else "cuda")
         self._stream = None if gpu is None else torch.cuda.ExternalStream(gpu.stream)
         network.to(self._device)
@@ -42,9 +43,9 @@ class TorchExecutor:
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run one role on named inputs; see `vosrt.executor.Executor`. Outputs lie in memory of their own."""
         spec = self.network.graphs()[role]
-        arguments = tuple(self._argument(name, tensor, inputs) for name, tensor in spec.inputs.items())
         taps: dict[str, Tensor] | None = {} if self.with_taps else None
         with torch.no_grad(), torch.cuda.stream(self._stream):
+            arguments = tuple(self._argument(name, tensor, inputs) for name, tensor in spec.inputs.items())
             outputs = self.compute(role, arguments, taps)
             named = dict(zip(spec.outputs, outputs, strict=True)) | (taps or {})
             return {name: self._array(tensor) for name, tensor in named.items()}
@@ -57,7 +58,7 @@ class TorchExecutor:
 
     def _array(self, tensor: Tensor) -> Array:
         """Where it lies, as the stream takes it."""
-        if self._stream is None:
+        if self._gpu is None:
             return np.ascontiguousarray(tensor.numpy())
         return CudaArray.of(tensor.contiguous())
 
@@ -69,5 +70,8 @@ class TorchExecutor:
             return torch.empty(height, width, device=self._device)
         array = inputs[name]
         if isinstance(array, np.ndarray):
-            return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+            array = np.ascontiguousarray(array)
+            if self._gpu is None:
+                return torch.from_numpy(array)
+            array = self._gpu.constant(array)
         return torch.as_tensor(array, device=self._device)
