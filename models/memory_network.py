@@ -94,7 +94,8 @@ class MemoryNetwork(VosNetwork):
         bgr = frame.to(torch.float32)[0] / 255.0
         padded = (16 * grid.shape[0], 16 * grid.shape[1])
         image = resize_frame_linear(bgr, canvas.shape[0], canvas.shape[1], padded)
-        image = image.index_select(2, torch.tensor([2, 1, 0])).permute(2, 0, 1).unsqueeze(0)
+        rgb = torch.tensor([2, 1, 0], device=image.device)
+        image = image.index_select(2, rgb).permute(2, 0, 1).unsqueeze(0)
         pyramid = self.query_encoder(image)
         key, value = self.query_heads(pyramid.r4)
         if taps is not None:

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from vosrt.errors import Error
+from vosrt.export.tracing import EXAMPLE_SIZES, example_tensor
 from vosrt.models import (
     build_network,
     load_stand_in_weights,
@@ -12,7 +16,17 @@ from vosrt.models import (
     salt_of_source,
     stand_in_source,
 )
+from vosrt.models.catalog import MODELS
 from vosrt.models.cfbi import ELCP_SKIPPED_BLOCK
+
+
+class OnOneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of several devices, as a GPU does; numbers may lie anywhere."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        given = [leaf for leaf in tree_leaves((arguments, options)) if isinstance(leaf, Tensor) and leaf.ndim]
+        assert len({tensor.device for tensor in given}) <= 1, operation
+        return operation(*arguments, **(options or {}))
 
 
 def run_two_frames(network, *, objects=2, rows=None, size=(65, 81), frame_size=(66, 80)):
@@ -160,3 +174,16 @@ def test_options_that_build_no_network_or_another_one_are_refused():
 def test_the_salt_is_read_from_where_it_is_recorded():
     assert salt_of_source(stand_in_source("g, h")) == "g, h"
     assert salt_of_source("resnet101_cfbi.pth") is None
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("model", MODELS)
+def test_a_network_computes_on_its_own_device(model):
+    backbone = "mobilenetv2" if model in ("cfbi", "elcp") else None
+    network = build_network(model, backbone).eval().to("meta")  # a device without content
+    for role in {"encode", "reference", "finish", "memorize"} & network.graphs().keys():
+        inputs = network.graphs()[role].inputs.items()
+        arguments = [example_tensor(name, tensor, EXAMPLE_SIZES).to("meta") for name, tensor in inputs]
+        with OnOneDevice():
+            outputs = network.run_role(role, tuple(arguments), None)
+        assert {output.device.type for output in outputs} == {"meta"}
