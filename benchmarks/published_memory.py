@@ -11,13 +11,12 @@ What differs from `vosrt.models.memory_network`, whose weights and layers it sha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vosrt.device import Array, Take
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.models.memory_network import MemoryNetwork
 from vosrt.models.stm_decoder import RefinementStage
@@ -34,47 +33,51 @@ class PublishedMemoryExecutor(TorchExecutor):
     network: MemoryNetwork
     _seen: tuple[Pyramid, Tensor] | None = None  # features and value of the frame
 
-    def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
-        """Run one role on named inputs; see `vosrt.executor.Executor`."""
-        if role not in ("encode", "segment"):
-            return super().run(role, inputs, take)
-        with torch.no_grad():
-            return self._encode(inputs) if role == "encode" else self._segment(inputs)
+    def compute(
+        self, role: str, arguments: tuple[Tensor, ...], taps: dict[str, Tensor] | None
+    ) -> Sequence[Tensor]:
+        """See `TorchExecutor`; `encode` and `segment` have no taps."""
+        if role == "encode":
+            return self._encode(*arguments)
+        if role == "segment":
+            return self._segment(*arguments)
+        return super().compute(role, arguments, taps)
 
-    def _encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _encode(self, frame: Tensor, canvas: Tensor, grid: Tensor) -> tuple[Tensor, ...]:
         network = self.network
-        frame = torch.from_numpy(inputs["frame"])[0].permute(2, 0, 1).flip(0)[None] / 255.0
-        height, width = (int(side) for side in inputs["size"])
-        if (height, width) != tuple(frame.shape[2:]):
-            frame = F.interpolate(frame, (height, width), mode="bilinear", align_corners=False)
-        rest = [-side % 16 for side in (width, height)]
-        borders = [part for more in rest for part in (more // 2, more - more // 2)]
-        image = F.pad(frame, borders)
+        image = frame[0].permute(2, 0, 1).flip(0)[None] / 255.0
+        if canvas.shape != image.shape[2:]:
+            image = F.interpolate(image, canvas.shape, mode="bilinear", align_corners=False)
+        rest = [-side % 16 for side in reversed(canvas.shape)]
+        image = F.pad(image, [part for more in rest for part in (more // 2, more - more // 2)])
         pyramid = network.query_encoder(image)
         key, value = network.query_heads(pyramid.r4)
         self._seen = pyramid, value
-        h, w = key.shape[2:]
-        empty = {"context": (1, h, w), "skip8": (2, h, w), "skip4": (4, h, w)}
-        unused = {
-            name: torch.zeros(1).expand(1, network.width, factor * rows, factor * columns)
-            for name, (factor, rows, columns) in empty.items()
-        }
-        return {name: maps.numpy() for name, maps in {"image": image, "key": key, **unused}.items()}
+        unused = [
+            torch.empty(1, network.width, *(factor * side for side in grid.shape), device=image.device)
+            for factor in (1, 2, 4)
+        ]
+        return (image, key, *unused)
 
-    def _segment(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _segment(
+        self,
+        key: Tensor,
+        context: Tensor,
+        skip8: Tensor,
+        skip4: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        valid: Tensor,
+    ) -> tuple[Tensor]:
         assert self._seen is not None
         pyramid, value = self._seen
         decoder = self.network.decoder
-        query = torch.from_numpy(inputs["key"])
-        keys, values = (torch.from_numpy(inputs[f"memory_{name}"]) for name in ("keys", "values"))
-        valid = torch.from_numpy(inputs["memory_valid"]) > 0
-        read = torch.stack(
-            [_read(query[0], *of_object) for of_object in zip(keys, values, valid, strict=True)]
-        )
+        slots = [[slot for slot, is_valid in enumerate(row) if is_valid] for row in valid.tolist()]
+        read = torch.stack([_read(key[0], *of_object) for of_object in zip(keys, values, slots, strict=True)])
         r2, r3, value = (maps.expand(len(keys), -1, -1, -1) for maps in (pyramid.r2, pyramid.r3, value))
         maps = decoder.ResMM(decoder.norm(decoder.convFM(torch.cat([read, value], dim=1))))
         maps = _refined(decoder.RF2, r2, _refined(decoder.RF3, r3, maps))
-        return {"scores": decoder.pred2(F.relu(maps)).numpy()}
+        return (decoder.pred2(F.relu(maps)),)
 
 
 def _refined(stage: RefinementStage, features: Tensor, maps: Tensor) -> Tensor:
@@ -82,8 +85,10 @@ def _refined(stage: RefinementStage, features: Tensor, maps: Tensor) -> Tensor:
     return stage.ResMM(stage.skip(features) + enlarged)
 
 
-def _read(query: Tensor, keys: Tensor, values: Tensor, valid: Tensor) -> Tensor:
+def _read(query: Tensor, keys: Tensor, values: Tensor, slots: Sequence[int]) -> Tensor:
     """One object: query `[Ck, h, w]`, keys `[T, Ck, h, w]`, values `[T, Cv, h, w]` to `[Cv, h, w]`."""
-    remembered = [torch.cat(list(maps[valid].flatten(2)), dim=1) for maps in (keys, values)]  # [C, T * N]
+    remembered = [
+        torch.cat([maps[slot].flatten(1) for slot in slots], dim=1) for maps in (keys, values)
+    ]  # [C, T * N]
     weights = torch.softmax(remembered[0].T @ query.flatten(1) / query.shape[0] ** 0.5, dim=0)
     return (remembered[1] @ weights).reshape(-1, *query.shape[1:])

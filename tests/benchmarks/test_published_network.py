@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.benchmarks import torch_on_host_gpu
+from tests.plugins.kernels.emulated import emulated_kernels
+from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.benchmarks.published_memory import PublishedMemoryExecutor
 from vosrt.benchmarks.published_network import PublishedExecutor
+from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.export.bundle_writer import ExportSettings, make_manifest
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
@@ -13,6 +17,7 @@ from vosrt.export.tracing import TracedGraph
 from vosrt.manifest import Checkpoint
 from vosrt.models import build_network, load_stand_in_weights, matching_maps
 from vosrt.stream import Stream
+from vosrt.variant import Variant
 
 SIZE, NETWORK_SIZE = (90, 131), (97, 129)
 
@@ -80,6 +85,21 @@ def test_the_published_memory_network_gives_the_same_labels_and_probabilities(mo
         mask = masks[0] if index == 0 else None
         one, other = (stream.step(frame, mask, probabilities=True) for stream in streams)
         np.testing.assert_allclose(other.probabilities, one.probabilities, atol=1e-4)
+
+
+def test_the_published_memory_network_runs_on_a_gpu(monkeypatch):
+    network = build_network("stm-lite", memory_every=2)
+    load_stand_in_weights(network)
+    manifest = manifest_of(network)
+    frames, masks = make_clip(5, *SIZE, 2)
+    on_cpu = Stream.of_bundle(manifest, PublishedMemoryExecutor(network))
+    expected = [on_cpu.step(frame, None if index else masks[0]) for index, frame in enumerate(frames)]
+    torch_on_host_gpu.use(monkeypatch)
+    gpu = CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
+    on_gpu = Stream((Variant(manifest, PublishedMemoryExecutor(network, gpu=gpu)),), gpu)
+    for index, frame in enumerate(frames):
+        found = on_gpu.step(frame, None if index else masks[0])
+        assert np.array_equal(found.labels, expected[index].labels)
 
 
 def test_the_models_are_as_before_after_a_published_run():
