@@ -127,7 +127,8 @@ def document(plan: BenchPlan, measurements: Sequence[Measurement], facts: dict[s
         one.to_json(base[one.candidate.scene], size=plan.size, warm_up=plan.turns.warm_up)
         for one in measurements
     ]
-    return {"runs": runs, "environment": facts}
+    said = {name: value for one in measurements for name, value in one.startup.facts.items()}
+    return {"runs": runs, "environment": facts | said}
 
 
 class _Progress:

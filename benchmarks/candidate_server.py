@@ -7,7 +7,7 @@ import importlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class Startup:
 
     imports: float  # the executor's packages, after Python and NumPy
     opening: float  # bundle verified and loaded, or network built and weights loaded
+    facts: Mapping[str, bool] = field(default_factory=dict)  # about the executor's arithmetic
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class CandidateServer:
         imported = time.perf_counter()
         self._before_opening = resident_memory()
         self._stream, self._gpu = _open_stream(candidate)
-        self.startup = Startup(imported - started, time.perf_counter() - imported)
+        opened = time.perf_counter()
+        self.startup = Startup(imported - started, opened - imported, _arithmetic_facts(candidate))
 
     def step(self, frame: NDArray[np.uint8], mask: NDArray[np.uint8] | None) -> Step:
         """Segment the next frame."""
@@ -117,6 +119,15 @@ def _import_packages(candidate: Candidate) -> None:
             importlib.import_module(candidate.executor)
     else:
         import vosrt.benchmarks.torch_stream  # noqa: F401
+
+
+def _arithmetic_facts(candidate: Candidate) -> dict[str, bool]:
+    """What does not follow from the precision: float32 is float32 in vosrt, and not in PyTorch on a GPU."""
+    if candidate.executor in DEPLOYED or candidate.device == "cpu":
+        return {}
+    from vosrt.benchmarks.torch_stream import arithmetic_facts
+
+    return arithmetic_facts()
 
 
 def _open_stream(candidate: Candidate) -> tuple[Stream, CudaDevice | None]:

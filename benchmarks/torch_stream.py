@@ -52,6 +52,14 @@ def open_torch_stream(
     return _stream(manifest, network, candidate, watch, gpu)
 
 
+def arithmetic_facts() -> dict[str, bool]:
+    """Whether PyTorch computes in TF32 on a GPU: its defaults, as networks are published."""
+    return {
+        "torch_cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "torch_matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
+
+
 def _load_weights(network: VosNetwork, manifest: Manifest, candidate: Candidate) -> None:
     if not manifest.source.stand_in:
         if candidate.checkpoint is None:

@@ -2,16 +2,19 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from tests.benchmarks import torch_on_host_gpu
 from tests.plugins.kernels.emulated import emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
 from tests.runtime.toy_bundle import write_running_mean_bundle
 from tests.runtime.trt.conftest import gpu_machine  # noqa: F401
-from vosrt.benchmarks import candidate_server
+from vosrt.benchmarks import bench, candidate_server
 from vosrt.benchmarks.bench_clip import generated_clip
+from vosrt.benchmarks.bench_plan import BenchPlan
 from vosrt.benchmarks.candidate import Candidate
-from vosrt.benchmarks.candidate_server import CandidateServer
+from vosrt.benchmarks.candidate_server import CandidateServer, Step
 from vosrt.benchmarks.measurement import Measurement
 from vosrt.cuda.cuda_device import CudaDevice
 
@@ -36,6 +39,23 @@ def busy_gpu(monkeypatch, gpu_machine):  # noqa: F811
     clock = SimpleNamespace(perf_counter=lambda: driver.now, process_time=lambda: 0.0)
     monkeypatch.setattr(candidate_server, "time", clock)
     return driver
+
+
+def test_results_say_whether_pytorch_computed_in_tf32(monkeypatch):
+    gpu = CudaDevice(HostDriver(), lambda device: emulated_kernels().arithmetic)
+    monkeypatch.setattr("vosrt.cuda.open_device.open_cuda_device", lambda: gpu)
+    torch_on_host_gpu.use(monkeypatch)
+    options = ["cfbi-nano-davis", "--executors", "torch", "--size", "96x160", "--frames", "2"]
+    facts = {}
+    for device in ("cpu", "cuda"):
+        plan = BenchPlan.of(bench._parser().parse_args([*options, "--device", device]))
+        (candidate,) = plan.candidates
+        measurement = Measurement(candidate, CandidateServer(candidate).startup, is_baseline=True)
+        measurement.rounds.append([])
+        measurement.add(Step(1.0, {}, np.zeros((96, 160), np.uint8)))
+        facts[device] = bench.document(plan, [measurement], {"cores": 2})["environment"]
+    defaults = {"torch_cudnn_allow_tf32": True, "torch_matmul_allow_tf32": False}
+    assert facts == {"cpu": {"cores": 2}, "cuda": {"cores": 2, **defaults}}
 
 
 def test_a_frame_is_timed_until_it_is_remembered(tmp_path, busy_gpu, monkeypatch):
