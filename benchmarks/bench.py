@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from vosrt.benchmarks.bench_plots import write_plots
 from vosrt.benchmarks.bench_profiles import PROFILES, apply_profile
 from vosrt.benchmarks.bench_report import report
 from vosrt.benchmarks.bench_run import BenchRun
-from vosrt.benchmarks.candidate import EXECUTORS, ONNXRUNTIME
+from vosrt.benchmarks.candidate import EXECUTORS, ONNXRUNTIME, Candidate
 from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.measurement import Measurement, baselines
 from vosrt.benchmarks.measurement_table import print_table, stage_lines
@@ -48,7 +48,12 @@ _PROGRESS_INTERVAL = 2.0  # seconds between lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
+    """Run the command line.
+
+    Returns:
+        the exit status: 0; 1 where something got slower or, with `--keep-going`, could not run; 2 for a
+        mistake of the user's; 130 after Ctrl-C.
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     arguments.reasons = ()
@@ -90,13 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
     if plan.tensorrt_python:
         facts["tensorrt_python"] = plan.tensorrt_python
     print(f"{plan.summary()}\n{summary(facts)}", flush=True)
-    run = BenchRun(plan.candidates, plan.clips, plan.turns, _Progress(), arguments.end_to_end)
+    run = BenchRun(
+        plan.candidates, plan.clips, plan.turns, _Progress(), arguments.end_to_end, arguments.keep_going
+    )
     measurements = run.run()
     print_table(measurements)
+    failed = [f"{candidate.name} could not run: {error}" for candidate, error in run.failures.items()]
     remarks = [*plan.remarks(measurements), *arguments.reasons]
     print("\n".join([*stage_lines(measurements), *remarks]))
-    _write_outputs(arguments, document(plan, measurements, facts), remarks)
-    return 0
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    _write_outputs(arguments, document(plan, measurements, facts, run.failures), [*remarks, *failed])
+    return 1 if failed else 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -113,22 +123,47 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _write_outputs(arguments: argparse.Namespace, found: dict[str, Any], remarks: Sequence[str]) -> None:
     if arguments.json is not None:
         _write("--json", arguments.json, json.dumps(found, indent=1, allow_nan=False) + "\n")
-    plots = [] if arguments.plots is None else write_plots(arguments.plots, found["runs"])
+    drawn = arguments.plots is not None and found["runs"]
+    plots = write_plots(arguments.plots, found["runs"]) if drawn else []
     if arguments.markdown is not None:
         folder = os.path.relpath(arguments.plots, arguments.markdown.parent) if plots else ""
         shown = [str(Path(folder) / name) for name in plots]
         _write("--markdown", arguments.markdown, report(found, remarks, shown))
 
 
-def document(plan: BenchPlan, measurements: Sequence[Measurement], facts: dict[str, Any]) -> dict[str, Any]:
-    """What `--json` writes."""
+def document(
+    plan: BenchPlan,
+    measurements: Sequence[Measurement],
+    facts: dict[str, Any],
+    failures: Mapping[Candidate, Error] | None = None,
+) -> dict[str, Any]:
+    """What `--json` writes; "failed" is there when something has.
+
+    Args:
+        plan: what was asked for.
+        measurements: of the candidates that could run.
+        facts: about the machine.
+        failures: why others could not run.
+    """
     base = baselines(measurements)
     runs = [
         one.to_json(base[one.candidate.scene], size=plan.size, warm_up=plan.turns.warm_up)
         for one in measurements
     ]
     said = {name: value for one in measurements for name, value in one.startup.facts.items()}
-    return {"runs": runs, "environment": facts | said}
+    failed = [
+        {
+            "bundle": candidate.title,
+            "executor": candidate.executor,
+            "device": candidate.device,
+            "precision": candidate.precision,
+            "input_size": list(candidate.input_size),
+            "objects": candidate.objects,
+            "error": str(error),
+        }
+        for candidate, error in (failures or {}).items()
+    ]
+    return {"runs": runs, "environment": facts | said} | ({"failed": failed} if failed else {})
 
 
 class _Progress:
@@ -264,6 +299,11 @@ def _add_candidates(candidates: Any) -> None:
     )
     candidates.add_argument(
         "--threads", type=whole_number(1, MOST_THREADS), metavar="N", help="of every executor (one per core)"
+    )
+    candidates.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="measure the others when one cannot run, and end with status 1; the results say why it cannot",
     )
     candidates.add_argument(
         "--checkpoint",

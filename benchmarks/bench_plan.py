@@ -45,7 +45,8 @@ class BenchPlan:
             Error: a bundle, an option or their combination cannot be measured.
         """
         executors = [name for name in BASELINE_ORDER if name in arguments.executors]
-        if set(executors) - set(DEPLOYED):
+        needs_torch = bool(set(executors) - set(DEPLOYED))
+        if needs_torch and not arguments.keep_going:
             require_packages("the PyTorch baseline")
         bundles = {name: Bundle.open(name) for name in dict.fromkeys(arguments.bundles)}
         manifests = {name: bundle.manifest for name, bundle in bundles.items()}
@@ -60,8 +61,7 @@ class BenchPlan:
         titles = _titles(list(bundles))
         candidates: list[Candidate] = []
         for name, bundle in bundles.items():
-            needs_weights = bool(set(executors) - set(DEPLOYED))
-            checkpoint = find_weights(bundle.manifest, arguments.checkpoint) if needs_weights else None
+            checkpoint = _checkpoint(bundle.manifest, arguments) if needs_torch else None
             inputs = {edge: _input_size(bundle.manifest, edge, size) for edge in arguments.long_edge}
             precisions = _precisions(bundle, arguments)
             for precision in precisions:
@@ -107,7 +107,7 @@ class BenchPlan:
 
     def _certainty(self, measurements: Sequence[Measurement]) -> list[str]:
         until = self.turns.until
-        if until is None:
+        if until is None or not measurements:
             return []
         vague = [one for one in measurements if not one.uncertainty <= until]
         if not vague:
@@ -148,6 +148,16 @@ def _clips(arguments: argparse.Namespace, manifests: Sequence[Manifest], length:
     height, width = clip.mask.shape
     _check_fit(manifests, (height, width), tuple(clips))
     return clips
+
+
+def _checkpoint(manifest: Manifest, arguments: argparse.Namespace) -> str | None:
+    """The file with a bundle's weights; None where there is none, or a candidate shall say so."""
+    try:
+        return find_weights(manifest, arguments.checkpoint)
+    except InputError:
+        if not arguments.keep_going:
+            raise
+        return None
 
 
 def _versions(python: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from vosrt.benchmarks.end_to_end import write_video
 from vosrt.benchmarks.energy import Meter, open_meter
 from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.yardstick import Yardstick
+from vosrt.errors import Error
 
 MOST_FED_FRAMES = 4
 LONGEST_TURN = 50  # frames: the baseline's labels of a turn are kept until the others have had theirs
@@ -87,6 +88,8 @@ class BenchRun:
         turns: order of the frames.
         progress: told what happens, in words.
         end_to_end: frames of a video that each candidate runs over in the end; 0 for none.
+        keep_going: leave out a candidate that cannot run, from then on, and measure the others.
+        failures: why candidates were left out; they have no measurement.
     """
 
     candidates: Sequence[Candidate]
@@ -94,6 +97,9 @@ class BenchRun:
     turns: Turns
     progress: Progress
     end_to_end: int = 0
+    keep_going: bool = False
+    failures: dict[Candidate, Error] = field(default_factory=dict, init=False)
+    _processes: list[CandidateProcess] = field(default_factory=list, init=False)  # of those that run
     _measurements: dict[Candidate, Measurement] = field(default_factory=dict, init=False)
     _labels: dict[tuple[Scene, int], NDArray[np.uint8]] = field(default_factory=dict, init=False)
     _fed_from: frozenset[int] = field(default=frozenset(), init=False)  # frames before those fed later
@@ -102,48 +108,78 @@ class BenchRun:
     _meter: Meter | None = field(default=None, init=False)
 
     def run(self) -> list[Measurement]:
-        """Measure all candidates.
+        """Measure all candidates that can run.
 
         Raises:
-            Error: a candidate cannot run; then no process is left.
+            Error: a candidate cannot run, and others shall not go on; then no process is left.
         """
         self._meter = open_meter(self.candidates[0].device)
         self._kept = self._fed_from = frozenset(frame - 1 for frame in self.turns.fed_frames())
         with ExitStack() as stack:
             if self._meter is not None:
                 stack.callback(self._meter.close)
-            processes = [self._start(candidate, stack) for candidate in self.candidates]
-            self._warm_up(processes)
+            for candidate in self.candidates:
+                with self._attempt(candidate):
+                    self._start(candidate, stack)
+            for process in tuple(self._processes):
+                with self._attempt(process.candidate):
+                    self._warm_up(process)
             parts = self.turns.round_frames()
             for number, part in enumerate(parts, start=1):
                 self._kept = frozenset(part) | self._fed_from
-                for process in processes:
-                    self._time(process, part, f"round {number} of {len(parts)}: {process.candidate.name}")
+                for process in tuple(self._processes):
+                    with self._attempt(process.candidate):
+                        self._time(process, part, f"round {number} of {len(parts)}: {process.candidate.name}")
                 if self._is_sure():
                     break
-            for process in processes:
-                self._measurements[process.candidate].memory = process.call("memory")
-            if len(processes) > len(self.clips):  # some scene has more than one candidate
-                self._feed(processes)
+            for process in tuple(self._processes):
+                with self._attempt(process.candidate):
+                    self._measurements[process.candidate].memory = process.call("memory")
+            if len(self._processes) > len({one.candidate.scene for one in self._processes}):
+                self._feed()
             if self.end_to_end:
-                self._run_end_to_end(processes)
-        return [self._measurements[candidate] for candidate in self.candidates]
+                self._run_end_to_end()
+        return [self._measurements[one] for one in self.candidates if one in self._measurements]
 
-    def _start(self, candidate: Candidate, stack: ExitStack) -> CandidateProcess:
+    @contextmanager
+    def _attempt(self, candidate: Candidate) -> Iterator[None]:
+        """For what a candidate does; one that cannot run ends the comparison or is left out."""
+        try:
+            yield
+        except Error as error:
+            if not self.keep_going:
+                raise
+            self.failures[candidate] = error
+            self._leave_out(candidate)
+
+    def _leave_out(self, candidate: Candidate) -> None:
+        """End its process, so that it takes no memory from the others; if need be there is a new baseline."""
+        for process in self._processes:
+            if process.candidate == candidate:
+                process.close()
+        self._processes = [process for process in self._processes if process.candidate != candidate]
+        measurement = self._measurements.pop(candidate, None)
+        if measurement is None or not measurement.is_baseline:
+            return
+        others = [one for one in self._measurements.values() if one.candidate.scene == candidate.scene]
+        for other in others:
+            other.is_baseline = other is others[0]
+            other.free, other.fed = [], []
+
+    def _start(self, candidate: Candidate, stack: ExitStack) -> None:
         self.progress(f"starting {candidate.name}")
         process = stack.enter_context(CandidateProcess(candidate))
+        self._processes.append(process)
         is_first = all(candidate.scene != started.scene for started in self._measurements)
         measurement = Measurement(candidate, process.startup, is_baseline=is_first)
         self._measurements[candidate] = measurement
         clip = self.clips[candidate.scene]
         measurement.first_mask_ms = process.call("step", clip.frame(0), clip.mask).milliseconds
-        return process
 
-    def _warm_up(self, processes: Sequence[CandidateProcess]) -> None:
-        for process in processes:
-            self.progress(f"warming up {process.candidate.name}")
-            for index in self.turns.warm_up_frames():
-                self._step(process, index)
+    def _warm_up(self, process: CandidateProcess) -> None:
+        self.progress(f"warming up {process.candidate.name}")
+        for index in self.turns.warm_up_frames():
+            self._step(process, index)
 
     def _time(self, process: CandidateProcess, frames: Sequence[int], title: str) -> None:
         """Time some frames of a candidate and compare their labels with the baseline's."""
@@ -169,17 +205,18 @@ class BenchRun:
         until = self.turns.until
         return until is not None and all(one.uncertainty <= until for one in self._measurements.values())
 
-    def _run_end_to_end(self, processes: Sequence[CandidateProcess]) -> None:
+    def _run_end_to_end(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             videos: dict[Scene, Path] = {}
-            for process in processes:
+            for process in tuple(self._processes):
                 self.progress(f"end to end: {process.candidate.name}")
                 scene = process.candidate.scene
                 if scene not in videos:
                     videos[scene] = Path(folder) / f"{len(videos)}.mp4"
                     write_video(videos[scene], self.clips[scene], self.end_to_end)
-                found = process.call("end_to_end", str(videos[scene]), self.clips[scene].mask)
-                self._measurements[process.candidate].end_to_end = found
+                with self._attempt(process.candidate):
+                    found = process.call("end_to_end", str(videos[scene]), self.clips[scene].mask)
+                    self._measurements[process.candidate].end_to_end = found
 
     def _step(self, process: CandidateProcess, index: int) -> Step:
         step: Step = process.call("step", self.clips[process.candidate.scene].frame(index), None)
@@ -193,23 +230,30 @@ class BenchRun:
             del self._labels[key]
         self._labels[scene, index] = labels
 
-    def _feed(self, processes: Sequence[CandidateProcess]) -> None:
+    def _feed(self) -> None:
         """Predict single frames anew, each from the frame before it with the baseline's labels as mask."""
-        expected: dict[tuple[Scene, int], Step] = {}
-        for process in processes:
+        expected: dict[tuple[Scene, int], NDArray[np.uint8]] = {}
+        for process in tuple(self._processes):
             self.progress(f"comparing single frames: {process.candidate.name}")
-            scene, measurement = process.candidate.scene, self._measurements[process.candidate]
-            for index in self.turns.fed_frames():
-                mask = self._labels.get((scene, index - 1), self.clips[scene].mask)
-                if not mask.any():  # the baseline has lost every object
-                    continue
-                process.call("reset")
-                process.call("step", self.clips[scene].frame(index - 1), mask)
-                step = process.call("step", self.clips[scene].frame(index), None)
-                if measurement.is_baseline:
-                    expected[scene, index] = step
-                else:
-                    measurement.fed.append(_agreement(step, expected[scene, index].labels))
+            with self._attempt(process.candidate):
+                self._feed_one(process, expected)
+
+    def _feed_one(
+        self, process: CandidateProcess, expected: dict[tuple[Scene, int], NDArray[np.uint8]]
+    ) -> None:
+        """Take the baseline's labels as those that are expected, or compare with them."""
+        scene, measurement = process.candidate.scene, self._measurements[process.candidate]
+        for index in self.turns.fed_frames():
+            mask = self._labels.get((scene, index - 1), self.clips[scene].mask)
+            if not mask.any():  # the baseline has lost every object
+                continue
+            process.call("reset")
+            process.call("step", self.clips[scene].frame(index - 1), mask)
+            step = process.call("step", self.clips[scene].frame(index), None)
+            if measurement.is_baseline:
+                expected[scene, index] = step.labels
+            else:
+                measurement.fed.append(_agreement(step, expected[scene, index]))
 
 
 def _agreement(step: Step, expected: NDArray[np.uint8]) -> float:

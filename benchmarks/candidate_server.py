@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vosrt.benchmarks.candidate import DEPLOYED, Candidate
 from vosrt.benchmarks.message import send_message
 from vosrt.benchmarks.process_memory import peak_memory, resident_memory
+from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _import_packages(candidate: Candidate) -> None:
         with contextlib.suppress(ImportError, OSError):  # opening says what to install
             importlib.import_module(candidate.executor)
     else:
+        require_packages("the PyTorch baseline")
         import vosrt.benchmarks.torch_stream  # noqa: F401
 
 
