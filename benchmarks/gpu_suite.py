@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +56,7 @@ class Part:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns 0 when every part has succeeded, else 1, and 2 for a mistake."""
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the part that runs, too
     try:
         parts = list(_parts(options))
         chosen = [part for part in parts if re.search(options.only, part.name)]
@@ -63,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
@@ -100,11 +106,7 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
         file = Path(folder) / "result.json"
         meant = {"{json}": str(file), "{tensorrt-python}": options.tensorrt_python}
         command = [*part.under, python, "-m", *(meant.get(word, word) for word in part.program)]
-        try:
-            process = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
-            status, output, said = process.returncode, process.stdout, process.stderr
-        except subprocess.TimeoutExpired:
-            status, output, said = -1, "", f"no end within {options.limit} s"
+        status, output, said = _run_command(command, options.limit)
         text = file.read_text() if file.is_file() else (output.strip().splitlines() or [""])[-1]
     try:
         found = json.loads(text)
@@ -119,6 +121,41 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
         "said": [] if status == 0 else lines[-_SAID:],
         "result": found,
     }
+
+
+def _run_command(command: Sequence[str], limit: float) -> tuple[int, str, str]:
+    """Status and outputs of a program, in a session of its own.
+
+    Where it is ended before its time, so is all that it has started: no process is to work on the GPU beside
+    the next part.
+
+    Args:
+        command: words.
+        limit: seconds after which it is ended, with status -1.
+    """
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        output, said = process.communicate(timeout=limit)
+        return process.returncode, output, said
+    except subprocess.TimeoutExpired:
+        _kill_session(process)
+        output, said = process.communicate()
+        return -1, output, f"{said}\nno end within {limit} s"
+    except BaseException:  # Ctrl-C, which does not reach other sessions
+        _kill_session(process)
+        raise
+
+
+def _kill_session(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _parts(options: argparse.Namespace) -> Iterator[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import numpy as np
 import torch
@@ -11,11 +12,27 @@ import torch
 from tests.benchmarks.stand_in_python import write_python
 from tests.plugins.kernels.emulated import compiled_kernels, emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
+from vosrt.benchmarks import gpu_suite
 from vosrt.benchmarks.gpu import kernel_accuracy
 from vosrt.benchmarks.gpu.counting_driver import CountingDriver
-from vosrt.benchmarks.gpu_suite import main
+from vosrt.benchmarks.gpu_suite import Part, main
+from vosrt.running_process import is_running
 
 BUNDLE = "cfbi-lite-davis"
+STUCK = """
+import subprocess
+import sys
+from pathlib import Path
+
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path(sys.argv[1]).write_text(str(child.pid))
+print("about to wait", file=sys.stderr, flush=True)
+child.wait()
+"""
+
+
+def options_of(*arguments):
+    return gpu_suite._parser().parse_args([BUNDLE, *arguments])
 
 
 def test_every_part_gives_a_result(tmp_path):
@@ -75,6 +92,18 @@ def test_a_part_that_fails_is_a_result(tmp_path, capsys):
     assert part["error"]
     assert main([*command, "--only", "nothing"]) == 2
     assert "a pattern of one of kernel accuracy" in capsys.readouterr().err
+
+
+def test_a_part_that_takes_too_long_leaves_no_process(tmp_path, monkeypatch):
+    (tmp_path / "stuck.py").write_text(STUCK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    result = gpu_suite._result(Part("stuck", ("stuck", str(tmp_path / "child"))), options_of("--limit", "5"))
+    assert (result["status"], result["error"]) == (-1, "no end within 5.0 s")
+    assert result["said"][0] == "about to wait"
+    child, deadline = int((tmp_path / "child").read_text()), time.monotonic() + 10
+    while is_running(child) and time.monotonic() < deadline:  # until someone takes note of its end
+        time.sleep(0.1)
+    assert not is_running(child)
 
 
 def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch):
