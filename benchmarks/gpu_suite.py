@@ -2,11 +2,13 @@
 
     python -m vosrt.benchmarks.gpu_suite BUNDLE... --output results
 
-Each part is a program of `vosrt.benchmarks.gpu` or `vosrt bench` in a process of its own, with a time limit;
-what fails is a result, too. Kernels run under compute-sanitizer where that is on the path.
+Each part is a program of `vosrt.benchmarks.gpu`, `vosrt build` or `vosrt bench` in a process of its own, with
+a time limit; what fails is a result, too, and in `vosrt bench` the others are measured. Kernels run under
+compute-sanitizer where that is on the path. Engines are built before anything that runs them is timed.
 `--tensorrt-python` names another Python for what needs TensorRT, where it and PyTorch are not to be had
 together; they still take turns in one run of `vosrt bench`. All is saved after every part, so an interrupted
-run is of use, and parts that are not run again (`--only`) stay.
+run is of use, and parts that are not run again stay. `--only` chooses parts; those that build their engines
+are run as well, as the machine may have none.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.benchmarks.environment import default_threads, environment
+from vosrt.benchmarks.option_values import whole_numbers
 from vosrt.bundle import Bundle
 from vosrt.errors import Error, InputError
 from vosrt.whole_file import write_whole_file
 
 _SAID = 40  # last lines of what failed
+_STEADY_OBJECTS = 1  # in steady state
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,14 @@ class Part:
             it does not print it, and "{tensorrt-python}" for the Python that has TensorRT.
         needs_tensorrt: whether it is run with the Python that has TensorRT.
         under: a program that runs it, and its options.
+        engines: names of the parts that build what it runs.
     """
 
     name: str
     program: tuple[str, ...]
     needs_tensorrt: bool = False
     under: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,17 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the part that runs, too
     try:
-        parts = list(_parts(options))
-        chosen = [part for part in parts if re.search(options.only, part.name)]
-        if not chosen:
-            names = ", ".join(part.name for part in parts)
-            raise InputError("--only", value=options.only, allowed=f"a pattern of one of {names}")
-        return _run(chosen, options)
+        return _run(_chosen(list(_parts(options)), options.only), options)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _chosen(parts: Sequence[Part], only: str) -> list[Part]:
+    """Parts whose name matches, and those that build their engines."""
+    matching = [part for part in parts if re.search(only, part.name)]
+    if not matching:
+        names = ", ".join(part.name for part in parts)
+        raise InputError("--only", value=only, allowed=f"a pattern of one of {names}")
+    wanted = {name for part in matching for name in (part.name, *part.engines)}
+    return [part for part in parts if part.name in wanted]
 
 
 def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
@@ -171,25 +182,61 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
             under=(sanitizer, "--tool", "memcheck", "--error-exitcode", "9"),
         )
     yield Part("kernel speed", ("vosrt.benchmarks.gpu.kernel_speed", *kernels, *options.kernel_speed))
+    yield from _engine_parts(options)
+    for name, size, precisions in _looks(options):
+        for executor in options.deployed:
+            for precision in precisions if executor == "tensorrt" else precisions[:1]:
+                yield from _steady(name, size, executor, precision, options)
+        executors = dict.fromkeys([*options.executors, *options.deployed])
+        yield Part(
+            f"{Path(name).name} {size} side by side",
+            (
+                *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}", "--keep-going"),
+                *("--executors", ",".join(executors), "--tensorrt-python", "{tensorrt-python}"),
+                *("--precision", ",".join(precisions), "--objects", ",".join(map(str, options.objects))),
+                *("--frames", str(options.frames), "--rounds", str(options.rounds)),
+                *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
+            ),
+            engines=tuple(
+                _engines_name(name, size, precision, objects)
+                for precision in precisions
+                for objects in options.objects
+                if _has_engines(options)
+            ),
+        )
+
+
+def _looks(options: argparse.Namespace) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Every bundle at every size, and its precisions."""
     for name in options.bundles:
-        bundle = Bundle.open(name)
-        title = Path(name).name
+        precisions = options.precisions or Bundle.open(name).precisions
         for size in options.sizes:
-            precisions = options.precisions or bundle.precisions
-            for executor in options.deployed:
-                for precision in precisions if executor == "tensorrt" else precisions[:1]:
-                    yield from _steady(name, size, executor, precision, options)
-            executors = dict.fromkeys([*options.executors, *options.deployed])
-            yield Part(
-                f"{title} {size} side by side",
-                (
-                    *("vosrt", "bench", name, *on, "--size", size, "--json", "{json}"),
-                    *("--executors", ",".join(executors), "--tensorrt-python", "{tensorrt-python}"),
-                    *("--precision", ",".join(precisions), "--objects", options.objects),
-                    *("--frames", str(options.frames), "--rounds", str(options.rounds)),
-                    *(("--checkpoint", options.checkpoint) if options.checkpoint else ()),
-                ),
-            )
+            yield name, size, precisions
+
+
+def _engine_parts(options: argparse.Namespace) -> Iterator[Part]:
+    """All engines that others run; labels that drift are for those to tell."""
+    if not _has_engines(options):
+        return
+    for name, size, precisions in _looks(options):
+        for precision in precisions:
+            for objects in sorted({_STEADY_OBJECTS, *options.objects}):
+                yield Part(
+                    _engines_name(name, size, precision, objects),
+                    (
+                        *("vosrt", "build", name, "--frame", size, "--objects", str(objects)),
+                        *("--precision", precision, "--allow-drift", "--json"),
+                    ),
+                    needs_tensorrt=True,
+                )
+
+
+def _has_engines(options: argparse.Namespace) -> bool:
+    return "tensorrt" in options.deployed and options.device != "cpu"
+
+
+def _engines_name(bundle: str, size: str, precision: str, objects: int) -> str:
+    return f"{Path(bundle).name} {size} engines {precision} for {objects}"
 
 
 def _steady(
@@ -200,14 +247,17 @@ def _steady(
     kinds = {"steady state": ("--frames", str(options.steady_frames)), "traced": traced}
     if options.device == "cpu":
         del kinds["traced"]
+    needed = (_engines_name(bundle, size, precision, _STEADY_OBJECTS),) if executor == "tensorrt" else ()
     for kind, frames in kinds.items():
         yield Part(
             f"{Path(bundle).name} {size} {executor} {precision} {kind}",
             (
                 *("vosrt.benchmarks.gpu.steady_state", bundle, "--device", options.device),
-                *("--executor", executor, "--precision", precision, "--size", size, *frames),
+                *("--executor", executor, "--precision", precision, "--size", size),
+                *("--objects", str(_STEADY_OBJECTS), *frames),
             ),
             needs_tensorrt=executor == "tensorrt",
+            engines=needed,
         )
 
 
@@ -244,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda", help="of everything (cuda)")
     parser.add_argument("--library", help="kernels (those of `make plugins`)")
     parser.add_argument("--sizes", type=_words, default=("480x854", "720x1280"), help="of frames")
-    parser.add_argument("--objects", default="1,3,8")
+    parser.add_argument("--objects", type=whole_numbers(1, 254), default=(1, 3, 8), help="of side by side")
     parser.add_argument("--executors", type=_words, default=("torch-published", "torch", "torch-compiled"))
     parser.add_argument("--deployed", type=_words, default=("onnxruntime", "tensorrt"))
     parser.add_argument("--precisions", type=_words, help="of the bundles (all that they have)")

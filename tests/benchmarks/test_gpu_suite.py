@@ -87,9 +87,14 @@ def test_tensorrt_in_another_python_is_compared_in_one_run(tmp_path):
 def test_a_part_that_fails_is_a_result(tmp_path, capsys):
     command = [BUNDLE, "--output", str(tmp_path), "--device", "cuda", "--sizes", "64x96"]
     assert main([*command, "--only", "tensorrt float32 steady"]) == 1
-    (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
-    assert part["status"] != 0
-    assert part["error"]
+    parts = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"]
+    assert list(parts) == [  # engines of what is asked for are built in any case
+        f"{BUNDLE} 64x96 engines float32 for 1",
+        f"{BUNDLE} 64x96 tensorrt float32 steady state",
+    ]
+    for part in parts.values():
+        assert part["status"] != 0
+        assert part["error"]
     assert main([*command, "--only", "nothing"]) == 2
     assert "a pattern of one of kernel accuracy" in capsys.readouterr().err
 
@@ -104,6 +109,36 @@ def test_a_part_that_takes_too_long_leaves_no_process(tmp_path, monkeypatch):
     while is_running(child) and time.monotonic() < deadline:  # until someone takes note of its end
         time.sleep(0.1)
     assert not is_running(child)
+
+
+def test_engines_are_built_before_anything_that_runs_them_is_timed():
+    options = options_of("--sizes", "64x96,96x160", "--objects", "3,8", "--precisions", "float32,int8")
+    parts = {part.name: part for part in gpu_suite._parts(options)}
+    order, timed = list(parts), [part for part in parts.values() if part.engines]
+    assert {part.name.removeprefix(f"{BUNDLE} 64x96 ") for part in timed if "64x96" in part.name} == {
+        *(f"tensorrt {precision} steady state" for precision in ("float32", "int8")),
+        *(f"tensorrt {precision} traced" for precision in ("float32", "int8")),
+        "side by side",
+    }
+    for part in timed:
+        assert max(map(order.index, part.engines)) < min(map(order.index, (one.name for one in timed)))
+    build = parts[f"{BUNDLE} 96x160 engines int8 for 8"]
+    words = ("--frame", "96x160", "--objects", "8", "--precision", "int8", "--allow-drift", "--json")
+    assert build.program == ("vosrt", "build", BUNDLE, *words)
+    assert build.needs_tensorrt
+    assert not any(part.engines for part in gpu_suite._parts(options_of("--deployed", "onnxruntime")))
+
+
+def test_one_that_cannot_run_does_not_lose_the_others(tmp_path):
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "cpu", "--sizes", "64x96", "--objects", "1"]
+    command += ["--frames", "2", "--precisions", "float32", "--executors", "onnxruntime"]
+    assert main([*command, "--deployed", "tensorrt", "--only", "side by side"]) == 1
+    (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
+    assert part["status"] == 1
+    assert [run["executor"] for run in part["result"]["runs"]] == ["onnxruntime"]
+    (failed,) = part["result"]["failed"]
+    assert failed["executor"] == "tensorrt"
+    assert failed["error"] in "\n".join(part["said"])
 
 
 def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch):
