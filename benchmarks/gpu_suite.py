@@ -7,7 +7,8 @@ a time limit; what fails is a result, too, and in `vosrt bench` the others are m
 compute-sanitizer where that is on the path. Engines are built before anything that runs them is timed.
 `--tensorrt-python` names another Python for what needs TensorRT, where it and PyTorch are not to be had
 together; they still take turns in one run of `vosrt bench`. All is saved after every part, so an interrupted
-run is of use, and parts that are not run again stay. `--only` chooses parts; those that build their engines
+run is of use, and parts that are not run again stay, with the facts about the machine that they were measured
+under where those are others now. `--only` chooses parts; those that build their engines
 are run as well, as the machine may have none.
 """
 
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from vosrt.whole_file import write_whole_file
 
 _SAID = 40  # last lines of what failed
 _STEADY_OBJECTS = 1  # in steady state
+_FLEETING = ("load_average", "gpu_clock", "gpu_memory_clock")  # facts that differ from one run to the next
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
     folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "suite.json"
-    kept = _earlier(path)
+    kept = _earlier(path, facts)
     results: dict[str, Any] = {}
     for part in parts:
         print(f"{part.name} ...", end=" ", file=sys.stderr, flush=True)
@@ -101,12 +103,20 @@ def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
     return 0 if all(result["status"] == 0 for result in results.values()) else 1
 
 
-def _earlier(path: Path) -> dict[str, Any]:
-    """Parts that the file holds already."""
+def _earlier(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts that the file holds already; those that were measured under other facts say which."""
     try:
-        return dict(json.loads(path.read_text())["parts"])
-    except (OSError, ValueError, KeyError):
+        document = json.loads(path.read_text())
+        before, parts = dict(document["environment"]), dict(document["parts"])
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
+    if _lasting(before) == _lasting(facts):
+        return parts
+    return {name: {**part, "environment": part.get("environment", before)} for name, part in parts.items()}
+
+
+def _lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in _FLEETING}
 
 
 def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:

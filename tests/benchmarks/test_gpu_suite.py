@@ -141,6 +141,24 @@ def test_one_that_cannot_run_does_not_lose_the_others(tmp_path):
     assert failed["error"] in "\n".join(part["said"])
 
 
+def test_parts_that_are_not_run_again_stay_with_what_they_were_measured_under(tmp_path):
+    command = [BUNDLE, "--output", str(tmp_path), "--device", "cpu", "--sizes", "64x96", "--only"]
+    steady, file = "tensorrt float32 steady", tmp_path / "cpu/suite.json"
+    main([*command, steady])
+    main([*command, "tensorrt int8 steady"])
+    document = json.loads(file.read_text())
+    assert ["environment" in part for part in document["parts"].values()] == [False, False]
+    document["environment"]["torch"] = "1.0"
+    file.write_text(json.dumps(document))
+    main([*command, steady])
+    again, kept = (
+        json.loads(file.read_text())["parts"][f"{BUNDLE} 64x96 tensorrt {precision} steady state"]
+        for precision in ("float32", "int8")
+    )
+    assert kept["environment"]["torch"] == "1.0"
+    assert "environment" not in again
+
+
 def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch):
     tool = tmp_path / "compute-sanitizer"
     tool.write_text('#!/bin/sh\n[ "$1 $2" = "--tool memcheck" ] || exit 3\nshift 4\nexec "$@"\n')
