@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -73,6 +74,7 @@ def row_parts(
     frame_pixels: int,
     network_pixels: int,
     limit: int,
+    one_size: bool = False,
 ) -> list[tuple[int, int]]:
     """Parts `(start, stop)` of the rows that a graph computes at a time, as equal as possible.
 
@@ -86,14 +88,13 @@ def row_parts(
         frame_pixels: of the frame, at which `finish` works.
         network_pixels: of the network's input, at which all others work.
         limit: bytes.
+        one_size: make all parts equal, by letting neighbours overlap: some rows are computed twice.
 
     Raises:
         InputError: not even one row at a time fits.
     """
-    for name, graph in graphs.items():
-        pixels = frame_pixels if name == "finish" else network_pixels
-        at_once = rows if split_dimension(graphs, name) is None else 1
-        need = estimate(graph, at_once, pixels)
+    needs = _needs(graphs, rows, frame_pixels, network_pixels)
+    for name, need in needs.items():
         if need > limit:
             raise InputError(
                 f"{rows - 1} objects on {network_pixels} pixels need about {need / 2**20:.0f} MiB in {name}",
@@ -108,8 +109,31 @@ def row_parts(
         fitting = (limit / network_pixels / OVERHEAD - memory.fixed) / memory.row
         largest = min(total, int(fitting))
     count = -(-total // max(1, largest)) or 1
+    if one_size:
+        size = -(-total // count)
+        starts = [min(index * size, total - size) for index in range(count)]
+        return [(start, start + size) for start in starts]
     edges = [total * index // count for index in range(count + 1)]
     return list(pairwise(edges))
+
+
+def least_limit(graphs: Mapping[str, Graph], rows: int, *, frame_pixels: int, network_pixels: int) -> int:
+    """The smallest limit that `row_parts` accepts; its arguments."""
+    return math.ceil(max(_needs(graphs, rows, frame_pixels, network_pixels).values(), default=0))
+
+
+def _needs(
+    graphs: Mapping[str, Graph], rows: int, frame_pixels: int, network_pixels: int
+) -> dict[str, float]:
+    """Bytes that each graph takes, with one row at a time where it can be computed in parts."""
+    return {
+        name: estimate(
+            graph,
+            rows if split_dimension(graphs, name) is None else 1,
+            frame_pixels if name == "finish" else network_pixels,
+        )
+        for name, graph in graphs.items()
+    }
 
 
 def estimate(graph: Graph, rows: int, pixels: int) -> float:

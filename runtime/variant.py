@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
 from vosrt.errors import InputError
 from vosrt.executor import Executor
-from vosrt.manifest import Manifest
-from vosrt.memory_budget import row_parts, split_dimension
+from vosrt.manifest import Graph, Manifest
+from vosrt.memory_budget import least_limit, row_parts, split_dimension
 from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
 
 MOST_SCALES = 16
@@ -50,16 +51,22 @@ class Variant:
         tensors = (tensor for entry in self.manifest.state.values() for tensor in entry.tensors.values())
         return any("frame" in (tensor.source, tensor.initial) for tensor in tensors)
 
+    @property
+    def open_graphs(self) -> Mapping[str, Graph]:
+        """The graphs as they were exported: the manifest's own may have a fixed number of objects."""
+        return (self.manifest.exported or self.manifest).graphs
+
     @cached_property
     def split_dimensions(self) -> dict[str, str | None]:
         """The dimension by which each role's graph can be computed in parts; None for those that cannot."""
-        graphs = self.manifest.graphs
-        return {role: split_dimension(graphs, role) for role in graphs}
+        return {role: split_dimension(self.open_graphs, role) for role in self.open_graphs}
 
     def parts(
         self, role: str, rows: int, *, frame_pixels: int, network_pixels: int, limit: int
     ) -> list[tuple[int, int]]:
         """As `row_parts`, worked out once for all frames that are alike.
+
+        All parts are equal where the number of objects is fixed: an engine is built for each size.
 
         Raises:
             InputError: not even one row at a time fits.
@@ -68,11 +75,40 @@ class Variant:
         parts = self._known_parts.get(asked)
         if parts is None:
             pixels = {"frame_pixels": frame_pixels, "network_pixels": network_pixels}
-            parts = row_parts(self.manifest.graphs, role, rows, **pixels, limit=limit)
+            one_size = self.manifest.exported is not None
+            parts = row_parts(self.open_graphs, role, rows, **pixels, limit=limit, one_size=one_size)
             if len(self._known_parts) >= MOST_KNOWN_PARTS:
                 self._known_parts.clear()
             self._known_parts[asked] = parts
         return parts
+
+    def check_memory(self, size: tuple[int, int], limit: int) -> None:
+        """Check that a frame fits, where the number of objects is fixed.
+
+        Args:
+            size: height and width of the frame.
+            limit: bytes that its graphs may take.
+
+        Raises:
+            InputError: not even one row at a time fits.
+        """
+        for role, dimension in self.split_dimensions.items():
+            if dimension is not None:
+                self.parts(role, self._most_rows, **self._pixels(size), limit=limit)
+
+    def least_memory(self, size: tuple[int, int]) -> int:
+        """The smallest limit for which `check_memory` accepts frames of a size."""
+        if not any(self.split_dimensions.values()):
+            return 0
+        return least_limit(self.open_graphs, self._most_rows, **self._pixels(size))
+
+    @property
+    def _most_rows(self) -> int:
+        """Background and objects, where their number is fixed."""
+        return 1 + (self.manifest.objects or 1)
+
+    def _pixels(self, size: tuple[int, int]) -> dict[str, int]:
+        return {"frame_pixels": prod(size), "network_pixels": prod(self.resize.network_size(*size))}
 
     @cached_property
     def _known_parts(self) -> dict[tuple[str, int, int, int, int], list[tuple[int, int]]]:

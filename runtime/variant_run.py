@@ -138,7 +138,7 @@ class VariantRun:
 
     def _run(self, role: str) -> None:
         """Run a graph, in parts that fit into memory where it takes parts."""
-        graph = self.variant.manifest.graphs.get(role)
+        graph = self.variant.open_graphs.get(role)
         if graph is None:
             return
         dimension = self.variant.split_dimensions[role]

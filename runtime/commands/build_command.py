@@ -121,6 +121,7 @@ def _write_graphs(arguments: argparse.Namespace) -> int:
         arguments.frame,
         objects=arguments.objects or OBJECTS,
         precision=arguments.precision,
+        memory_limit=arguments.memory_limit,
     )
     if arguments.json:
         rows = [

@@ -126,9 +126,12 @@ class CheckedEngines:
 
         Raises:
             BundleError: they differ too much, or cannot be built.
+            InputError: the frames need more memory than there may be; nothing is built then.
         """
         known = self._agreements.get(size)
         if known is None:
+            for variant in variants:
+                variant.check_memory(size, self._memory_limit)
             record = self._record_name(variants, size)
             found = self._settings.cache.record(record)
             known = None if found is None else Agreement(tuple(found["frames"]))

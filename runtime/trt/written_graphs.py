@@ -20,6 +20,8 @@ from vosrt.trt.bundle_graphs import BundleGraphs, Sizes
 from vosrt.trt.engine_check import scene
 from vosrt.whole_file import write_whole_file
 
+_NO_LIMIT = 1 << 60  # bytes
+
 
 @dataclass(frozen=True)
 class WrittenGraph:
@@ -57,6 +59,7 @@ def write_graphs(
     *,
     objects: int,
     precision: str | None = None,
+    memory_limit: int | None = None,
 ) -> list[WrittenGraph]:
     """Write every graph that a stream of one frame size runs. Needs neither a GPU nor TensorRT.
 
@@ -69,6 +72,8 @@ def write_graphs(
         size: height and width of the frames.
         objects: room for so many.
         precision: of the graphs; None for float32, or the only one there is.
+        memory_limit: most bytes that the graphs of a frame may take: decides in which parts rows are
+            computed. None for all at once.
 
     Returns:
         in the order in which they run first.
@@ -93,7 +98,7 @@ def write_graphs(
     except OSError as error:
         raise InputError(f"--graphs {folder} cannot be made ({error.strerror})") from error
     room = min(variant.manifest.objects or 1 for variant in variants)
-    stream = Stream(variants, CpuDevice())
+    stream = Stream(variants, CpuDevice(), memory_limit=memory_limit or _NO_LIMIT)
     for index, (image, mask) in enumerate(scene(size, room)):
         stream.step(image, mask=mask if index == 0 else None)
     return list(written.values())

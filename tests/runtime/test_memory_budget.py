@@ -7,7 +7,7 @@ import pytest
 from tests.runtime.manifest_examples import fed, graph, typed
 from vosrt import InputError
 from vosrt.manifest_graph import Graph
-from vosrt.memory_budget import available_memory, default_limit, parse_bytes, row_parts
+from vosrt.memory_budget import available_memory, default_limit, least_limit, parse_bytes, row_parts
 from vosrt.strict_json import Node
 
 
@@ -62,6 +62,28 @@ def test_a_graph_that_is_told_which_objects_to_compute_is_computed_in_parts(limi
     options = {"frame_pixels": 1000, "network_pixels": 1000, "limit": limit}
     assert row_parts(of_bundle, "memorize", 3, **options) == expected
     assert row_parts(of_bundle, "memorize", 1, **options) == [(0, 0)]
+
+
+@pytest.mark.parametrize("rows", range(1, 46))
+@pytest.mark.parametrize("limit", [330_000, 930_000, 1_530_000, 4_830_000])
+def test_parts_of_one_size_hold_every_row_and_no_more_than_fits(rows, limit):
+    memory = {"fixed": 10, "row": 100}
+    options = {"frame_pixels": 1000, "network_pixels": 1000, "limit": limit}
+    equal = row_parts(graphs(memory), "segment", rows, **options, one_size=True)
+    assert len({stop - start for start, stop in equal}) == 1
+    assert {row for start, stop in equal for row in range(start, stop)} == set(range(rows))
+    others = row_parts(graphs(memory), "segment", rows, **options)
+    assert len(equal) == len(others)
+    assert equal[0][1] == max(stop - start for start, stop in others)
+
+
+def test_the_least_limit_is_the_smallest_that_is_accepted():
+    of_bundle, pixels = graphs({"fixed": 10.5, "row": 100}), {"frame_pixels": 1001, "network_pixels": 1001}
+    least = least_limit(of_bundle, 5, **pixels)
+    assert row_parts(of_bundle, "segment", 5, **pixels, limit=least)[0] == (0, 1)
+    with pytest.raises(InputError, match="4 objects"):
+        row_parts(of_bundle, "segment", 5, **pixels, limit=least - 1)
+    assert least_limit(graphs(None), 5, **pixels) == 0
 
 
 def test_unknown_memory_is_taken_at_once():

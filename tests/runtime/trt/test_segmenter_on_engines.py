@@ -127,6 +127,46 @@ def test_parts_of_rows_follow_from_the_gpu_alone(gpu_machine, monkeypatch):
     assert limits == [1 << 32] * 2  # half of the stand-in's 8 GiB
 
 
+@pytest.mark.parametrize(("limit", "sizes"), [("3M", [2, 2, 2]), ("1500K", [1] * 5), (None, [5])])
+def test_rows_that_do_not_fit_are_computed_in_parts_by_one_engine(gpu_machine, scene, limit, sizes):
+    segmenter = Segmenter(BUNDLE, memory_limit=limit, engines=EngineSettings(objects=4))
+    stream, on_cpu = segmenter.stream(), Segmenter(BUNDLE, device="cpu").stream()
+    run, calls = segmenter.executor.run, []
+
+    def spy(role, inputs, take=None):
+        calls.append((role, inputs["rows"].shape[0] if "rows" in inputs else 0))
+        return run(role, inputs, take)
+
+    for index, (image, mask) in enumerate(scene):
+        labels = [one.step(image, mask=mask if index == 0 else None).labels for one in (stream, on_cpu)]
+        assert np.array_equal(*labels)
+        if index == 0:
+            segmenter.executor.run = spy  # engines have been compared
+    assert [rows for role, rows in calls if role == "segment"] == sizes * (len(scene) - 1)
+    assert len(stand_in.Builder.built) == 5
+
+
+def test_a_limit_that_is_too_small_is_an_error_before_engines_are_built(gpu_machine, scene):
+    image, mask = scene[0]
+    on_cpu = Segmenter(BUNDLE, device="cpu", memory_limit="1K").stream()
+    on_cpu.step(image, mask=mask)
+    with pytest.raises(InputError, match="2 objects on 6305 pixels need about 1 MiB in segment") as known:
+        on_cpu.step(image)
+    settings = EngineSettings(objects=2)
+    with pytest.raises(InputError) as found:
+        Segmenter(BUNDLE, memory_limit="1K", engines=settings).stream().step(image, mask=mask)
+    assert str(found.value) == str(known.value)
+    assert not stand_in.Builder.built
+
+
+def test_a_host_with_little_memory_compares_engines_row_by_row(gpu_machine, scene, monkeypatch):
+    image, mask = scene[0]
+    monkeypatch.setattr("vosrt.trt.engine_check.default_limit", lambda: 1 << 10)
+    segmenter = Segmenter(BUNDLE, engines=EngineSettings(objects=2))
+    segmenter.stream().step(image, mask=mask)
+    assert segmenter.prepare(64, 96).worst == 1.0
+
+
 def test_the_next_frame_of_a_recording_is_sent_ahead(gpu_machine, tmp_path, monkeypatch):
     sent = []
     good = Stream.ahead

@@ -16,6 +16,7 @@ from vosrt.graphs.operator_shapes import WITH_KERNEL
 from vosrt.plugins import DOMAIN
 from vosrt.shipped_bundles import TERMS
 from vosrt.trt.checked_engines import EngineSettings
+from vosrt.trt.engine_graph import InputSizes
 from vosrt.trt.plugin_names import PREFIX
 from vosrt.trt.written_graphs import write_graphs
 
@@ -39,9 +40,12 @@ def test_tensorrt_could_read_what_comes_along(name, precision, tmp_path):
         assert sum(written.nodes.values()) == len(model.graph.node)
 
 
-def test_engines_are_built_from_the_same_graphs(gpu_machine, tmp_path):
-    written = write_graphs(on_cpu(BUNDLE), tmp_path / "graphs", SIZE, objects=2)
-    Segmenter(BUNDLE, engines=EngineSettings(objects=2)).prepare(*SIZE)
+@pytest.mark.parametrize("limit", [None, 3 << 20])
+def test_engines_are_built_from_the_same_graphs(gpu_machine, tmp_path, limit):
+    written = write_graphs(on_cpu(BUNDLE), tmp_path / "graphs", SIZE, objects=3, memory_limit=limit)
+    (segment,) = [graph for graph in written if ".segment." in graph.path.name]
+    assert segment.sizes["rows"] == InputSizes.fixed((2 if limit else 4,))
+    Segmenter(BUNDLE, engines=EngineSettings(objects=3), memory_limit=limit).prepare(*SIZE)
     built = [entry.network._model for entry in stand_in.Builder.built]
     assert [graph.path.read_bytes() for graph in written] == built
 
