@@ -31,7 +31,7 @@ class EngineKey:
     """All that an engine depends on. Engines of one `name` that differ in anything else are stale.
 
     Attributes:
-        name: what the engine is for, for people and file names: "cfbi-resnet101.segment.float16.480x854x4".
+        name: what the engine is for, for people and file names: "cfbi-lite.match.float16.73x129.480x854.4".
         facts: digest of the graph, plugin library, shapes, precision, TensorRT, GPU, driver.
     """
 

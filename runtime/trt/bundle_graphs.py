@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.bundle import Bundle
-from vosrt.manifest import Manifest
+from vosrt.manifest import COUNTS, Manifest
 from vosrt.trt.engine_graph import InputSizes, Shape, engine_graph
 
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 Sizes = Mapping[str, InputSizes]
 NetworkSize = NDArray[np.int64] | None  # height and width of the network's input, where a graph takes it
 
@@ -60,11 +62,41 @@ class BundleGraphs:
             found[name] = InputSizes(tuple(least), tuple(least), tuple(most))
         return found
 
-    def name(self, role: str, network: NetworkSize) -> str:
-        """What an engine of this graph is called: bundle, role, precision, size and room for objects."""
-        size = "" if network is None else "." + "x".join(map(str, network.tolist()))
-        room = f".{self.manifest.objects}" if self._counts_objects(role) else ""
-        return f"{self.manifest.name}.{role}.{self.precision}{size}{room}"
+    def name(self, role: str, sizes: Sizes, network: NetworkSize) -> str:
+        """What an engine of this graph is called.
+
+        Bundle, role and precision; heights and widths of its inputs, and how many frames a memory holds; size
+        of the network's input; room for objects; how many rows are computed at a time, where not all are.
+
+        Args:
+            role: of a graph.
+            sizes: of its inputs, as `sizes` gives them.
+            network: size of the network's input, where the graph takes it.
+        """
+        lengths = self._lengths(role, sizes) + ([] if network is None else network.tolist())
+        pairs = ["x".join(map(str, lengths[start : start + 2])) for start in range(0, len(lengths), 2)]
+        room = [str(self.manifest.objects)] if self._counts_objects(role) else []
+        return ".".join([self.manifest.name, role, self.precision, *pairs, *room, *self._part(role, sizes)])
+
+    def _lengths(self, role: str, sizes: Sizes) -> list[int]:
+        """Of open dimensions that count neither objects nor frames: of "4*h+1" and "2*h+1" the first."""
+        found: dict[str, int] = {}
+        for name, one in sizes.items():
+            declared = self.bundle.manifest.graphs[role].inputs[name].shape
+            for dimension, length in zip(declared, one.least, strict=True):
+                if isinstance(dimension, str) and dimension not in {*COUNTS, *self.manifest.slot_dimensions}:
+                    found.setdefault(_VARIABLE.findall(dimension)[0], length)
+        return list(found.values())
+
+    def _part(self, role: str, sizes: Sizes) -> list[str]:
+        """How many rows an engine computes, where those are not all."""
+        for name, one in sizes.items():
+            declared = self.bundle.manifest.graphs[role].inputs[name].shape
+            room = self.manifest.graphs[role].inputs[name].shape
+            for dimension, whole, length in zip(declared, room, one.least, strict=True):
+                if dimension in COUNTS and length != whole:
+                    return [f"part{length}"]
+        return []
 
     def _counts_objects(self, role: str) -> bool:
         """Whether the room for objects makes a difference to a graph: to a frame's it makes none."""

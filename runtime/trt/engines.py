@@ -78,7 +78,7 @@ class Engines:
         """All that the engine depends on."""
         shapes = {name: [one.least, one.usual, one.most] for name, one in sorted(sizes.items())}
         return EngineKey(
-            self.graphs.name(role, size),
+            self.graphs.name(role, sizes, size),
             {"graph": hashlib.sha256(graph).hexdigest(), "shapes": str(shapes), **self.facts()},
         )
 

@@ -122,7 +122,7 @@ class _Writer:
             else:
                 shapes[name] = tuple(inputs[name].shape)
         sizes = self.graphs.sizes(role, shapes)
-        name = self.graphs.name(role, network)
+        name = self.graphs.name(role, sizes, network)
         key = (name, *sizes.items())
         if key not in self.written:
             same = sum(known[0] == name for known in self.written)  # of other sizes

@@ -16,6 +16,7 @@ from vosrt import Segmenter
 from vosrt.cli import main
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.cuda.kernel_library import KernelError
+from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError, InputError, MissingDependencyError
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.stream import Stream
@@ -157,6 +158,20 @@ def test_a_limit_that_is_too_small_is_an_error_before_engines_are_built(gpu_mach
         Segmenter(BUNDLE, memory_limit="1K", engines=settings).stream().step(image, mask=mask)
     assert str(found.value) == str(known.value)
     assert not stand_in.Builder.built
+
+
+def test_engines_of_several_sizes_and_parts_are_there_side_by_side(gpu_machine, caplog):
+    for _ in range(2):
+        for objects, limit in ((2, None), (4, None), (4, "3M")):
+            segmenter = Segmenter(BUNDLE, memory_limit=limit, engines=EngineSettings(objects=objects))
+            for size in ((64, 96), (64, 100), (96, 128)):
+                if limit is None or size == (64, 96):
+                    segmenter.prepare(*size)
+    assert not [line for line in caplog.messages if "stale" in line]
+    names = [built.name.rsplit(".", 2)[0] for built in EngineCache().engines()]
+    assert len(names) == len(set(names)) == len(stand_in.Builder.built)
+    assert "cfbi-lite.segment.float32.17x25.64x96.4.part2" in names
+    assert "cfbi-lite.encode.float32.64x100.65x97" in names
 
 
 def test_a_host_with_little_memory_compares_engines_row_by_row(gpu_machine, scene, monkeypatch):

@@ -54,10 +54,10 @@ def test_scales_and_mirrored_frames_are_looked_at_too(tmp_path):
     segmenter = on_cpu(BUNDLE, scales=(1.0, 1.5), flip=True)
     names = [graph.path.name for graph in write_graphs(segmenter, tmp_path, SIZE, objects=2)]
     assert [name for name in names if ".encode." in name] == [
-        "cfbi-lite.encode.float32.65x97.onnx",
-        "cfbi-lite.encode.float32.97x145.onnx",
+        "cfbi-lite.encode.float32.64x96.65x97.onnx",
+        "cfbi-lite.encode.float32.64x96.97x145.onnx",
     ]
-    assert {f"cfbi-lite.match.float32.2{more}.onnx" for more in ("", ".2")} <= set(names)
+    assert {f"cfbi-lite.match.float32.{grid}.64x96.2.onnx" for grid in ("17x25", "25x37")} <= set(names)
 
 
 def test_the_command_says_what_it_has_written(tmp_path, capsys):
@@ -65,7 +65,7 @@ def test_the_command_says_what_it_has_written(tmp_path, capsys):
     command += ["--graphs", str(tmp_path)]
     assert main(command) == 0
     text = capsys.readouterr().out
-    assert f"{tmp_path}/cfbi-lite.encode.float32.49x81.onnx: " in text
+    assert f"{tmp_path}/cfbi-lite.encode.float32.64x96.49x81.onnx: " in text
     assert "open sizes: --minShapes=reference_bank:1x13x21x32,reference_labels:1x13x21 --optShapes=" in text
     assert main([*command, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
