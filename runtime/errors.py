@@ -40,6 +40,10 @@ class ExportError(Error):
     """A network could not be exported, or the export does not reproduce it."""
 
 
+class GpuMemoryError(BundleError):
+    """There is no room on the GPU for what a bundle needs there; another time there may be."""
+
+
 class InputError(Error):
     """A frame, mask, video or option cannot be used."""
 

@@ -12,12 +12,16 @@ from typing import Any
 from vosrt.bundle import Bundle
 from vosrt.cuda.driver import Gpu
 from vosrt.engine_cache import EngineCache, EngineKey
-from vosrt.errors import BundleError
+from vosrt.errors import BundleError, GpuMemoryError
 from vosrt.manifest import Manifest, sha256_of_file
 from vosrt.trt.bundle_graphs import BundleGraphs, NetworkSize, Sizes
 from vosrt.trt.engine_builder import REVISION, EngineBuilder
 from vosrt.trt.engine_graph import Shape
 from vosrt.trt.import_tensorrt import load_plugins, tensorrt_log
+
+MEMORY_CURE = (
+    "end other programs on the GPU, or use fewer objects, smaller frames (long_edge) or fewer bundles"
+)
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Engines:
 
         Raises:
             BundleError: TensorRT cannot build it, or does not take an engine that it has just built.
+            GpuMemoryError: there is no room for it on the GPU; it stays in the cache.
         """
         sizes = self.graphs.sizes(role, shapes)
         graph = self.graphs.graph(role, sizes, size)
@@ -63,10 +68,18 @@ class Engines:
                 self.building(key.name)
             return self.builder.build(key.name, graph, sizes)
 
+        log = tensorrt_log(self.builder.tensorrt)
         for fresh in (False, True):
-            engine = self._runtime.deserialize_cuda_engine(self.cache.get(key, build))
+            plan = self.cache.get(key, build)
+            log.errors.clear()
+            engine = self._runtime.deserialize_cuda_engine(plan)
             if engine is not None:
                 return engine
+            if log.lacks_memory:
+                raise GpuMemoryError(
+                    f"{key.name}: no memory left on the GPU for the engine ({'; '.join(log.errors[-2:])})",
+                    cure=MEMORY_CURE,
+                )
             if not fresh:
                 self.cache.discard(key, "TensorRT does not take the engine")
         raise BundleError(

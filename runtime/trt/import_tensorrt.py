@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,9 @@ from vosrt.native_libraries import CURE, native_library
 
 _log = logging.getLogger("vosrt.tensorrt")
 OLDEST = (8, 5)
+_NO_MEMORY = re.compile(
+    r"out of memory|OutOfMemory|defaultAllocator|cudaMalloc|memory .*could not be allocated", re.IGNORECASE
+)
 
 
 def import_tensorrt() -> ModuleType:
@@ -98,5 +102,10 @@ def tensorrt_log(tensorrt: ModuleType) -> Any:
                 self.errors.append(message.strip())
             if level:
                 _log.log(level, "%s", message.strip())
+
+        @property
+        def lacks_memory(self) -> bool:
+            """Whether one of `errors` speaks of the GPU's memory."""
+            return any(_NO_MEMORY.search(message) for message in self.errors)
 
     return Log()

@@ -15,7 +15,7 @@ from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.engine_cache import EngineCache
-from vosrt.errors import BundleError, InputError
+from vosrt.errors import BundleError, GpuMemoryError, InputError
 from vosrt.sources.open_source import open_source
 from vosrt.stream import Stream
 from vosrt.trt.engine_builder import EngineBuilder, _progress_monitor
@@ -105,6 +105,33 @@ def test_an_engine_that_tensorrt_refuses_is_built_again(tensorrt, tmp_path, scen
     stream_of(engines, device).step(images[0], mask=masks[0])
     assert calls[0] == calls[1]
     assert f"{calls[0]}: TensorRT does not take the engine; it is built again" in caplog.messages
+
+
+OUT_OF_MEMORY = "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)"
+
+
+@pytest.mark.parametrize(
+    "message", [OUT_OF_MEMORY, "Error Code 2: OutOfMemory (Requested size was 8 bytes.)"]
+)
+def test_too_little_memory_for_an_engine_leaves_it_in_the_cache(tmp_path, scene, monkeypatch, message):
+    tensorrt = stand_in.use("10.3.0")
+    images, masks = scene
+    stream_of(*open_engines(tensorrt, tmp_path)).step(images[0], mask=masks[0])
+    good = stand_in.Runtime.deserialize_cuda_engine
+
+    def full(runtime, plan):
+        runtime._logger.log(stand_in.Severity.ERROR, message)
+
+    monkeypatch.setattr(stand_in.Runtime, "deserialize_cuda_engine", full)
+    stand_in.Builder.built.clear()
+    stream = stream_of(*open_engines(tensorrt, tmp_path))
+    with pytest.raises(GpuMemoryError, match=r"cfbi-lite\.encode.*no memory left on the GPU") as caught:
+        stream.step(images[0], mask=masks[0])
+    assert message in str(caught.value)
+    assert "end other programs on the GPU" in caught.value.cure
+    monkeypatch.setattr(stand_in.Runtime, "deserialize_cuda_engine", good)
+    assert stream.step(images[0], mask=masks[0]).ids == (1, 2)
+    assert not stand_in.Builder.built
 
 
 @pytest.mark.parametrize("change", ["TensorRT", "plugin library", "GPU", "workspace"])
