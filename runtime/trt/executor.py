@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from vosrt.cuda.cuda_array import Allocation
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.device import Array, Take
-from vosrt.errors import BundleError
+from vosrt.errors import BundleError, GpuMemoryError
 from vosrt.manifest import Graph
 from vosrt.trt.engine_graph import Shape
-from vosrt.trt.engines import Engines
+from vosrt.trt.engines import MEMORY_CURE, Engines
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
 
 _MOST_CONTEXTS = 64  # of engines, by shapes
@@ -70,6 +70,7 @@ class TensorRtExecutor:
 
         Raises:
             BundleError: the engine cannot be built or does not run.
+            GpuMemoryError: there is no room for it on the GPU, even without those that are not in use.
         """
         graph = self._engines.manifest.graphs[role]
         size, arrays = self._arrays(graph, inputs)
@@ -101,12 +102,28 @@ class TensorRtExecutor:
         found = self._ready.get(signature)
         if found is None:
             shapes = {name: array.shape for name, array in arrays.items()}
-            found = self._ready[signature] = self._opened(role, network, size, shapes)
+            found = self._ready[signature] = self._opened_with_room(role, network, size, shapes)
             if len(self._ready) > _MOST_CONTEXTS:
                 self._device.driver.synchronize(self._device.stream)  # it may still be running
                 self._ready.popitem(last=False)
         self._ready.move_to_end(signature)
         return found
+
+    def _opened_with_room(
+        self, role: str, network: Signature, size: NDArray[np.int64] | None, shapes: Mapping[str, Shape]
+    ) -> _Context:
+        """As `_opened`; where there is no room on the GPU, contexts that were not used for longest go."""
+        while True:
+            try:
+                return self._opened(role, network, size, shapes)
+            except GpuMemoryError:
+                if not self._ready:
+                    raise
+            gone = list(self._ready)[: -(-len(self._ready) // 2)]
+            _log.warning("graph %s: no room on the GPU; %d others are opened again later", role, len(gone))
+            self._device.driver.synchronize(self._device.stream)  # they may still be running
+            for signature in gone:
+                del self._ready[signature]
 
     def _opened(
         self, role: str, network: Signature, size: NDArray[np.int64] | None, shapes: Mapping[str, Shape]
@@ -140,7 +157,14 @@ class _Context:
         self.built_for = built_for
         self._trt = executor._engines.builder.tensorrt
         self.engine = engine
+        log = tensorrt_log(self._trt)
+        log.errors.clear()
         self._context = _context_without_memory(self._trt, engine)
+        if self._context is None:
+            said = "; ".join(log.errors[-2:]) or "TensorRT does not say why"
+            raise GpuMemoryError(
+                f"graph {role}: no memory left on the GPU to run its engine ({said})", cure=MEMORY_CURE
+            )
         self._records = executor._record
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._seen: OrderedDict[Signature, Any] = OrderedDict()  # addresses to a recording, or None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +134,51 @@ def test_too_little_memory_for_an_engine_leaves_it_in_the_cache(tmp_path, scene,
     monkeypatch.setattr(stand_in.Runtime, "deserialize_cuda_engine", good)
     assert stream.step(images[0], mask=masks[0]).ids == (1, 2)
     assert not stand_in.Builder.built
+
+
+@pytest.fixture
+def full_gpu(tensorrt, monkeypatch):
+    """A machine on which as many contexts as `full_gpu.room` says can be there at a time."""
+    is_new = tensorrt.__version__.startswith("11")
+    kind = stand_in.Engine11 if is_new else stand_in.Engine8
+    name = "create_execution_context" + ("" if is_new else "_without_device_memory")
+    make, machine = getattr(kind, name), SimpleNamespace(room=0, there=weakref.WeakSet())
+
+    def made(engine, *arguments):
+        if len(machine.there) >= machine.room:
+            return None
+        context = make(engine, *arguments)
+        machine.there.add(context)
+        return context
+
+    monkeypatch.setattr(kind, name, made)
+    return machine
+
+
+def test_a_context_that_there_was_no_memory_for_is_asked_for_again(tensorrt, tmp_path, scene, full_gpu):
+    images, masks = scene
+    stream = stream_of(*open_engines(tensorrt, tmp_path))
+    for _ in range(2):
+        with pytest.raises(GpuMemoryError, match=r"graph encode: no memory left .*does not say why"):
+            stream.step(images[0], mask=masks[0])
+    full_gpu.room = 5
+    assert stream.step(images[0], mask=masks[0]).ids == (1, 2)
+
+
+def test_contexts_that_are_not_in_use_make_room(tensorrt, tmp_path, scene, full_gpu, caplog):
+    images, masks = scene
+    engines, device = open_engines(tensorrt, tmp_path)
+    full_gpu.room = 6
+    executor = TensorRtExecutor(engines, device)
+    for height in (96, 80):
+        streams = Stream([Variant(engines.manifest, executor)], device), Segmenter(BUNDLE).stream()
+        for index, image in enumerate(images):
+            mask = masks[0][:height] if index == 0 else None
+            labels = [stream.step(image[:height], mask=mask).labels for stream in streams]
+            assert np.array_equal(*labels)
+    told = [line for line in caplog.messages if "no room on the GPU" in line]
+    assert len(told) == 2
+    assert len(full_gpu.there) <= 6
 
 
 @pytest.mark.parametrize("change", ["TensorRT", "plugin library", "GPU", "workspace"])
