@@ -20,9 +20,9 @@ from vosrt.manifest import Graph
 from vosrt.trt.engine_graph import Shape
 from vosrt.trt.engines import MEMORY_CURE, Engines
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
+from vosrt.trt.recordings import MOST, Recordings
 
 _MOST_CONTEXTS = 64  # of engines, by shapes
-_MOST_RECORDINGS = 64  # per context: two for each stream, and others when objects come and go
 
 Signature = tuple[Any, ...]
 _log = logging.getLogger("vosrt.tensorrt")
@@ -53,6 +53,7 @@ class TensorRtExecutor:
         self._of_shapes = version_of(engines.builder.tensorrt)[0] >= 10
         self._ready: OrderedDict[Signature, _Context] = OrderedDict()
         self._scratch: Allocation | None = None
+        self._told_full = False
         self._lock = threading.Lock()
 
     @property
@@ -80,6 +81,13 @@ class TensorRtExecutor:
             outputs = context.outputs(arrays, take or self._device.empty)
             context.run(arrays, outputs)
         return outputs
+
+    def tell_full(self) -> None:
+        """Say, once, that some streams run without CUDA graphs."""
+        if not self._told_full:
+            self._told_full = True
+            text = "%d CUDA graphs of each graph are in use, two for each stream: further streams run without"
+            _log.warning(text, MOST)
 
     def _arrays(
         self, graph: Graph, inputs: Mapping[str, Array]
@@ -167,7 +175,7 @@ class _Context:
             )
         self._records = executor._record
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._seen: OrderedDict[Signature, Any] = OrderedDict()  # addresses to a recording, or None
+        self._recordings = Recordings()  # by addresses
         names = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
         self._names = frozenset(names)  # an input that nothing reads is none of the engine's
 
@@ -199,9 +207,8 @@ class _Context:
         device = self._executor._device
         all_arrays = {**arrays, **outputs}
         key = tuple((array.pointer, array.shape) for array in all_arrays.values())
-        recording = self._seen.get(key)
+        recording = self._recordings.find(key)
         if recording is not None:
-            self._seen.move_to_end(key)
             device.driver.launch(recording, device.stream)
             return
         assert self._executor._scratch is not None
@@ -212,15 +219,12 @@ class _Context:
         self._enqueue()
         if not self._records:
             return
-        # The second time: it will come again.
-        self._seen[key] = self._recorded() if key in self._seen else None
-        self._seen.move_to_end(key)
-        if len(self._seen) > _MOST_RECORDINGS:
-            self._seen.popitem(last=False)
+        if not self._recordings.saw(key, self._recorded):
+            self._executor.tell_full()
 
     def forget_recordings(self) -> None:
         """Working memory is about to move, or shapes change."""
-        self._seen.clear()
+        self._recordings.clear()
 
     def _recorded(self) -> Any:
         """The run as a recording; None, now and from now on, where TensorRT or the driver cannot."""

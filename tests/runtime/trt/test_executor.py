@@ -337,6 +337,22 @@ def test_streams_with_other_numbers_of_references_keep_their_recordings(tensorrt
     assert len(executor.running()) == len(engines.cache.engines()) == 5
 
 
+def test_more_streams_than_recordings_run_with_those_there_are(tmp_path, scene, caplog):
+    engines, device = open_engines(stand_in.use("10.3.0"), tmp_path)
+    images, masks = scene
+    executor = TensorRtExecutor(engines, device)
+    streams = [Stream([Variant(engines.manifest, executor)], device) for _ in range(35)]
+    expected, small = Segmenter(BUNDLE).stream(), (slice(32, 64), slice(48, 96))
+    for index, image in enumerate(images):
+        launches = device.driver.calls["launch"]
+        mask = masks[0][small] if index == 0 else None
+        known = expected.step(image[small], mask=mask)
+        for stream in streams:
+            assert np.array_equal(stream.step(image[small], mask=mask).labels, known.labels)
+    assert device.driver.calls["launch"] - launches >= 3 * 32
+    assert len([line for line in caplog.messages if "further streams run without" in line]) == 1
+
+
 def test_progress_is_that_of_the_outermost_phase():
     told = []
 
