@@ -64,6 +64,8 @@ class CudaArray:
     @classmethod
     def of(cls, array: Any) -> CudaArray | None:
         """Any package's array on the GPU, where it lies; None for what is none or has other gaps."""
+        if isinstance(array, CudaArray):
+            return array
         interface = getattr(array, "__cuda_array_interface__", None)
         if not isinstance(interface, dict):
             return cls._borrowed(array)

@@ -72,6 +72,21 @@ def test_other_sizes_and_frames_on_the_gpu(device, variants):
     assert np.array_equal(found, labels[1].step(Nv12Frame(nv12), masks[0][:80, :128]).labels)
 
 
+@pytest.mark.parametrize("kind", ["frame", "planes"])
+def test_memory_of_a_frame_waits_until_it_has_been_read(device, variants, kind):
+    images, masks = scene(1)
+    stream, (height, width) = Stream(variants[:1], device), masks[0].shape
+    if kind == "frame":
+        sent = stream.ahead(images[0])
+        lease = sent.owner
+    else:
+        sent = stream.ahead(Nv12Frame(np.full((height * 3 // 2, width), 90, np.uint8)))
+        lease = sent.planes.owner
+    assert lease.mark is None
+    stream.step(sent, masks[0])
+    assert lease.mark == device.stream
+
+
 def test_planes_apart_take_memory_once(device, variants):
     _, masks = scene(1)
     stream = Stream(variants[:1], device)
