@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from vosrt.cuda import dlpack
+from vosrt.cuda.driver import FIRST
+from vosrt.errors import InputError
 
 LEGACY_STREAM = 1  # CUDA's default stream, by the number that both interfaces give it
 
@@ -41,7 +43,7 @@ class CudaArray:
         pitch: bytes from one entry of the first axis to the next.
     """
 
-    DLPACK_DEVICE = (dlpack.CUDA, 0)
+    DLPACK_DEVICE = (dlpack.CUDA, FIRST)
 
     __slots__ = ("dtype", "owner", "pitch", "pointer", "shape", "stream")
 
@@ -63,9 +65,14 @@ class CudaArray:
 
     @classmethod
     def of(cls, array: Any) -> CudaArray | None:
-        """Any package's array on the GPU, where it lies; None for what is none or has other gaps."""
+        """Any package's array on the GPU, where it lies; None for what is none or has other gaps.
+
+        Raises:
+            InputError: it lies on another GPU, as far as its package tells.
+        """
         if isinstance(array, CudaArray):
             return array
+        cls._check_gpu(array)
         interface = getattr(array, "__cuda_array_interface__", None)
         if not isinstance(interface, dict):
             return cls._borrowed(array)
@@ -102,6 +109,19 @@ class CudaArray:
             "version": 3,
         }
         return interface | ({"stream": self.stream} if self.stream else {})
+
+    @classmethod
+    def _check_gpu(cls, array: Any) -> None:
+        device = getattr(array, "__dlpack_device__", None)
+        kind, number = (0, 0) if device is None else map(int, device())
+        own_kind, own_number = cls.DLPACK_DEVICE
+        if kind == own_kind and number != own_number:
+            raise InputError(
+                "array on a GPU",
+                value=f"GPU {number}",
+                allowed=f"GPU {own_number}, which this process uses",
+                cure="copy it there, or choose that GPU with CUDA_VISIBLE_DEVICES before the process starts",
+            )
 
     @classmethod
     def _borrowed(cls, array: Any) -> CudaArray | None:

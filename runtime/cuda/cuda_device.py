@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -42,12 +42,14 @@ class CudaDevice:
 
     def __init__(self, driver: CudaDriver, small_graphs: Callable[[CudaDevice], SmallGraphs]) -> None:
         self.driver = driver
-        self.stream = driver.create_stream()
         self._turn = threading.RLock()
-        self._small_graphs = small_graphs(self)
-        self._upload = PinnedMemory(driver, self.stream, turns=2)
-        self._downloads = Downloads(driver, self.stream)
-        self._frames = FrameUploads(driver)
+        self._outside: list[Any] = []  # what the driver found when this thread's work began
+        with self.exclusively():
+            self.stream = driver.create_stream()
+            self._small_graphs = small_graphs(self)
+            self._upload = PinnedMemory(driver, self.stream, turns=2)
+            self._downloads = Downloads(driver, self.stream)
+            self._frames = FrameUploads(driver)
         self._blocks = SmallBlocks(self._allocation)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
 
@@ -59,8 +61,9 @@ class CudaDevice:
         """
         one = np.ones((1, 1, 1), np.float32)
         try:
-            array, target = self.upload(one), self.empty(one.shape, one.dtype)
-            found = self.download(self.run("add", {"a": array, "b": array}, target))
+            with self.exclusively():
+                array, target = self.upload(one), self.empty(one.shape, one.dtype)
+                found = self.download(self.run("add", {"a": array, "b": array}, target))
         except Exception as error:  # of a driver's package, a kernel or ONNX Runtime
             raise MissingDependencyError(
                 f"the compiled kernels do not run on {self.driver.gpu()} ({first_line(error)})", cure=_CURE
@@ -68,18 +71,26 @@ class CudaDevice:
         if found.item() != 2:
             raise MissingDependencyError(f"a sum on {self.driver.gpu()} is {found.item()}, not 2", cure=_CURE)
 
-    def exclusively(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
         """See `Device`. All share one CUDA stream and its buffers, and a recording takes all that enters."""
-        return self._turn
+        with self._turn:
+            self._outside.append(self.driver.enter())
+            try:
+                yield
+            finally:
+                self.driver.leave(self._outside.pop())
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """See `Device`; entered once by `exclusively`."""
+        self.driver.leave(self._outside.pop())
         self._turn.release()
         try:
             yield
         finally:
             self._turn.acquire()
+            self._outside.append(self.driver.enter())
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.cuda.driver import Gpu
+from vosrt.cuda.driver import FIRST, Gpu
 from vosrt.errors import InputError
 
 
 class CudaPythonDriver:
-    """See `CudaDriver`. Works on the current device, so CUDA_VISIBLE_DEVICES decides.
+    """See `CudaDriver`. CUDA_VISIBLE_DEVICES decides which GPU is the first.
 
     Raises:
         ImportError: the package is not installed.
@@ -30,11 +30,15 @@ class CudaPythonDriver:
         self._cuda = _bindings()
         self._moments: list[Any] = []  # events that nothing uses
         self._marks: list[Any] = []
-        self._call("cudaFree", 0)  # makes the context, or fails here
+        before = self.enter()
+        try:
+            self._call("cudaFree", 0)  # makes the context, or fails here
+        finally:
+            self.leave(before)
 
     def gpu(self) -> Gpu:
         """See `CudaDriver`."""
-        properties = self._call("cudaGetDeviceProperties", self._call("cudaGetDevice"))
+        properties = self._call("cudaGetDeviceProperties", FIRST)
         name = properties.name
         return Gpu(
             name=(name.decode() if isinstance(name, bytes) else str(name)).rstrip("\0"),
@@ -42,6 +46,18 @@ class CudaPythonDriver:
             memory=int(properties.totalGlobalMem),
             driver=int(self._call("cudaDriverGetVersion")),
         )
+
+    def enter(self) -> int:
+        """See `CudaDriver`."""
+        before = int(self._call("cudaGetDevice"))
+        if before != FIRST:
+            self._call("cudaSetDevice", FIRST)
+        return before
+
+    def leave(self, before: int) -> None:
+        """See `CudaDriver`."""
+        if before != FIRST:
+            self._call("cudaSetDevice", before)
 
     def allocate(self, size: int) -> int:
         """See `CudaDriver`."""

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from vosrt.errors import MissingDependencyError
 
+FIRST = 0  # the GPU that is used, of those that CUDA_VISIBLE_DEVICES shows
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -27,7 +29,10 @@ class Gpu:
 
 
 class CudaDriver(Protocol):
-    """Memory, copies and recorded work on one GPU; streams are CUDA's handles, pointers are numbers.
+    """Memory, copies and recorded work on the first GPU; streams are CUDA's handles, pointers are numbers.
+
+    What makes memory, streams, marks or work comes between `enter` and `leave`: other packages may have made
+    another GPU the thread's current one. What is left may be waited for and freed at any time.
 
     Copies are done in the order of their stream; host arrays must live until the stream is through with them.
     """
@@ -37,6 +42,14 @@ class CudaDriver(Protocol):
 
     def gpu(self) -> Gpu:
         """The GPU."""
+        ...
+
+    def enter(self) -> Any:
+        """Make the GPU the current one of this thread; gives what `leave` takes."""
+        ...
+
+    def leave(self, before: Any) -> None:
+        """Make the GPU current that was before, where the package can."""
         ...
 
     def allocate(self, size: int) -> int:

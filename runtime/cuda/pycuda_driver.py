@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.cuda.driver import Gpu
+from vosrt.cuda.driver import FIRST, Gpu
 from vosrt.errors import InputError, MissingDependencyError
 
 
@@ -32,7 +32,7 @@ class PyCudaDriver:
 
         self._cuda = pycuda.driver
         self._cuda.init()
-        self._device = self._cuda.Device(0)
+        self._device = self._cuda.Device(FIRST)
         self._context = _primary_context(self._device)
         self._memory: dict[int, Any] = {}
         self._streams: dict[int, Any] = {}
@@ -46,6 +46,15 @@ class PyCudaDriver:
             memory=self._device.total_memory(),
             driver=self._cuda.get_driver_version(),
         )
+
+    def enter(self) -> None:
+        """See `CudaDriver`."""
+        self._enter()
+        self._context.push()  # whatever others have put in its place
+
+    def leave(self, before: None) -> None:
+        """See `CudaDriver`; PyCUDA knows of no contexts but its own."""
+        self._context.pop()
 
     def allocate(self, size: int) -> int:
         """See `CudaDriver`."""

@@ -30,6 +30,14 @@ class HostDriver:
     def gpu(self) -> Gpu:
         return Gpu("host memory", (9, 0), 1 << 33, 13000)
 
+    def enter(self) -> int:
+        self.calls["enter"] += 1
+        return self.calls["enter"]
+
+    def leave(self, before: int) -> None:
+        self.calls["leave"] += 1
+        assert before <= self.calls["enter"]
+
     def allocate(self, size: int) -> int:
         self.calls["allocate"] += 1
         room = np.full(size + 256, 0xFF, np.uint8)
