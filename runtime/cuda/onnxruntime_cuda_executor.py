@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.cuda.gpu_arrays import GpuArrays
+from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.cuda.session_graph import session_graph
 from vosrt.device import Array, Take
 from vosrt.graphs.operator_shapes import WITH_KERNEL
@@ -101,15 +102,7 @@ class OnnxRuntimeCudaExecutor:
             BundleError: the graph does not load, differs from the manifest or fails on these inputs.
             MissingDependencyError: the package onnx is not installed, or compiled operators do not load.
         """
-        size, arrays = None, {}
-        for name, value in self.bundle.manifest.graphs[role].inputs.items():
-            array = inputs[name]
-            if value.source == "size":
-                size = np.asarray(array, np.int64)
-            elif isinstance(array, np.ndarray):
-                arrays[name] = self.cuda.constant(np.ascontiguousarray(array))
-            else:
-                arrays[name] = array
+        size, arrays = inputs_on_gpu(self.bundle.manifest.graphs[role], inputs, self.cuda)
         with self._lock:
             return self._session(role, size, arrays).run(arrays, take or self.cuda.empty)
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from vosrt.cuda.cuda_array import Allocation
 from vosrt.cuda.cuda_device import CudaDevice
+from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.device import Array, Take
 from vosrt.errors import BundleError, GpuMemoryError
-from vosrt.manifest import Graph
 from vosrt.trt.engine_graph import Shape
 from vosrt.trt.engines import MEMORY_CURE, Engines
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
@@ -74,7 +74,7 @@ class TensorRtExecutor:
             GpuMemoryError: there is no room for it on the GPU, even without those that are not in use.
         """
         graph = self._engines.manifest.graphs[role]
-        size, arrays = self._arrays(graph, inputs)
+        size, arrays = inputs_on_gpu(graph, inputs, self._device)
         with self._lock:
             context = self._context(role, size, arrays)
             self._grow_scratch(context.scratch_size)
@@ -88,21 +88,6 @@ class TensorRtExecutor:
             self._told_full = True
             text = "%d CUDA graphs of each graph are in use, two for each stream: further streams run without"
             _log.warning(text, MOST)
-
-    def _arrays(
-        self, graph: Graph, inputs: Mapping[str, Array]
-    ) -> tuple[NDArray[np.int64] | None, dict[str, Array]]:
-        """The size of the network's input, which is part of the engine, and the arrays on the device."""
-        size, arrays = None, {}
-        for name, value in graph.inputs.items():
-            array = inputs[name]
-            if value.source == "size":
-                size = np.asarray(array, np.int64)
-            elif isinstance(array, np.ndarray):
-                arrays[name] = self._device.constant(np.ascontiguousarray(array))
-            else:
-                arrays[name] = array
-        return size, arrays
 
     def _context(self, role: str, size: NDArray[np.int64] | None, arrays: Mapping[str, Array]) -> _Context:
         network = () if size is None else tuple(size.tolist())
