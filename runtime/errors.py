@@ -43,6 +43,8 @@ class ExportError(Error):
 class GpuMemoryError(BundleError):
     """There is no room on the GPU for what a bundle needs there; another time there may be."""
 
+    CURE = "end other programs on the GPU, or use fewer objects, smaller frames (long_edge) or fewer bundles"
+
 
 class InputError(Error):
     """A frame, mask, video or option cannot be used."""

@@ -22,6 +22,7 @@ from vosrt.cuda.gpu_arrays import GpuArrays
 from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.cuda.session_graph import session_graph
 from vosrt.device import Array, Take
+from vosrt.errors import BundleError, GpuMemoryError
 from vosrt.graphs.operator_shapes import WITH_KERNEL
 from vosrt.graphs.sized_model import OpenShape
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
@@ -39,6 +40,7 @@ _MOST_SESSIONS = 32  # by graph and size; each has its weights on the GPU
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 _MOST_RECORDINGS = 64  # of a session: two for each stream, and others when objects come and go
 _LONG_AGO = 4000  # runs of a session
+_NO_MEMORY = re.compile(r"out of memory|Failed to allocate memory|CUDA failure 2\b", re.IGNORECASE)
 _FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
 _JOINS_WITHOUT_COPY = (1, 31)  # ONNX Runtime from here on
@@ -100,11 +102,19 @@ class OnnxRuntimeCudaExecutor:
 
         Raises:
             BundleError: the graph does not load, differs from the manifest or fails on these inputs.
+            GpuMemoryError: there is no room for it, even without the sessions that are not in use.
             MissingDependencyError: the package onnx is not installed, or compiled operators do not load.
         """
         size, arrays = inputs_on_gpu(self.bundle.manifest.graphs[role], inputs, self.cuda)
         with self._lock:
-            return self._session(role, size, arrays).run(arrays, take or self.cuda.empty)
+            while True:
+                session = None
+                try:
+                    session = self._session(role, size, arrays)
+                    return session.run(arrays, take or self.cuda.empty)
+                except GpuMemoryError:
+                    if not self._make_room(role, session):
+                        raise
 
     def write_profiles(self) -> list[Path]:
         """End profiling and return the files written, one JSON trace per session; empty without `profile`."""
@@ -136,6 +146,16 @@ class OnnxRuntimeCudaExecutor:
         declared = self.bundle.manifest.graphs[role].inputs[name].shape
         sizes = zip(declared, array.shape, strict=True)
         return tuple(name if name in self._open else size for name, size in sizes)
+
+    def _make_room(self, role: str, needed: _Session | None) -> bool:
+        """Close the half of the other sessions that was not used for longest; whether there were any."""
+        others = [session for session in self._sessions.values() if session is not needed]
+        gone = others[: -(-len(others) // 2)]
+        if gone:
+            _log.warning("graph %s: no room on the GPU; %d others are opened again later", role, len(gone))
+        for session in gone:
+            self._close(session)
+        return bool(gone)
 
     def _close(self, session: _Session) -> None:
         self.cuda.driver.synchronize(self.cuda.stream)  # it may still be running
@@ -239,7 +259,7 @@ class _Session:
             self._arrays.run(self._session, binding, recording)
         except Exception as error:
             if recording is None:
-                raise does_not_run(self._role, arrays, error) from error
+                raise _told(does_not_run(self._role, arrays, error), self._role, error) from error
             _log.warning("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
             self._seen.clear()
             self._records, self._session = self._opened(record=False)
@@ -278,13 +298,22 @@ class _Session:
         try:
             return False, self._new_session(options, record=False)
         except Exception as error:
-            raise does_not_load(self._role, self._path, error) from error
+            raise _told(does_not_load(self._role, self._path, error), self._role, error) from error
 
     def _new_session(self, options: Any, *, record: bool) -> Any:
         providers = self._arrays.providers(record=record)
         return self._executor.runtime.InferenceSession(
             self._model, options, providers=providers, disabled_optimizers=_MAKING_SPLITS if record else None
         )
+
+
+def _told(usual: BundleError, role: str, error: Exception) -> BundleError:
+    """What to say of an error of ONNX Runtime."""
+    if not _NO_MEMORY.search(str(error)):
+        return usual
+    return GpuMemoryError(
+        f"graph {role}: no memory left on the GPU ({first_line(error)})", cure=GpuMemoryError.CURE
+    )
 
 
 def _version(runtime: ModuleType) -> tuple[int, ...]:

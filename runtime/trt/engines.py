@@ -19,10 +19,6 @@ from vosrt.trt.engine_builder import REVISION, EngineBuilder
 from vosrt.trt.engine_graph import Shape
 from vosrt.trt.import_tensorrt import load_plugins, tensorrt_log
 
-MEMORY_CURE = (
-    "end other programs on the GPU, or use fewer objects, smaller frames (long_edge) or fewer bundles"
-)
-
 
 @dataclass
 class Engines:
@@ -78,7 +74,7 @@ class Engines:
             if log.lacks_memory:
                 raise GpuMemoryError(
                     f"{key.name}: no memory left on the GPU for the engine ({'; '.join(log.errors[-2:])})",
-                    cure=MEMORY_CURE,
+                    cure=GpuMemoryError.CURE,
                 )
             if not fresh:
                 self.cache.discard(key, "TensorRT does not take the engine")

@@ -18,7 +18,7 @@ from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.device import Array, Take
 from vosrt.errors import BundleError, GpuMemoryError
 from vosrt.trt.engine_graph import Shape
-from vosrt.trt.engines import MEMORY_CURE, Engines
+from vosrt.trt.engines import Engines
 from vosrt.trt.import_tensorrt import tensorrt_log, version_of
 from vosrt.trt.recordings import MOST, Recordings
 
@@ -156,7 +156,8 @@ class _Context:
         if self._context is None:
             said = "; ".join(log.errors[-2:]) or "TensorRT does not say why"
             raise GpuMemoryError(
-                f"graph {role}: no memory left on the GPU to run its engine ({said})", cure=MEMORY_CURE
+                f"graph {role}: no memory left on the GPU to run its engine ({said})",
+                cure=GpuMemoryError.CURE,
             )
         self._records = executor._record
         self._shapes: dict[str, tuple[int, ...]] = {}

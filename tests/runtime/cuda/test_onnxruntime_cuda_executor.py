@@ -10,6 +10,7 @@ from vosrt import BundleError, InputError, Segmenter
 from vosrt.bundle import Bundle
 from vosrt.cuda import onnxruntime_cuda_executor
 from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor
+from vosrt.errors import GpuMemoryError
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
@@ -145,3 +146,32 @@ def test_profiles_are_written_for_every_session(device, tmp_path):
     files = executor.write_profiles()
     assert len(files) == len(executor._sessions) == 5
     assert all(file.parent == tmp_path for file in files)
+
+
+def test_sessions_that_are_not_in_use_make_room(executor, monkeypatch, caplog):
+    images, masks = scene(3)
+    small = stream_of(executor)
+    for index, image in enumerate(images[:2]):
+        small.step(image[:64], mask=masks[0][:64] if index == 0 else None)
+    run, of_before = executor.arrays.run, list(executor._sessions)
+
+    def refuses(session, binding, recording=None):
+        if of_before[0] in executor._sessions:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 4096")
+        run(session, binding, recording)
+
+    monkeypatch.setattr(executor.arrays, "run", refuses)
+    stream, plain = stream_of(executor), Segmenter(BUNDLE, device="cpu").stream()
+    for index, image in enumerate(images):
+        mask = masks[0] if index == 0 else None
+        found, known = (one.step(image, mask=mask) for one in (stream, plain))
+        assert np.array_equal(found.labels, known.labels)
+    assert "no room on the GPU; 3 others" in caplog.text
+
+    def never_runs(session, binding, recording=None):
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    monkeypatch.setattr(executor.arrays, "run", never_runs)
+    with pytest.raises(GpuMemoryError, match="no memory left on the GPU"):
+        stream_of(executor).step(images[0], mask=masks[0])
+    assert len(executor._sessions) == 1
