@@ -84,7 +84,8 @@ def compare_files(
         a comparison per candidate of all files, and remarks.
 
     Raises:
-        InputError: a file has no partner, cannot be read, is no such file, or no candidate is in all.
+        InputError: a file has no partner, cannot be read, is no such file, no candidate is in all, or they
+            time frames differently.
     """
     if not files or len(files) % 2:
         raise InputError(
@@ -100,6 +101,13 @@ def compare_files(
             f"{', '.join(map(str, files))} have no candidate in common",
             cure="measure the same bundles, sizes, objects, executors and threads",
         )
+    for key in common:
+        if runs[0][key]["device"] != "cpu" and len({"labels_ms" in one[key] for one in runs}) > 1:
+            raise InputError(
+                f"{', '.join(map(str, files))}: some time a frame on a GPU until its labels are there, "
+                "others until all its work is done",
+                cure="measure all with one version",
+            )
     comparisons = [
         _compared([(one[key], other[key]) for one, other in _paired(runs)], tolerance) for key in common
     ]

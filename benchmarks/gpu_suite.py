@@ -64,14 +64,21 @@ class Part:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns 0 when every part has succeeded, else 1, and 2 for a mistake."""
     options = _parser().parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the part that runs, too
+    ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {one: signal.signal(one, _end) for one in ending}
     try:
         return _run(_chosen(list(_parts(options)), options.only), options)
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _end(number: int, _frame: object) -> None:
+    """End the part that runs, too."""
+    sys.exit(128 + number)
 
 
 def _chosen(parts: Sequence[Part], only: str) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def _tensorrt() -> tuple[str, CudaDevice]:
     from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
 
     device = _open_gpu()
+    _check_graph_surgery()
     load_plugins(plugin_library(import_tensorrt()))
     if native_library("vosrt_kernels") is None:
         from vosrt.cuda.small_graph_sessions import SmallGraphSessions
@@ -98,6 +100,7 @@ def _onnxruntime_on_gpu() -> tuple[str, CudaDevice]:
     from vosrt.cuda.small_graph_sessions import SmallGraphSessions
 
     device = _open_gpu()
+    _check_graph_surgery()
     SmallGraphSessions(device).check()
     device.check()
     return str(device.driver.gpu()), device
@@ -112,6 +115,15 @@ def _open_gpu() -> CudaDevice:
     from vosrt.cuda.open_device import open_cuda_device
 
     return open_cuda_device()
+
+
+def _check_graph_surgery() -> None:
+    """Graphs are changed for a GPU when the first frame comes."""
+    if importlib.util.find_spec("onnx") is None:
+        raise MissingDependencyError(
+            "graphs for a GPU are made with the package onnx, which is not installed",
+            cure="pip install onnx",
+        )
 
 
 def _check_nvidia_driver() -> None:

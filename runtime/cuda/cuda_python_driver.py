@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,8 @@ class CudaPythonDriver:
     def allocate(self, size: int) -> int:
         """See `CudaDriver`."""
         try:
-            return int(self._call("cudaMalloc", max(size, 1)))
+            with self._beside_recordings():
+                return int(self._call("cudaMalloc", max(size, 1)))
         except RuntimeError as error:
             raise InputError(
                 f"no memory left on the GPU for {size} bytes ({error})",
@@ -71,14 +73,30 @@ class CudaPythonDriver:
 
     def free(self, pointer: int) -> None:
         """See `CudaDriver`."""
-        self._call("cudaFree", pointer)
+        with self._beside_recordings():
+            self._call("cudaFree", pointer)
 
     def pinned(self, size: int) -> NDArray[np.uint8]:
         """See `CudaDriver`."""
-        pointer = int(self._call("cudaMallocHost", max(size, 1)))
+        with self._beside_recordings():
+            pointer = int(self._call("cudaMallocHost", max(size, 1)))
         memory = (ctypes.c_uint8 * size).from_address(pointer)
-        weakref.finalize(memory, self._cuda.cudaFreeHost, pointer)
+        weakref.finalize(memory, self._unpin, pointer)
         return np.frombuffer(memory, np.uint8)
+
+    def _unpin(self, pointer: int) -> None:
+        with self._beside_recordings():
+            self._call("cudaFreeHost", pointer)
+
+    @contextmanager
+    def _beside_recordings(self) -> Iterator[None]:
+        """While ONNX Runtime records in another thread, CUDA refuses to find and free memory in this one."""
+        relaxed = self._cuda.cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed
+        before = self._call("cudaThreadExchangeStreamCaptureMode", relaxed)
+        try:
+            yield
+        finally:
+            self._call("cudaThreadExchangeStreamCaptureMode", before)
 
     def create_stream(self) -> int:
         """See `CudaDriver`."""

@@ -36,7 +36,7 @@ from vosrt.onnxruntime_sessions import (
     register_operators,
 )
 
-_MOST_SESSIONS = 32  # by graph and size; each has its weights on the GPU
+_MOST_SESSIONS = 160  # by graph and size; before that many the GPU may be full
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 _MOST_RECORDINGS = 64  # of a session: two for each stream, and others when objects come and go
 _LONG_AGO = 4000  # runs of a session
@@ -89,7 +89,7 @@ class OnnxRuntimeCudaExecutor:
         self.cuda = device
         self.runtime = import_onnxruntime()
         self.arrays = GpuArrays(self.runtime, device)
-        self.record = record and profile is None
+        self.record = record and device.driver.records and profile is None
         self.joins_by_copy = _version(self.runtime) < _JOINS_WITHOUT_COPY
         self.profile = None if profile is None else Path(profile)
         self._open = frozenset({*COUNTS, *bundle.manifest.slot_dimensions})
@@ -134,7 +134,11 @@ class OnnxRuntimeCudaExecutor:
         found = self._sessions.get(built_for)
         if found is None:
             if len(self._sessions) >= _MOST_SESSIONS:
-                self._close(next(iter(self._sessions.values())))
+                oldest = next(iter(self._sessions.values()))
+                _log.warning(
+                    "%d graphs are open: %s, not used for longest, is closed", _MOST_SESSIONS, oldest
+                )
+                self._close(oldest)
             found = self._sessions[built_for] = _Session(self, role, built_for, shapes, size)
         if len(self._of_shapes) >= _MOST_SIGNATURES:
             self._of_shapes.clear()
@@ -195,6 +199,9 @@ class _Session:
         self._read = frozenset(value.name for value in self._session.get_inputs())
         check_signature(role, self._graph, self._session, left_out=self._graph.inputs.keys() - self._read)
 
+    def __str__(self) -> str:
+        return f"{self._role} of {self.built_for[1:]}"
+
     @property
     def is_worn_out(self) -> bool:
         """Whether most of what it has recorded is of streams that are gone: ONNX Runtime never drops one."""
@@ -228,7 +235,8 @@ class _Session:
             return None
         self._runs += 1
         used = [*(array for name, array in arrays.items() if name in self._read), *outputs.values()]
-        key = tuple((array.pointer, array.shape) for array in used)
+        addresses = ((array.pointer, array.shape) for array in used)
+        key = (threading.get_ident(), *addresses)  # ONNX Runtime keeps recordings for each thread
         number = self._seen.get(key)
         if number is None and len(self._launched) < _MOST_RECORDINGS:
             number = len(self._launched) + 1 if key in self._seen else None
@@ -262,6 +270,8 @@ class _Session:
                 raise _told(does_not_run(self._role, arrays, error), self._role, error) from error
             _log.warning("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
             self._seen.clear()
+            self._executor.cuda.driver.synchronize(self._executor.cuda.stream)
+            del self._session  # there may not be room for both
             self._records, self._session = self._opened(record=False)
             return self._run(arrays, outputs)
         finally:
@@ -293,6 +303,8 @@ class _Session:
             try:
                 return True, self._new_session(options, record=True)
             except Exception as error:
+                if _NO_MEMORY.search(str(error)):
+                    raise _told(does_not_load(self._role, self._path, error), self._role, error) from error
                 _log.info("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
                 options.log_severity_level = usual
         try:

@@ -46,7 +46,7 @@ def session_graph(
     fold_constants(model)
     products_as_convolutions(model)
     is_even = joins_as_sums(model) if even_joins else True
-    read = read_by(model.graph.node)
+    read = read_by(model.graph.node) | {value.name for value in model.graph.output}
     for value in [value for value in model.graph.input if value.name not in read]:
         model.graph.input.remove(value)  # ONNX Runtime copies such an input to the host, in every run
     has_loops = any(entry.HasField("g") for node in model.graph.node for entry in node.attribute)

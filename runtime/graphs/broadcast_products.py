@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vosrt.graphs.constant_folding import Shape, known_shapes
+from vosrt.graphs.constant_folding import Shape, known_kinds, known_shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -25,14 +25,18 @@ def products_as_convolutions(model: onnx.ModelProto) -> None:
     Args:
         model: as `fold_constants` leaves it.
     """
+    from onnx import TensorProto
+
     graph = model.graph
     if not any(node.op_type == "MatMul" for node in graph.node):
         return
     constants = _constants(graph)
-    shapes = known_shapes(model)
+    shapes, kinds = known_shapes(model), known_kinds(model)
+    real = {name for name, kind in kinds.items() if kind in (TensorProto.FLOAT, TensorProto.FLOAT16)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type == "MatMul" and node.input[0] in constants and _is_broadcast(node, shapes):
+        is_product = node.op_type == "MatMul" and node.input[0] in constants & real
+        if is_product and _is_broadcast(node, shapes):
             nodes += _convolution(graph, node, shapes)
         else:
             nodes.append(node)
@@ -56,6 +60,7 @@ def _is_broadcast(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> bool:
         and None not in matrix
         and all(size == 1 for size in matrix[:-2])
         and len(maps) > 2
+        and len(matrix) <= len(maps)
         and None not in maps[1:]
     )
 

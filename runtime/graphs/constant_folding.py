@@ -1,7 +1,7 @@
 """Computes in advance what a graph with fixed sizes computes from its sizes.
 
-TensorRT could do most of it itself, but the ONNX parser of TensorRT 8 ignores `start` and `end` of `Shape`,
-knows few operators on sizes, and ranges and interpolation weights of sizes need no engine. ONNX Runtime
+TensorRT could do most of it itself, but the ONNX parser of TensorRT 8 ignores `start` and `end` of `Shape`
+and knows few operators on sizes, and ranges and interpolation weights of sizes need no engine. ONNX Runtime
 computes sizes on the host in every run, and copies what follows from them to the GPU.
 """
 
@@ -50,7 +50,6 @@ def fold_constants(model: onnx.ModelProto) -> None:
         if len(found) == before:
             break
     kept = [node for node in graph.node if node.output[0] not in found]
-    kept = [part for node in kept for part in _whole_shape(node)]
     kept = _without_unused(kept, {value.name for value in graph.output})
     outputs = {value.name for value in graph.output}
     used = read_by(kept) | outputs
@@ -212,29 +211,6 @@ def _value(
 def _range_of(node: onnx.NodeProto) -> tuple[int, int | None]:
     given = {entry.name: entry.i for entry in node.attribute}
     return given.get("start", 0), given.get("end")
-
-
-def _whole_shape(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """A `Shape` of some axes as one of all axes and a `Gather`; other nodes as they are."""
-    import onnx
-
-    start, stop = _range_of(node) if node.op_type == "Shape" else (0, None)
-    if node.op_type != "Shape" or (start, stop) == (0, None):
-        return [node]
-    if stop is None or start < 0 or stop < 0:
-        raise AssertionError(f"{node.name}: exporters give first and last axis counted from the front")
-    whole, axes = f"{node.output[0]}/whole", f"{node.output[0]}/axes"
-    return [
-        onnx.helper.make_node("Shape", list(node.input), [whole], whole),
-        onnx.helper.make_node(
-            "Constant",
-            [],
-            [axes],
-            axes,
-            value=onnx.numpy_helper.from_array(np.arange(start, stop, dtype=np.int64)),
-        ),
-        onnx.helper.make_node("Gather", [whole, axes], list(node.output), node.name, axis=0),
-    ]
 
 
 def _without_unused(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:

@@ -31,12 +31,13 @@ def joins_as_sums(model: onnx.ModelProto) -> bool:
     graph = model.graph
     shapes, kinds = known_shapes(model), known_kinds(model)
     real = {name for name, kind in kinds.items() if kind in (TensorProto.FLOAT, TensorProto.FLOAT16)}
+    counts = {name for name, kind in kinds.items() if kind == TensorProto.INT64}  # shapes, on the host
     nodes: list[onnx.NodeProto] = []
     is_even = True
     for node in graph.node:
         if node.op_type == "Split" and _split_lengths(graph, node):
             nodes += _slices(graph, node)
-        elif node.op_type != "Concat" or _is_even(node, shapes):
+        elif node.op_type != "Concat" or _is_even(node, shapes) or counts.issuperset(node.input):
             nodes.append(node)
             is_even &= node.op_type != "Split"
         elif real.issuperset(node.input) and node.input[0] in shapes:
@@ -51,8 +52,8 @@ def joins_as_sums(model: onnx.ModelProto) -> bool:
 
 def _is_even(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> bool:
     parts = [shapes.get(name) for name in node.input]
-    if any(part is not None and len(part) == 1 for part in parts):
-        return True  # a shape, on the host
+    if len(parts) == 1:
+        return True
     lengths = {None if part is None else part[_axis(node)] for part in parts}
     return len(lengths) == 1 and None not in lengths
 

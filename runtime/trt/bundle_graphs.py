@@ -66,7 +66,8 @@ class BundleGraphs:
         """What an engine of this graph is called.
 
         Bundle, role and precision; heights and widths of its inputs, and how many frames a memory holds; size
-        of the network's input; room for objects; how many rows are computed at a time, where not all are.
+        of the network's input; room for objects; the most reference frames; how many rows are computed at a
+        time, where not all are.
 
         Args:
             role: of a graph.
@@ -76,7 +77,19 @@ class BundleGraphs:
         lengths = self._lengths(role, sizes) + ([] if network is None else network.tolist())
         pairs = ["x".join(map(str, lengths[start : start + 2])) for start in range(0, len(lengths), 2)]
         room = [str(self.manifest.objects)] if self._counts_objects(role) else []
-        return ".".join([self.manifest.name, role, self.precision, *pairs, *room, *self._part(role, sizes)])
+        slots = self._slots(sizes)
+        part = self._part(role, sizes)
+        return ".".join([self.manifest.name, role, self.precision, *pairs, *room, *slots, *part])
+
+    def _slots(self, sizes: Sizes) -> list[str]:
+        """How many reference frames there may be, where that is open."""
+        open_ones = [
+            most
+            for one in sizes.values()
+            for least, most in zip(one.least, one.most, strict=True)
+            if least != most
+        ]
+        return [f"to{max(open_ones)}"] if open_ones else []
 
     def _lengths(self, role: str, sizes: Sizes) -> list[int]:
         """Of open dimensions that count neither objects nor frames: of "4*h+1" and "2*h+1" the first."""

@@ -15,6 +15,7 @@ from vosrt.graphs.sized_model import OpenShape, sized_model
 from vosrt.trt.int8_pairs import to_signed_pairs
 from vosrt.trt.plugin_names import name_plugins
 from vosrt.trt.sized_plugins import set_sizes
+from vosrt.trt.whole_shapes import take_whole_shapes
 from vosrt.trt.written_norms import write_out_norms
 
 Shape = tuple[int, ...]
@@ -65,6 +66,7 @@ def engine_graph(
     to_signed_pairs(model)
     write_out_norms(model.graph)
     fold_constants(model)
+    take_whole_shapes(model.graph)
     set_sizes(model)
     name_plugins(model)
     return bytes(model.SerializeToString(deterministic=True))

@@ -272,3 +272,13 @@ def test_a_planted_slow_down_is_caught_and_equal_runs_pass(tmp_path):
     assert status(*same) == 0
     assert status(*same[:2]) == 0
     assert status(*slower) == 1
+
+
+def test_frames_on_a_gpu_that_were_timed_otherwise_are_not_compared(written, capsys):
+    old = run_of(noisy(1, 1), device="cuda")
+    new = run_of(noisy(1.5, 2), device="cuda", labels_ms={"p50": 4.0})
+    assert status(written("old", old), written("new", new)) == 2
+    assert "until its labels are there" in capsys.readouterr().err
+    assert status(written("one", new), written("other", new)) == 0
+    on_cpu = [run_of(noisy(1, 1)), run_of(noisy(1, 2), labels_ms={"p50": 4.0})]
+    assert status(*(written(f"cpu{index}", run) for index, run in enumerate(on_cpu))) == 0

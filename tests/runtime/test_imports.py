@@ -40,6 +40,7 @@ ALLOWED = {  # in the commands of their names, and where engines are built
     ("graphs/broadcast_products.py", "onnx"),
     ("graphs/uneven_joins.py", "onnx"),
     ("trt/value_types.py", "onnx"),
+    ("trt/whole_shapes.py", "onnx"),
     ("trt/written_norms.py", "onnx"),
     ("commands/forwarded.py", "vosrt.export.to_onnx"),
     ("commands/forwarded.py", "vosrt.benchmarks.bench"),

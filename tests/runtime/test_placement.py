@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
+import sys
 
 import pytest
 
+from tests.runtime.cuda.host_driver import HostDriver
+from tests.runtime.trt.stand_in import stand_in
+from vosrt import placement
 from vosrt.cli import main
+from vosrt.cuda.cuda_device import CudaDevice
 from vosrt.cuda.driver import open_driver
 from vosrt.errors import InputError, MissingDependencyError
 from vosrt.placement import place
@@ -79,3 +85,15 @@ def test_the_command_line_fails_loudly(tmp_path, capsys):
 def test_every_package_that_fails_is_named():
     with pytest.raises(MissingDependencyError, match=r"cuda-python: .*; pycuda: "):
         open_driver()
+
+
+@pytest.mark.parametrize("executor", ["onnxruntime", "tensorrt"])
+def test_a_gpu_without_the_package_onnx_is_left_alone(monkeypatch, executor):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else find(name))
+    monkeypatch.setattr(placement, "_open_gpu", lambda: CudaDevice(HostDriver(), lambda device: None))
+    monkeypatch.setitem(sys.modules, "tensorrt", stand_in("10.3.0"))
+    with pytest.raises(MissingDependencyError, match=r"the package onnx.*pip install onnx"):
+        place("cuda", executor)
+    assert place().device == "cpu"
+    assert "the package onnx" in place().reason

@@ -17,18 +17,27 @@ from vosrt.cuda.driver import FIRST
 from vosrt.cuda.pycuda_driver import PyCudaDriver
 from vosrt.errors import InputError
 
-ANYWHERE = {"cudaGetDevice", "cudaSetDevice", "cudaFree", "cudaFreeHost", "cudaEventSynchronize"}
+ANYWHERE = {
+    "cudaThreadExchangeStreamCaptureMode",
+    "cudaGetDevice",
+    "cudaSetDevice",
+    "cudaFree",
+    "cudaFreeHost",
+    "cudaEventSynchronize",
+}
 
 
 class Runtime:
     """CUDA's runtime, as cuda-python offers it, on several GPUs that do nothing."""
 
     cudaStreamNonBlocking = cudaEventDisableTiming = 1
+    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeRelaxed=2)
     cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
 
     def __init__(self) -> None:
         self._threads, self._buffers = threading.local(), []
         self.calls: list[tuple[str, int]] = []  # function and current GPU
+        self.modes: list[object] = []  # how a thread's calls and recordings of others go together
 
     @property
     def current(self) -> int:
@@ -42,6 +51,10 @@ class Runtime:
             if name == "cudaSetDevice":
                 self._threads.current = arguments[0]
                 return (0,)
+            if name == "cudaThreadExchangeStreamCaptureMode":
+                before, self._threads.mode = getattr(self._threads, "mode", "global"), arguments[0]
+                self.modes.append(arguments[0])
+                return 0, before
             if name in ("cudaMalloc", "cudaMallocHost"):
                 self._buffers.append(ctypes.create_string_buffer(arguments[0]))
                 return 0, ctypes.addressof(self._buffers[-1])
@@ -161,3 +174,16 @@ def test_an_array_on_another_gpu_is_refused(has_interface):
         }
     with pytest.raises(InputError, match=r"got 'GPU 1'; allowed: GPU 0.*CUDA_VISIBLE_DEVICES"):
         CudaArray.of(array)
+
+
+def test_memory_is_found_and_given_back_while_another_thread_records(runtime):
+    driver = CudaPythonDriver()
+    runtime.calls.clear()
+    driver.free(driver.allocate(64))
+    pinned = driver.pinned(64)
+    del pinned
+    names = [name for name, _ in runtime.calls]
+    exchange = "cudaThreadExchangeStreamCaptureMode"
+    expected = ("cudaMalloc", "cudaFree", "cudaMallocHost", "cudaFreeHost")
+    assert names == [part for name in expected for part in (exchange, name, exchange)]
+    assert runtime.modes == [2, "global"] * 4

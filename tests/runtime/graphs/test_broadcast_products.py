@@ -45,13 +45,21 @@ def test_it_is_the_same_product(maps, shape):
     [
         ("2, 3", "3, 4", "2, 4"),  # one product
         ("2, 2, 3", "2, 3, 4", "2, 2, 4"),  # a matrix for each
+        ("1, 1, 2, 3", "2, 3, 4", "1, 2, 2, 4"),  # of more axes than the maps
         ("2, 3", "n, 3, w", "n, 2, w"),  # sizes that are not known
     ],
 )
 def test_other_products_stay(matrix, x, y):
-    weights = ", ".join("1" for _ in range(12 if matrix.count(",") > 1 else 6))
+    weights = ", ".join("1" for _ in range(12 if matrix == "2, 2, 3" else 6))
     _, after = changed(
         f"(float[{x}] x) => (float[{y}] y) <float[{matrix}] m = {{{weights}}}> {{ y = MatMul (m, x) }}"
+    )
+    assert [node.op_type for node in after.graph.node] == ["MatMul"]
+
+
+def test_whole_numbers_stay():
+    _, after = changed(
+        "(int32[n, 3, 4] x) => (int32[n, 2, 4] y) <int32[2, 3] m = {1, 1, 1, 1, 1, 1}> { y = MatMul (m, x) }"
     )
     assert [node.op_type for node in after.graph.node] == ["MatMul"]
 

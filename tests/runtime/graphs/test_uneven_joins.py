@@ -79,6 +79,8 @@ def test_open_lengths_are_read_when_it_runs():
     [
         ("(float[n, 2] a, float[n, 2] b) => (float[n, 4] y) { y = Concat <axis: int = 1> (a, b) }", True),
         ("(int64[2] a, int64[3] b) => (int64[5] y) { y = Concat <axis: int = 0> (a, b) }", True),
+        ("(float[n, 2] a) => (float[n, 2] y) { y = Concat <axis: int = 0> (a) }", True),
+        ("(int32[n] a, int32[m] b) => (int32[k] y) { y = Concat <axis: int = 0> (a, b) }", False),
         ("(int32[n, 2] a, int32[m, 2] b) => (int32[k, 2] y) { y = Concat <axis: int = 0> (a, b) }", False),
         ("(float[n, 3] a) => (float[n, 2] y) { y, z = Split <axis: int = 1> (a) }", False),
     ],

@@ -57,7 +57,7 @@ def test_scales_and_mirrored_frames_are_looked_at_too(tmp_path):
         "cfbi-lite.encode.float32.64x96.65x97.onnx",
         "cfbi-lite.encode.float32.64x96.97x145.onnx",
     ]
-    assert {f"cfbi-lite.match.float32.{grid}.64x96.2.onnx" for grid in ("17x25", "25x37")} <= set(names)
+    assert {f"cfbi-lite.match.float32.{grid}.64x96.2.to8.onnx" for grid in ("17x25", "25x37")} <= set(names)
 
 
 def test_the_command_says_what_it_has_written(tmp_path, capsys):
