@@ -9,6 +9,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -152,12 +153,15 @@ class OnnxRuntimeCudaExecutor:
         return tuple(name if name in self._open else size for name, size in sizes)
 
     def _make_room(self, role: str, needed: _Session | None) -> bool:
-        """Close the half of the other sessions that was not used for longest; whether there were any."""
+        """Close the half of the other sessions that was not used for longest; whether there were any.
+
+        What failed is closed, too, and opened again.
+        """
         others = [session for session in self._sessions.values() if session is not needed]
         gone = others[: -(-len(others) // 2)]
         if gone:
             _log.warning("graph %s: no room on the GPU; %d others are opened again later", role, len(gone))
-        for session in gone:
+        for session in gone if needed is None else [*gone, needed]:
             self._close(session)
         return bool(gone)
 
@@ -192,10 +196,9 @@ class _Session:
         self._library = executor.arrays.custom_ops()
         self._path = executor.bundle.graph_path(role, precision=executor.precision)
         operators = WITH_KERNEL if self._library is not None else frozenset[str]()
-        self._model, can_record = session_graph(
-            self._path, shapes, constants, operators, even_joins=executor.record and executor.joins_by_copy
-        )
-        self._records, self._session = self._opened(can_record and executor.record)
+        even_joins = executor.record and executor.joins_by_copy
+        self._make = partial(session_graph, self._path, shapes, constants, operators, even_joins=even_joins)
+        self._records, self._session = self._opened(executor.record)
         self._read = frozenset(value.name for value in self._session.get_inputs())
         check_signature(role, self._graph, self._session, left_out=self._graph.inputs.keys() - self._read)
 
@@ -271,7 +274,7 @@ class _Session:
             _log.warning("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
             self._seen.clear()
             self._executor.cuda.driver.synchronize(self._executor.cuda.stream)
-            del self._session  # there may not be room for both
+            del binding, self._session  # there may not be room for both
             self._records, self._session = self._opened(record=False)
             return self._run(arrays, outputs)
         finally:
@@ -298,24 +301,25 @@ class _Session:
             options.enable_profiling = True
             options.profile_file_prefix = str(executor.profile / self._role)
         register_operators(options, self._library)
-        if record:
+        model, can_record = self._make()
+        if record and can_record:
             usual, options.log_severity_level = options.log_severity_level, _FATAL_ONLY
             try:
-                return True, self._new_session(options, record=True)
+                return True, self._new_session(model, options, record=True)
             except Exception as error:
                 if _NO_MEMORY.search(str(error)):
                     raise _told(does_not_load(self._role, self._path, error), self._role, error) from error
                 _log.info("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
                 options.log_severity_level = usual
         try:
-            return False, self._new_session(options, record=False)
+            return False, self._new_session(model, options, record=False)
         except Exception as error:
             raise _told(does_not_load(self._role, self._path, error), self._role, error) from error
 
-    def _new_session(self, options: Any, *, record: bool) -> Any:
+    def _new_session(self, model: bytes, options: Any, *, record: bool) -> Any:
         providers = self._arrays.providers(record=record)
         return self._executor.runtime.InferenceSession(
-            self._model, options, providers=providers, disabled_optimizers=_MAKING_SPLITS if record else None
+            model, options, providers=providers, disabled_optimizers=_MAKING_SPLITS if record else None
         )
 
 

@@ -9,7 +9,7 @@ from tests.runtime.cuda.scene import BUNDLE, scene
 from vosrt import BundleError, InputError, Segmenter
 from vosrt.bundle import Bundle
 from vosrt.cuda import onnxruntime_cuda_executor
-from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor
+from vosrt.cuda.onnxruntime_cuda_executor import OnnxRuntimeCudaExecutor, _Session
 from vosrt.errors import GpuMemoryError
 from vosrt.stream import Stream
 from vosrt.variant import Variant
@@ -174,4 +174,30 @@ def test_sessions_that_are_not_in_use_make_room(executor, monkeypatch, caplog):
     monkeypatch.setattr(executor.arrays, "run", never_runs)
     with pytest.raises(GpuMemoryError, match="no memory left on the GPU"):
         stream_of(executor).step(images[0], mask=masks[0])
-    assert len(executor._sessions) == 1
+    assert not executor._sessions
+
+
+def test_a_session_that_cannot_be_opened_again_is_not_kept(executor, monkeypatch):
+    images, masks = scene(8)
+    stream, plain = stream_of(executor), Segmenter(BUNDLE, device="cpu").stream()
+    run, open_one, refused = executor.arrays.run, _Session._new_session, []
+
+    def refuses_recordings(session, binding, recording=None):
+        if recording is not None:
+            raise RuntimeError("operation failed due to a previous error during capture")
+        run(session, binding)
+
+    def refuses_once(session, model, options, *, record):
+        if not record and not refused:
+            refused.append(session)
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 4096")
+        return open_one(session, model, options, record=record)
+
+    monkeypatch.setattr(executor.arrays, "run", refuses_recordings)
+    monkeypatch.setattr(_Session, "_new_session", refuses_once)
+    for index, image in enumerate(images):
+        mask = masks[0] if index == 0 else None
+        found, known = (one.step(image, mask=mask) for one in (stream, plain))
+        assert np.array_equal(found.labels, known.labels)
+    assert refused
+    assert refused[0] not in executor._sessions.values()
