@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vosrt.graphs.constant_folding import Shape, known_kinds, known_shapes
+from vosrt.graphs.constant_folding import Shape, known_values
 
 if TYPE_CHECKING:
     import onnx
@@ -31,7 +31,7 @@ def products_as_convolutions(model: onnx.ModelProto) -> None:
     if not any(node.op_type == "MatMul" for node in graph.node):
         return
     constants = _constants(graph)
-    shapes, kinds = known_shapes(model), known_kinds(model)
+    shapes, kinds = known_values(model)
     real = {name for name, kind in kinds.items() if kind in (TensorProto.FLOAT, TensorProto.FLOAT16)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:

@@ -71,18 +71,13 @@ def fold_constants(model: onnx.ModelProto) -> None:
     graph.initializer.extend(initializers)
 
 
-def known_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
-    """All shapes that follow from the sizes of the inputs.
+def known_values(model: onnx.ModelProto) -> tuple[dict[str, Shape], dict[str, int]]:
+    """All shapes, and types as ONNX's numbers, that follow from the sizes of the inputs.
 
     Args:
         model: as `fold_constants` leaves it.
     """
-    return _inferred(model, _small_weights(model.graph), {})[0]
-
-
-def known_kinds(model: onnx.ModelProto) -> dict[str, int]:
-    """ONNX's numbers of all types that are known, as `known_shapes`."""
-    return _inferred(model, _small_weights(model.graph), {})[1]
+    return _inferred(model, _small_weights(model.graph), {})
 
 
 def _small_weights(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vosrt.graphs.constant_folding import Shape, known_kinds, known_shapes
+from vosrt.graphs.constant_folding import Shape, known_values
 
 if TYPE_CHECKING:
     import onnx
@@ -29,7 +29,7 @@ def joins_as_sums(model: onnx.ModelProto) -> bool:
     from onnx import TensorProto
 
     graph = model.graph
-    shapes, kinds = known_shapes(model), known_kinds(model)
+    shapes, kinds = known_values(model)
     real = {name for name, kind in kinds.items() if kind in (TensorProto.FLOAT, TensorProto.FLOAT16)}
     counts = {name for name, kind in kinds.items() if kind == TensorProto.INT64}  # shapes, on the host
     nodes: list[onnx.NodeProto] = []
