@@ -40,10 +40,12 @@ class ExportError(Error):
     """A network could not be exported, or the export does not reproduce it."""
 
 
-class GpuMemoryError(BundleError):
-    """There is no room on the GPU for what a bundle needs there; another time there may be."""
+class GpuMemoryError(Error):
+    """There is no room on the GPU; another time there may be."""
 
-    CURE = "end other programs on the GPU, or use fewer objects, smaller frames (long_edge) or fewer bundles"
+    def __init__(self, what: str) -> None:
+        cure = "end other programs on the GPU, or use fewer objects or streams, or smaller frames (long_edge)"
+        super().__init__(what, cure=cure)
 
 
 class InputError(Error):

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,11 +20,19 @@ from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
 from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.device import Array, Take
-from vosrt.errors import MissingDependencyError
+from vosrt.errors import GpuMemoryError, MissingDependencyError
 
 SmallGraphs = Callable[[str, Mapping[str, Array], Array], None]  # graph, inputs, output
 _MOST_CONSTANTS = 1024  # small arrays that are kept: row numbers, flags, indices
 _CURE = "`make plugins` with a CUDA compiler that knows this GPU, and a driver that is not older than it"
+
+
+class Lender(Protocol):
+    """Has memory on the GPU that it can do without for a time."""
+
+    def give_back(self) -> bool:
+        """Free some of it; False where nothing is left."""
+        ...
 
 
 class CudaDevice:
@@ -44,13 +53,14 @@ class CudaDevice:
         self.driver = driver
         self._turn = threading.RLock()
         self._outside: list[Any] = []  # what the driver found when this thread's work began
+        self._lenders: WeakSet[Lender] = WeakSet()
         with self.exclusively():
             self.stream = driver.create_stream()
             self._small_graphs = small_graphs(self)
             self._upload = PinnedMemory(driver, self.stream, turns=2)
             self._downloads = Downloads(driver, self.stream)
-            self._frames = FrameUploads(driver)
-        self._blocks = SmallBlocks(self._allocation)
+            self._frames = FrameUploads(driver, self.allocation)
+        self._blocks = SmallBlocks(self.allocation)
         self._constants: OrderedDict[tuple[Any, ...], CudaArray] = OrderedDict()
 
     def check(self) -> None:
@@ -94,11 +104,29 @@ class CudaDevice:
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         """See `Device`."""
-        memory = self._allocation(prod(shape) * np.dtype(dtype).itemsize)
+        memory = self.allocation(prod(shape) * np.dtype(dtype).itemsize)
         return CudaArray(memory, memory.pointer, shape, dtype, self.stream)
 
-    def _allocation(self, size: int) -> Allocation:
-        return Allocation(self.driver.allocate(size), size, self.driver.free)
+    def allocation(self, size: int) -> Allocation:
+        """Bytes on the GPU; where there are not so many, others make room.
+
+        Raises:
+            GpuMemoryError: there is no room even then.
+        """
+        while True:
+            try:
+                return Allocation(self.driver.allocate(size), size, self.driver.free)
+            except GpuMemoryError:
+                if not self.make_room():
+                    raise
+
+    def add_lender(self, lender: Lender) -> None:
+        """Ask someone from now on, as long as they live, where room is short."""
+        self._lenders.add(lender)
+
+    def make_room(self) -> bool:
+        """Let all give back some of what they can have again; whether there was any."""
+        return any([lender.give_back() for lender in self._lenders])
 
     def upload(self, array: NDArray[Any], take: Take | None = None) -> Array:
         """See `Device`."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.cuda.driver import FIRST, Gpu
-from vosrt.errors import InputError
+from vosrt.errors import GpuMemoryError
 
 
 class CudaPythonDriver:
@@ -66,10 +66,7 @@ class CudaPythonDriver:
             with self._beside_recordings():
                 return int(self._call("cudaMalloc", max(size, 1)))
         except RuntimeError as error:
-            raise InputError(
-                f"no memory left on the GPU for {size} bytes ({error})",
-                cure="fewer objects, smaller frames (long_edge) or fewer streams",
-            ) from error
+            raise GpuMemoryError(f"no memory left on the GPU for {size} bytes ({error})") from error
 
     def free(self, pointer: int) -> None:
         """See `CudaDriver`."""

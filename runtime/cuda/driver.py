@@ -56,7 +56,7 @@ class CudaDriver(Protocol):
         """Bytes on the GPU, aligned to 256.
 
         Raises:
-            InputError: there is not so much memory.
+            GpuMemoryError: there is not so much.
         """
         ...
 

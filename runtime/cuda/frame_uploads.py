@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ class FrameUploads:
 
     Args:
         driver: memory and copies.
+        allocate: gives so many bytes on the GPU.
     """
 
-    def __init__(self, driver: CudaDriver) -> None:
+    def __init__(self, driver: CudaDriver, allocate: Callable[[int], Allocation]) -> None:
         self._driver = driver
         self._stream = driver.create_stream()
         self._host = PinnedMemory(driver, self._stream, turns=2)
-        self._leases = Leases(driver, self._allocation)
+        self._leases = Leases(driver, allocate)
 
     def upload(self, frame: NDArray[Any]) -> CudaArray:
         """A frame on its way; the source may be changed at once."""
@@ -36,6 +38,3 @@ class FrameUploads:
         """Say that what is in a stream so far reads a frame; frames of others are none of its business."""
         if isinstance(frame.owner, Lease):
             frame.owner.mark = self._driver.mark(stream)
-
-    def _allocation(self, size: int) -> Allocation:
-        return Allocation(self._driver.allocate(size), size, self._driver.free)

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,7 @@ from vosrt.cuda.gpu_arrays import GpuArrays
 from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.cuda.session_graph import session_graph
 from vosrt.device import Array, Take
-from vosrt.errors import BundleError, GpuMemoryError
+from vosrt.errors import BundleError, Error, GpuMemoryError
 from vosrt.graphs.operator_shapes import WITH_KERNEL
 from vosrt.graphs.sized_model import OpenShape
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
@@ -96,7 +96,9 @@ class OnnxRuntimeCudaExecutor:
         self._open = frozenset({*COUNTS, *bundle.manifest.slot_dimensions})
         self._sessions: OrderedDict[Signature, _Session] = OrderedDict()
         self._of_shapes: dict[Signature, _Session] = {}
-        self._lock = threading.Lock()
+        self._running: _Session | None = None
+        self._lock = threading.RLock()  # memory for a run may be what others have given back
+        device.add_lender(self)
 
     def run(self, role: str, inputs: Mapping[str, Array], take: Take | None = None) -> dict[str, Array]:
         """Run the graph of a role; see `Executor`.
@@ -109,13 +111,26 @@ class OnnxRuntimeCudaExecutor:
         size, arrays = inputs_on_gpu(self.bundle.manifest.graphs[role], inputs, self.cuda)
         with self._lock:
             while True:
-                session = None
                 try:
-                    session = self._session(role, size, arrays)
-                    return session.run(arrays, take or self.cuda.empty)
+                    self._running = self._session(role, size, arrays)
+                    return self._running.run(arrays, take or self.cuda.empty)
                 except GpuMemoryError:
-                    if not self._make_room(role, session):
+                    if self._running is not None:
+                        self._close([self._running])  # what has failed is opened again
+                    if not self.cuda.make_room():
                         raise
+                finally:
+                    self._running = None
+
+    def give_back(self) -> bool:
+        """Close the half of the idle sessions that was not used for longest; whether there were any."""
+        with self._lock:
+            idle = [session for session in self._sessions.values() if session is not self._running]
+            gone = idle[: -(-len(idle) // 2)]
+            if gone:
+                _log.warning("no room on the GPU: %d graphs are closed and opened again later", len(gone))
+                self._close(gone)
+            return bool(gone)
 
     def write_profiles(self) -> list[Path]:
         """End profiling and return the files written, one JSON trace per session; empty without `profile`."""
@@ -131,7 +146,7 @@ class OnnxRuntimeCudaExecutor:
         shapes = {name: self._open_shape(role, name, array) for name, array in arrays.items()}
         built_for = (role, network, *shapes.values())
         if found is not None:
-            self._close(found)
+            self._close([found])
         found = self._sessions.get(built_for)
         if found is None:
             if len(self._sessions) >= _MOST_SESSIONS:
@@ -139,7 +154,7 @@ class OnnxRuntimeCudaExecutor:
                 _log.warning(
                     "%d graphs are open: %s, not used for longest, is closed", _MOST_SESSIONS, oldest
                 )
-                self._close(oldest)
+                self._close([oldest])
             found = self._sessions[built_for] = _Session(self, role, built_for, shapes, size)
         if len(self._of_shapes) >= _MOST_SIGNATURES:
             self._of_shapes.clear()
@@ -152,23 +167,11 @@ class OnnxRuntimeCudaExecutor:
         sizes = zip(declared, array.shape, strict=True)
         return tuple(name if name in self._open else size for name, size in sizes)
 
-    def _make_room(self, role: str, needed: _Session | None) -> bool:
-        """Close the half of the other sessions that was not used for longest; whether there were any.
-
-        What failed is closed, too, and opened again.
-        """
-        others = [session for session in self._sessions.values() if session is not needed]
-        gone = others[: -(-len(others) // 2)]
-        if gone:
-            _log.warning("graph %s: no room on the GPU; %d others are opened again later", role, len(gone))
-        for session in gone if needed is None else [*gone, needed]:
-            self._close(session)
-        return bool(gone)
-
-    def _close(self, session: _Session) -> None:
-        self.cuda.driver.synchronize(self.cuda.stream)  # it may still be running
-        del self._sessions[session.built_for]
-        self._of_shapes = {key: one for key, one in self._of_shapes.items() if one is not session}
+    def _close(self, sessions: Sequence[_Session]) -> None:
+        self.cuda.driver.synchronize(self.cuda.stream)  # they may still be running
+        for session in sessions:
+            self._sessions.pop(session.built_for, None)
+        self._of_shapes = {key: one for key, one in self._of_shapes.items() if one not in sessions}
 
 
 class _Session:
@@ -323,13 +326,11 @@ class _Session:
         )
 
 
-def _told(usual: BundleError, role: str, error: Exception) -> BundleError:
+def _told(usual: BundleError, role: str, error: Exception) -> Error:
     """What to say of an error of ONNX Runtime."""
     if not _NO_MEMORY.search(str(error)):
         return usual
-    return GpuMemoryError(
-        f"graph {role}: no memory left on the GPU ({first_line(error)})", cure=GpuMemoryError.CURE
-    )
+    return GpuMemoryError(f"graph {role}: no memory left on the GPU ({first_line(error)})")
 
 
 def _version(runtime: ModuleType) -> tuple[int, ...]:

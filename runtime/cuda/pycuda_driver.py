@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.cuda.driver import FIRST, Gpu
-from vosrt.errors import InputError, MissingDependencyError
+from vosrt.errors import GpuMemoryError, MissingDependencyError
 
 
 class PyCudaDriver:
@@ -62,10 +62,7 @@ class PyCudaDriver:
         try:
             memory = self._cuda.mem_alloc(max(size, 1))
         except self._cuda.MemoryError as error:
-            raise InputError(
-                f"no memory left on the GPU for {size} bytes ({error})",
-                cure="fewer objects, smaller frames (long_edge) or fewer streams",
-            ) from error
+            raise GpuMemoryError(f"no memory left on the GPU for {size} bytes ({error})") from error
         self._memory[int(memory)] = memory
         return int(memory)
 

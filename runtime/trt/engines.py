@@ -73,8 +73,7 @@ class Engines:
                 return engine
             if log.lacks_memory:
                 raise GpuMemoryError(
-                    f"{key.name}: no memory left on the GPU for the engine ({'; '.join(log.errors[-2:])})",
-                    cure=GpuMemoryError.CURE,
+                    f"{key.name}: no memory left on the GPU for the engine ({'; '.join(log.errors[-2:])})"
                 )
             if not fresh:
                 self.cache.discard(key, "TensorRT does not take the engine")

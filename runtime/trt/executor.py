@@ -54,7 +54,9 @@ class TensorRtExecutor:
         self._ready: OrderedDict[Signature, _Context] = OrderedDict()
         self._scratch: Allocation | None = None
         self._told_full = False
-        self._lock = threading.Lock()
+        self._running: _Context | None = None
+        self._lock = threading.RLock()  # memory for a run may be what others have given back
+        device.add_lender(self)
 
     @property
     def memory(self) -> int:
@@ -76,11 +78,26 @@ class TensorRtExecutor:
         graph = self._engines.manifest.graphs[role]
         size, arrays = inputs_on_gpu(graph, inputs, self._device)
         with self._lock:
-            context = self._context(role, size, arrays)
-            self._grow_scratch(context.scratch_size)
-            outputs = context.outputs(arrays, take or self._device.empty)
-            context.run(arrays, outputs)
-        return outputs
+            try:
+                context = self._running = self._context(role, size, arrays)
+                self._grow_scratch(context.scratch_size)
+                outputs = context.outputs(arrays, take or self._device.empty)
+                context.run(arrays, outputs)
+                return outputs
+            finally:
+                self._running = None
+
+    def give_back(self) -> bool:
+        """Forget the half of the idle contexts that was not used for longest; whether there were any."""
+        with self._lock:
+            idle = [signature for signature, one in self._ready.items() if one is not self._running]
+            gone = idle[: -(-len(idle) // 2)]
+            if gone:
+                _log.warning("no room on the GPU: %d of TensorRT's contexts are made again later", len(gone))
+                self._device.driver.synchronize(self._device.stream)  # they may still be running
+            for signature in gone:
+                del self._ready[signature]
+            return bool(gone)
 
     def tell_full(self) -> None:
         """Say, once, that some streams run without CUDA graphs."""
@@ -105,18 +122,13 @@ class TensorRtExecutor:
     def _opened_with_room(
         self, role: str, network: Signature, size: NDArray[np.int64] | None, shapes: Mapping[str, Shape]
     ) -> _Context:
-        """As `_opened`; where there is no room on the GPU, contexts that were not used for longest go."""
+        """As `_opened`; where there is no room on the GPU, what was not used for longest goes."""
         while True:
             try:
                 return self._opened(role, network, size, shapes)
             except GpuMemoryError:
-                if not self._ready:
+                if not self._device.make_room():
                     raise
-            gone = list(self._ready)[: -(-len(self._ready) // 2)]
-            _log.warning("graph %s: no room on the GPU; %d others are opened again later", role, len(gone))
-            self._device.driver.synchronize(self._device.stream)  # they may still be running
-            for signature in gone:
-                del self._ready[signature]
 
     def _opened(
         self, role: str, network: Signature, size: NDArray[np.int64] | None, shapes: Mapping[str, Shape]
@@ -133,12 +145,11 @@ class TensorRtExecutor:
         """Working memory for the engine that needs most; recordings hold the old address and go."""
         if self._scratch is not None and self._scratch.size >= size:
             return
-        driver = self._device.driver
-        driver.synchronize(self._device.stream)
+        self._device.driver.synchronize(self._device.stream)
         for context in self._ready.values():
             context.forget_recordings()
         self._scratch = None  # given back first: there may not be room for both
-        self._scratch = Allocation(driver.allocate(max(size, 1)), max(size, 1), driver.free)
+        self._scratch = self._device.allocation(max(size, 1))
 
 
 class _Context:
@@ -155,10 +166,7 @@ class _Context:
         self._context = _context_without_memory(self._trt, engine)
         if self._context is None:
             said = "; ".join(log.errors[-2:]) or "TensorRT does not say why"
-            raise GpuMemoryError(
-                f"graph {role}: no memory left on the GPU to run its engine ({said})",
-                cure=GpuMemoryError.CURE,
-            )
+            raise GpuMemoryError(f"graph {role}: no memory left on the GPU to run its engine ({said})")
         self._records = executor._record
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._recordings = Recordings()  # by addresses

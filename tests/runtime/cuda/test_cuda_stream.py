@@ -291,7 +291,8 @@ def test_memory_is_waited_for_before_it_is_given_back():
             order.append("free")
             super().free(pointer)
 
-    uploads = FrameUploads(Logged())
+    driver = Logged()
+    uploads = FrameUploads(driver, lambda size: Allocation(driver.allocate(size), size, driver.free))
     frame = uploads.upload(np.zeros((4, 4, 3), np.uint8))
     uploads.is_read(frame, 77)
     del frame

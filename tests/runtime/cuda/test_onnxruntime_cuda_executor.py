@@ -166,7 +166,7 @@ def test_sessions_that_are_not_in_use_make_room(executor, monkeypatch, caplog):
         mask = masks[0] if index == 0 else None
         found, known = (one.step(image, mask=mask) for one in (stream, plain))
         assert np.array_equal(found.labels, known.labels)
-    assert "no room on the GPU; 3 others" in caplog.text
+    assert "no room on the GPU: 3 graphs" in caplog.text
 
     def never_runs(session, binding, recording=None):
         raise RuntimeError("CUDA failure 2: out of memory")

@@ -304,12 +304,12 @@ def test_memory_that_could_not_be_had_is_asked_for_again(tmp_path, scene, monkey
 
     def full(size):
         if size == 12345:
-            raise InputError("no memory left on the GPU")
+            raise GpuMemoryError("no memory left on the GPU")
         return allocate(size)
 
     monkeypatch.setattr(device.driver, "allocate", full)
     for _ in range(2):
-        with pytest.raises(InputError, match="no memory left on the GPU"):
+        with pytest.raises(GpuMemoryError, match="no memory left on the GPU"):
             stream.step(images[0], mask=masks[0])
         assert executor.memory == 0
     monkeypatch.setattr(device.driver, "allocate", allocate)
