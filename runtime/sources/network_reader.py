@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vosrt.optional_import import import_for
 from vosrt.sources.address import scheme_of
 from vosrt.sources.hardware_decoding import hardware_decoding
@@ -94,7 +91,7 @@ class NetworkReader:
             raise ReadError("the sender has ended the video") from None
         except (OSError, ValueError, self._av.FFmpegError) as error:
             raise self._failure(error) from None
-        return lambda: _image(frame)
+        return lambda: upright(frame)
 
     def close(self) -> None:
         """See `Reader`."""
@@ -122,7 +119,3 @@ class NetworkReader:
         if isinstance(error, self._av.ExitError | TimeoutError):
             return ReadError("nothing came in time")
         return ReadError(getattr(error, "strerror", None) or kind)
-
-
-def _image(frame: Any) -> NDArray[np.uint8]:
-    return upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))

@@ -1,17 +1,27 @@
-"""Turns frames as their video says."""
+"""Turns and mirrors frames as their video says."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def upright(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
-    """Turn a frame.
+def upright(frame: Any) -> NDArray[np.uint8]:
+    """A decoded frame as it is to be seen.
 
     Args:
-        image: `[H, W, 3]`.
-        rotation: counter-clockwise turn in degrees that puts the frame upright, as FFmpeg gives it.
+        frame: av's.
+
+    Returns:
+        BGR uint8 `[H, W, 3]`.
     """
-    turns = round(rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    image = frame.to_ndarray(format="bgr24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    a, b, _, c, d = np.frombuffer(matrix, np.int32, count=5)  # to the right: ax + cy, downwards: bx + dy
+    if abs(b) > abs(a):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

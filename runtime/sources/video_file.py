@@ -65,8 +65,7 @@ class VideoFile(Source):
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
         for frame in self._decoded():
-            image = upright(frame.to_ndarray(format="bgr24"), getattr(frame, "rotation", 0))
-            current = SourceFrame(image, f"{count:05d}", times.next(frame.time))
+            current = SourceFrame(upright(frame), f"{count:05d}", times.next(frame.time))
             first = first or current
             check_same_size(self.path, first, current)
             yield current

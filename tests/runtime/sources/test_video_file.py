@@ -81,20 +81,30 @@ def test_file_with_sound_only_is_an_error(tmp_path):
     assert "holds no video, only sound or data" in read_error(path).what
 
 
-@pytest.mark.parametrize(("degrees", "turns"), [(90, 3), (180, 2), (270, 1)])
-def test_video_of_a_turned_phone_is_read_upright(tmp_path, degrees, turns):
-    # The file says by how much its frames are to be turned clockwise: x' = a x + c y, y' = b x + d y.
-    a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [  # of x' = a x + c y and y' = b x + d y: a, b, c, d
+        ((0, 1, -1, 0), lambda image: np.rot90(image, 3)),  # a quarter clockwise
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, -1, 1, 0), lambda image: np.rot90(image, 1)),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),  # a camera that shows its owner as in a mirror
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).transpose(1, 0, 2)),
+    ],
+)
+def test_video_of_a_turned_or_mirroring_phone_is_read_upright(tmp_path, matrix, shown):
     path = write_plain_mp4(tmp_path / "turned.mp4", count=3)
     lying = [frame.image for frame in VideoFile(path)]
-    one = 1 << 16
-    matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
-    identity = struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    a, b, c, d = (factor << 16 for factor in matrix)
+    written = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     data = path.read_bytes()
     start = data.index(identity, data.index(b"tkhd"))
-    path.write_bytes(data[:start] + matrix + data[start + len(matrix) :])
+    path.write_bytes(data[:start] + written + data[start + len(written) :])
     for frame, image in zip(VideoFile(path), lying, strict=True):
-        assert np.array_equal(frame.image, np.rot90(image, turns))
+        assert np.array_equal(frame.image, shown(image))
+        assert frame.image.flags.c_contiguous
 
 
 @pytest.mark.parametrize("kind", ["folder", "video"])
