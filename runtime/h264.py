@@ -32,7 +32,15 @@ def import_encoder() -> Any:
     return av
 
 
-def add_h264_stream(container: Any, *, height: int, width: int, rate: Fraction, ticks: int) -> Any:
+def add_h264_stream(
+    container: Any,
+    *,
+    height: int,
+    width: int,
+    rate: Fraction,
+    ticks: int,
+    pixel_aspect: Fraction = Fraction(1),
+) -> Any:
     """Add a video stream to an output container of av.
 
     Args:
@@ -41,6 +49,7 @@ def add_h264_stream(container: Any, *, height: int, width: int, rate: Fraction, 
         width: of frames, even.
         rate: frames per second; nominal, where frames come with times.
         ticks: per second, in which times of frames are given.
+        pixel_aspect: width of a pixel over its height.
     """
     stream = container.add_stream(_ENCODER, rate=rate, options=_SETTINGS)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -49,6 +58,7 @@ def add_h264_stream(container: Any, *, height: int, width: int, rate: Fraction, 
     context.gop_size = max(1, round(rate))  # a key frame each second, for seeking and for those who join
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
+    context.sample_aspect_ratio = pixel_aspect
     return stream
 
 

@@ -30,12 +30,20 @@ class VideoWriter:
     Args:
         path: the file to write; an existing one is overwritten.
         rate: frames per second; nominal, where frames come with times.
+        pixel_aspect: width of a pixel over its height.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction | float) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rate: Fraction | float,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
         self.path = Path(path)
         self.count = 0
         self._rate = Fraction(rate).limit_denominator(100_000)
+        self._pixel_aspect = pixel_aspect
         # a whole number of ticks per frame at the nominal rate, and fine enough for any other time
         self._ticks = self._rate.numerator * math.ceil(_FINEST / self._rate.numerator)  # per second
         self._start: float | None = None  # time of the first frame in seconds
@@ -121,7 +129,12 @@ class VideoWriter:
         try:
             container = self._av.open(f"file:{self.path}", "w", format="mp4", options=options)
             stream = add_h264_stream(
-                container, height=height, width=width, rate=self._rate, ticks=self._ticks
+                container,
+                height=height,
+                width=width,
+                rate=self._rate,
+                ticks=self._ticks,
+                pixel_aspect=self._pixel_aspect,
             )
             container.start_encoding()  # some versions of av make the file only here
         except (OSError, self._av.FFmpegError) as error:

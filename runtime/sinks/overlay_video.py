@@ -31,7 +31,7 @@ class OverlayVideo:
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Make the folder; the file comes with the first frame."""
         make_folder(self.path.parent)
-        self._writer = VideoWriter(self.path, rate=rate)
+        self._writer = VideoWriter(self.path, rate=rate, pixel_aspect=first.pixel_aspect)
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Append a frame.

@@ -70,7 +70,7 @@ class SegmentedVideo:
         """
         drawn = draw_overlay(frame.image, result.labels)
         if self._writer is None or frame.timestamp >= self._ends or drawn.shape != self._size:
-            self._begin(frame.timestamp, drawn.shape)
+            self._begin(frame, drawn.shape)
         assert self._writer is not None
         self._writer.write(drawn, frame.timestamp)
 
@@ -84,11 +84,11 @@ class SegmentedVideo:
             writer, self._writer = self._writer, None
             writer.close()
 
-    def _begin(self, timestamp: float, size: tuple[int, ...]) -> None:
+    def _begin(self, frame: SourceFrame, size: tuple[int, ...]) -> None:
         self.close()
         path = self._free_path()
-        self._writer = VideoWriter(path, rate=self._rate)
-        self._ends, self._size = timestamp + self._seconds, size
+        self._writer = VideoWriter(path, rate=self._rate, pixel_aspect=frame.pixel_aspect)
+        self._ends, self._size = frame.timestamp + self._seconds, size
         if self._keep is not None:
             self._remove_oldest(self._keep - 1)  # the new file is not there yet
             self._own = [*self._own[-self._keep :], path.name]

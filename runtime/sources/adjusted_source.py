@@ -134,7 +134,9 @@ class AdjustedSource(Source):
             if not thinning.keeps(frame.timestamp):
                 continue
             truth = None if frame.truth is None else self._adjustment.applied(frame.truth)
-            yield replace(frame, image=self._adjustment.applied(frame.image), truth=truth)
+            aspect = 1 / frame.pixel_aspect if self._adjustment.rotate % 180 else frame.pixel_aspect
+            image = self._adjustment.applied(frame.image)
+            yield replace(frame, image=image, truth=truth, pixel_aspect=aspect)
 
     def close(self) -> None:
         """Close the source."""

@@ -91,7 +91,7 @@ class NetworkReader:
             raise ReadError("the sender has ended the video") from None
         except (OSError, ValueError, self._av.FFmpegError) as error:
             raise self._failure(error) from None
-        return lambda: upright(frame)
+        return lambda: upright(frame)[0]
 
     def close(self) -> None:
         """See `Reader`."""

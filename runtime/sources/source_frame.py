@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ class SourceFrame:
     truth: NDArray[np.uint8] | None = None  # [H, W] object ids, where the source knows them
     captured: float | None = None  # when a live frame reached this machine, on the clock of time.monotonic
     gap: float = 0.0  # seconds without frames before a live one, beyond the usual distance
+    pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height, where it is shown
 
 
 def check_same_size(source: object, first: SourceFrame, current: SourceFrame) -> None:

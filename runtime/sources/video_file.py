@@ -65,7 +65,8 @@ class VideoFile(Source):
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
         for frame in self._decoded():
-            current = SourceFrame(upright(frame), f"{count:05d}", times.next(frame.time))
+            image, aspect = upright(frame, Fraction(self._stream.sample_aspect_ratio or 1))
+            current = SourceFrame(image, f"{count:05d}", times.next(frame.time), pixel_aspect=aspect)
             first = first or current
             check_same_size(self.path, first, current)
             yield current

@@ -37,11 +37,12 @@ def write_video(path: Path, count: int = 12, *, rate: Fraction | float = 25, **s
 
 
 def write_plain_mp4(path: Path, count: int = 30) -> Path:
-    """An ordinary MP4 with its index in front, of noise: many bytes per frame."""
+    """An ordinary MP4 with its index in front, of noise: many bytes per frame. Pixels are wider than high."""
     random = np.random.default_rng(0)
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
         for _ in range(count):
             image = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))

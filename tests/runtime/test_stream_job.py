@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from tests.runtime.command_lines import FRAMES, HEIGHT, WIDTH
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map, write_label_map
 from vosrt.sinks.callback import Callback
+from vosrt.sinks.segmented_video import SegmentedVideo
+from vosrt.sources.adjusted_source import Adjustment
 from vosrt.sources.open_source import open_source
 from vosrt.stream_job import StreamJob
 from vosrt.video_writer import VideoWriter
@@ -228,6 +232,25 @@ def test_cut_off_video_leaves_its_frames_and_ends_with_an_error(scene, tmp_path)
     assert f"after {count} frames" in str(caught.value)
     assert count > 0
     assert len(list(open_source(video))) == count
+
+
+@pytest.mark.parametrize(("rotate", "shown"), [(0, Fraction(16, 11)), (90, Fraction(11, 16))])
+def test_pixels_that_are_no_squares_are_none_in_the_overlay(scene, tmp_path, rotate, shown):
+    source = tmp_path / "wide.mp4"
+    with VideoWriter(source, rate=25, pixel_aspect=Fraction(16, 11)) as writer:
+        writer.write(np.full((48, 64, 3), 90, np.uint8))
+    job(
+        scene,
+        tmp_path,
+        source=str(source),
+        marks={"polygons": {1: ((10, 10), (30, 10), (30, 30))}},
+        adjustment=Adjustment(rotate=rotate),
+        video=str(tmp_path / "overlay.mp4"),
+        sinks=[SegmentedVideo(tmp_path / "pieces")],
+    ).run()
+    for video in (tmp_path / "overlay.mp4", *(tmp_path / "pieces").iterdir()):
+        with av.open(str(video)) as container:
+            assert container.streams.video[0].sample_aspect_ratio == shown
 
 
 def test_variable_frame_rate_of_the_source_is_that_of_the_overlay(scene, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -104,6 +105,7 @@ def test_video_of_a_turned_or_mirroring_phone_is_read_upright(tmp_path, matrix, 
     path.write_bytes(data[:start] + written + data[start + len(written) :])
     for frame, image in zip(VideoFile(path), lying, strict=True):
         assert np.array_equal(frame.image, shown(image))
+        assert frame.pixel_aspect == (Fraction(4, 3) if a else Fraction(3, 4))
         assert frame.image.flags.c_contiguous
 
 
