@@ -35,7 +35,7 @@ class Scoring(Enum):
 
 @dataclass(frozen=True)
 class Clip:
-    """One video. Names of frames are those of the files, without suffix, and sort into the frames' order.
+    """One video. Names of frames are those of the files, without suffix.
 
     Attributes:
         name: of the clip; results are written under it.
@@ -43,7 +43,7 @@ class Clip:
         masks: what the objects are taken from, by frame name, in order.
         rule: what of the masks is shown.
         starts: frame names before which an object is not shown, by id; ids that are missing are never
-            shown. None for no such limits.
+            shown. None for no such limits; with them, names of frames sort into the frames' order.
         saved: names of the frames whose results are written.
         truth: masks by frame name, in order; empty when there is none.
         scoring: what the truth is used for.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.errors import InputError
-from vosrt.sources.image_folder import IMAGE_SUFFIXES, ImageFolder
+from vosrt.sources.image_folder import IMAGE_SUFFIXES, ImageFolder, frame_order
 
 
 def frames_in(folder: Path) -> dict[str, Path]:
@@ -95,7 +95,7 @@ def read_lines(path: Path) -> list[str]:
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(_entries(folder)):
+    for path in sorted(_entries(folder), key=frame_order):
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             if path.stem in found:
                 raise InputError(

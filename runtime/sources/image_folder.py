@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ FOLDER_RATE = Fraction(24)  # frames per second; image folders do not say, DAVIS
 
 
 class ImageFolder(Source):
-    """The images of a folder in the sorted order of their names.
+    """The images of a folder in the order of their names; see `frame_order`.
 
     Attributes:
         rate: frames per second, assumed.
@@ -36,7 +37,7 @@ class ImageFolder(Source):
         except OSError as error:
             cure = "give a folder that can be read"
             raise InputError(f"source {self.path} cannot be listed ({error.strerror})", cure=cure) from error
-        self.files = sorted(file for file in files if not file.name.startswith("."))
+        self.files = sorted((file for file in files if not file.name.startswith(".")), key=frame_order)
         self.length = len(self.files)
         if not self.files:
             raise InputError(
@@ -59,6 +60,11 @@ class ImageFolder(Source):
             first = first or current
             check_same_size(self.path, first, current)
             yield current
+
+
+def frame_order(file: Path) -> str:
+    """What files of frames are sorted by: their names, numbers in them by value, so 9 comes before 10."""
+    return re.sub("[0-9]+", lambda number: number[0].zfill(20), file.name)
 
 
 def read_image(file: Path) -> NDArray[np.uint8]:

@@ -40,6 +40,14 @@ def test_an_object_that_comes_late_is_given_and_scored_from_there(tmp_path):
     assert scored(clip) == {1: 4, 3: 2}
 
 
+def test_frames_and_masks_are_in_the_order_of_their_numbers(tmp_path):
+    folder = trees.write_clip(tmp_path / "plain")
+    for file in (*folder.glob("frames/*"), *folder.glob("masks/*")):
+        file.rename(file.with_name(f"{int(file.stem) + 7}{file.suffix}"))
+    (clip,) = read_clip_folder(folder).clips
+    assert list(clip.frames) == list(clip.truth) == [str(7 + index) for index in range(trees.FRAMES)]
+
+
 def test_a_union_starts_from_parts(tmp_path):
     folder = trees.write_clip(
         tmp_path / "union", union_of=(1, 2), facts={"scoring": "objects", "scoring_init": "union"}

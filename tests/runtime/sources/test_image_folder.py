@@ -29,6 +29,12 @@ def test_folder_is_read_in_the_order_of_names_with_frames_named_after_files(tmp_
     assert [frame.timestamp for frame in frames] == [0, 1 / 24, 2 / 24, 3 / 24]
 
 
+def test_numbers_without_leading_zeros_are_in_order_too(tmp_path):
+    names = ["clip2 9.png", "clip2 10.png", "clip2 010b.png", "clip2 100.png", "clip10 1.png"]
+    write_images(tmp_path, *sorted(names))
+    assert [f"{frame.name}.png" for frame in open_source(tmp_path)] == names
+
+
 def test_files_that_are_no_images_and_hidden_ones_are_passed_over(tmp_path):
     write_images(tmp_path, "00000.png", "._00000.jpg")
     (tmp_path / "notes.txt").write_text("not a frame")
