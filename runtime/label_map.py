@@ -16,6 +16,8 @@ from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
 from vosrt.whole_file import write_whole_file
 
+_LOSSY = ("JPEG", "JPEG2000", "MPO")  # Pillow's names of formats that do not keep grey values
+
 
 def davis_palette() -> NDArray[np.uint8]:
     """Return the palette of DAVIS and PASCAL VOC, RGB uint8 `[256, 3]`.
@@ -82,6 +84,13 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     try:
         require_regular_file(path)
         with image_module.open(path) as image:
+            if image.format in _LOSSY:
+                raise InputError(
+                    f"mask {os.fspath(path)}: image format",
+                    value=image.format,
+                    allowed="PNG: other compression invents ids along the edges",
+                    cure="save the mask as a PNG where it was drawn",
+                )
             if image.mode not in ("P", "L"):
                 raise InputError(
                     f"mask {os.fspath(path)}: image mode",

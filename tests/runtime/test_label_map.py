@@ -74,6 +74,13 @@ def test_mask_of_another_mode_is_refused(tmp_path, mode):
     assert "save the mask with a palette" in caught.value.cure
 
 
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.png"])
+def test_mask_whose_compression_invents_ids_is_refused(tmp_path, name):
+    Image.fromarray(some_labels()).save(tmp_path / name, format="JPEG")
+    with pytest.raises(InputError, match="image format: got 'JPEG'; allowed: PNG"):
+        read_label_map(tmp_path / name)
+
+
 def test_missing_mask_is_an_error(tmp_path):
     with pytest.raises(InputError, match="is not there; check the path"):
         read_label_map(tmp_path / "none.png")
