@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Container, Iterable
@@ -91,6 +92,8 @@ def status_of(path: str) -> os.stat_result | None:
         InputError: no file can have this path.
     """
     try:
+        if not path:  # would be the current folder, which nobody named
+            raise OSError(errno.ENOENT, "it is empty")
         return stat_of(path)
     except OSError as error:
         raise _unusable(path, error) from error

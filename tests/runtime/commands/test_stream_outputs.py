@@ -72,7 +72,7 @@ def test_video_may_lie_among_the_masks_and_both_be_replaced(scene, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["source", "mask", "out", "masks", "rle", "cutout"])
-@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "null\0.mp4"])
+@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "null\0.mp4", ""])
 def test_path_that_no_file_can_have_is_refused(scene, tmp_path, capsys, monkeypatch, option, name):
     monkeypatch.chdir(tmp_path)
     line = arguments(scene, **({"out": "o.mp4"} if option in ("source", "mask") else {option: name}))
