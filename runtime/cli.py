@@ -6,9 +6,11 @@ import argparse
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from vosrt import __version__
 from vosrt.commands.batch_command import add_batch_command
@@ -92,10 +94,16 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes `-120,80` behind an option for its value, as Python does from 3.14 on."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="vosrt", description="Video object segmentation from a trained network, anywhere."
-    )
+    parser = _Parser(prog="vosrt", description="Video object segmentation from a trained network, anywhere.")
     parser.add_argument("--version", action="version", version=f"vosrt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_stream_command(commands)

@@ -83,7 +83,7 @@ def _marks(arguments: argparse.Namespace) -> dict[str, dict[int, Any]]:
     polygons = dict(enumerate(arguments.polygons, start=len(boxes) + 1))
     clicks: dict[int, list[Any]] = {}
     for object_id, x, y, is_inside in arguments.clicks:
-        clicks.setdefault(object_id or 1, []).append((x, y, is_inside))
+        clicks.setdefault(1 if object_id is None else object_id, []).append((x, y, is_inside))
     return {"boxes": boxes, "clicks": clicks, "polygons": polygons}
 
 

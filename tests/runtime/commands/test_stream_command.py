@@ -140,6 +140,33 @@ def test_folder_of_masks_is_taken_in_the_place_of_one(scene, tmp_path, capsys):
     assert "8 frames, 2 objects" in capsys.readouterr().out
 
 
+def test_clicks_may_be_beside_the_object(scene, tmp_path):
+    line = ["stream", str(scene / "bundle"), "--source", str(scene / "frames"), "--masks"]
+    inside = ["--click", "10,14", "--click", "2:48,34"]
+    assert main([*line, str(tmp_path / "one"), *inside, "--click", "-60,4", "--click", "2:-4,44"]) == 0
+    assert np.unique(read_label_map(tmp_path / "one" / "shot_00.png")).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        (["--click", "0:10,14"], "clicks: object id: got 0; allowed: a whole number from 1 to 254"),
+        (["--box", "-5,-5,20,20"], "box: got (-5, -5, 20, 20); allowed: four whole numbers"),
+    ],
+)
+def test_marks_that_nothing_can_have_are_explained(scene, tmp_path, capsys, mark, message):
+    line = [
+        "stream",
+        str(scene / "bundle"),
+        "--source",
+        str(scene / "frames"),
+        "--masks",
+        str(tmp_path / "m"),
+    ]
+    assert main([*line, *mark]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_mask_and_box_exclude_each_other(scene, capsys):
     assert main([*arguments(scene, out="o.mp4"), "--box", "1,1,9,9"]) == 2
     assert "both a mask and marks are given" in capsys.readouterr().err
