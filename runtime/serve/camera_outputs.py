@@ -14,7 +14,7 @@ from vosrt.result import Result
 from vosrt.serve.camera_list import CameraSettings
 from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sinks.sink_group import SinkGroup
-from vosrt.sources.live_source import ASSUMED_RATE
+from vosrt.sources.reader import ASSUMED_RATE
 
 _log = logging.getLogger(__name__)
 

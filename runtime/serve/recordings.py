@@ -10,7 +10,7 @@ from pathlib import Path
 from vosrt.cameras import View
 from vosrt.errors import Error, InputError
 from vosrt.sinks.overlay_video import OverlayVideo
-from vosrt.sources.live_source import ASSUMED_RATE
+from vosrt.sources.reader import ASSUMED_RATE
 from vosrt.sources.source_frame import SourceFrame
 
 _MOST = 32  # recordings that are kept, the oldest give way

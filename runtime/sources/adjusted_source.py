@@ -84,17 +84,23 @@ class AdjustedReader:
         self._thinning = _Thinning(adjustment.rate)
         self.rate = reader.rate
         self.is_finite = reader.is_finite
+        self.time: float | None = None
 
     def read(self) -> Picture:
         """See `Reader`."""
-        picture = self._reader.read()
-        while not self._thinning.keeps(time.monotonic()):
-            picture = self._reader.read()
+        picture = self._read()
+        while not self._thinning.keeps(time.monotonic() if self.time is None else self.time):
+            picture = self._read()
         return lambda: self._adjustment.applied(picture())
 
     def close(self) -> None:
         """See `Reader`."""
         self._reader.close()
+
+    def _read(self) -> Picture:
+        picture = self._reader.read()
+        self.time = self._reader.time
+        return picture
 
 
 class AdjustedSource(Source):

@@ -23,6 +23,7 @@ class CameraReader:
     Attributes:
         rate: frames per second, where the driver says so.
         is_finite: never.
+        time: None.
 
     Args:
         device: number of the camera, from 0, or the path of its device file; or a pipeline.
@@ -33,6 +34,7 @@ class CameraReader:
     """
 
     is_finite = False
+    time: float | None = None
 
     def __init__(self, device: int | str, *, is_pipeline: bool = False) -> None:
         self._cv2 = import_for("reading a camera", "cv2")

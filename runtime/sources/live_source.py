@@ -6,19 +6,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 
 from vosrt.errors import InputError
 from vosrt.sources.live_status import LiveState, LiveStatus
-from vosrt.sources.reader import EndOfVideo, Picture, Reader, ReadError
+from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, Reader, ReadError
 from vosrt.sources.retry_delays import retry_delays
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
 
 WARM_UP = 30.0  # seconds for the first frame of all
 STALL_AFTER = 2.0  # seconds without a frame
-ASSUMED_RATE = Fraction(25)  # frames per second, where the sender does not say
 _WAKE = 0.5  # seconds between looks at whether the program is to end
+
+_Arrived = tuple[Picture, float, float | None]  # when it came, and when its recording shows it
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class LiveSource(Source):
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._state = LiveState.CONNECTING
-        self._newest: tuple[Picture, float] | None = None  # with the time of its arrival
+        self._newest: _Arrived | None = None
         self._last: float | None = None
         self._frames = self._dropped = self._connections = self._taken = 0
         self._first_taken = self._last_taken = self._last_time = -1.0
@@ -119,18 +119,20 @@ class LiveSource(Source):
             self._changed.notify_all()
         return None if found is None else self._frame(*found)
 
-    def _frame(self, picture: Picture, arrived: float) -> SourceFrame:
+    def _frame(self, picture: Picture, arrived: float, shown: float | None) -> SourceFrame:
         """Number a frame that is taken."""
         if not self._taken:
             self._first_taken = self._last_taken = arrived
-        gap = max(arrived - self._last_taken - self._stall_after, 0.0)
-        # Clocks may stand still between two frames.
-        self._last_time = max(arrived - self._first_taken, self._last_time + 1e-6)
+        gap = 0.0
+        if shown is None:
+            gap = max(arrived - self._last_taken - self._stall_after, 0.0)
+            shown = arrived - self._first_taken
+        self._last_time = max(shown, self._last_time + 1e-6)  # clocks may stand still between two frames
         self._last_taken = arrived
         self._taken += 1
         return SourceFrame(picture(), f"{self._taken - 1:05d}", self._last_time, captured=arrived, gap=gap)
 
-    def _take(self) -> tuple[Picture, float] | None:
+    def _take(self) -> _Arrived | None:
         """The newest frame, waiting for it; None when there will be none."""
         with self._changed:
             while self._newest is None and self._state is not LiveState.ENDED:
@@ -188,7 +190,7 @@ class LiveSource(Source):
             if self._connections > 1:
                 _log.warning("source %s is back", self.name)
             while not self._closing.is_set():
-                self._put(picture, keeps_all=reader.is_finite)
+                self._put(picture, reader.time, keeps_all=reader.is_finite)
                 picture = reader.read()
         except ReadError:
             self._is_broken = reader.is_finite and self._frames > 0
@@ -196,13 +198,13 @@ class LiveSource(Source):
         finally:
             reader.close()
 
-    def _put(self, picture: Picture, *, keeps_all: bool) -> None:
+    def _put(self, picture: Picture, shown: float | None, *, keeps_all: bool) -> None:
         arrived = time.monotonic()
         with self._changed:
             while keeps_all and self._newest is not None and not self._closing.is_set():
                 self._changed.wait(_WAKE)
             self._dropped += self._newest is not None
-            self._newest = (picture, arrived)
+            self._newest = (picture, arrived, shown)
             self._frames += 1
             self._last = arrived
             self._state = LiveState.LIVE

@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from vosrt.optional_import import import_for
-from vosrt.sources.address import scheme_of
+from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.hardware_decoding import hardware_decoding
-from vosrt.sources.reader import EndOfVideo, Picture, ReadError
+from vosrt.sources.presentation_times import PresentationTimes
+from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
 from vosrt.sources.upright import upright
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
@@ -47,6 +48,7 @@ class NetworkReader:
     Attributes:
         rate: frames per second, where the sender says so.
         is_finite: whether it is a recording.
+        time: of a recording's frame that was read last, in seconds; None for a camera.
 
     Args:
         address: with user and password where they are needed.
@@ -79,6 +81,8 @@ class NetworkReader:
         rate = stream.average_rate or stream.guessed_rate
         self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
         self.is_finite = bool(self._container.duration) and scheme.startswith("http")
+        self.time: float | None = None
+        self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
         self._frames = self._decoded(stream)
 
     def read(self) -> Picture:
@@ -91,6 +95,8 @@ class NetworkReader:
             raise ReadError("the sender has ended the video") from None
         except (OSError, ValueError, self._av.FFmpegError) as error:
             raise self._failure(error) from None
+        if self.is_finite:
+            self.time = self._times.next(frame.time)
         return lambda: upright(frame)[0]
 
     def close(self) -> None:

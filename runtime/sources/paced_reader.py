@@ -20,6 +20,7 @@ class PacedReader:
     """
 
     is_finite = False
+    time: float | None = None
 
     def __init__(self, source: Source, seen: Callable[[SourceFrame], object] | None = None) -> None:
         self._source = source

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+ASSUMED_RATE = Fraction(25)  # frames per second, where the sender does not say
 Picture = Callable[[], NDArray[np.uint8]]  # BGR [H, W, 3]; made by whoever needs it
 
 
@@ -34,10 +35,12 @@ class Reader(Protocol):
     Attributes:
         rate: frames per second, where the sender says so.
         is_finite: whether it is a recording, of which no frame may be left out.
+        time: seconds at which a recording shows the frame that was read last; None for what is live.
     """
 
     rate: Fraction | None
     is_finite: bool
+    time: float | None
 
     def read(self) -> Picture:
         """The next frame; waits for it, but not for ever.

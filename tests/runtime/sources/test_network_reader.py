@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import islice
 
 import av
@@ -12,10 +13,12 @@ from tests.runtime.clips import CLOSE, differences, picture, write_video
 from tests.runtime.sources.http_video import RATE, video_server
 from vosrt.errors import InputError
 from vosrt.sources import network_reader
+from vosrt.sources.adjusted_source import AdjustedReader, Adjustment
 from vosrt.sources.live_status import LiveState
 from vosrt.sources.network_reader import NetworkReader
 from vosrt.sources.open_source import open_source
 from vosrt.sources.reader import ReadError
+from vosrt.video_writer import VideoWriter
 
 FRAMES = 12
 
@@ -67,6 +70,21 @@ def test_of_a_film_every_frame_comes_once(server):
     assert len(frames) == FRAMES
     for index, frame in enumerate(frames):
         assert differences(frame.image, picture(index)).max() <= CLOSE
+
+
+def test_frames_of_a_film_are_shown_when_it_shows_them_not_when_they_come(server, tmp_path):
+    times = [0, 0.04, 0.3, 0.31, 0.9, 20]
+    with VideoWriter(tmp_path / "variable.mp4", rate=25) as writer:
+        for index, time in enumerate(times):
+            writer.write(picture(index), time)
+    with open_source(server.address("variable.mp4")) as source:
+        frames = list(source)
+    np.testing.assert_allclose([frame.timestamp for frame in frames], times, atol=1e-4)
+    assert all(frame.gap == 0 for frame in frames)
+    reader = AdjustedReader(NetworkReader(server.address("variable.mp4")), Adjustment(rate=Fraction(4)))
+    found = [reader.read() and reader.time for _ in range(4)]
+    reader.close()
+    np.testing.assert_allclose(found, [0, 0.3, 0.9, 20], atol=1e-4)
 
 
 def test_playlist_is_followed_to_its_segments(server, tmp_path):
