@@ -43,6 +43,7 @@ def run_pick(arguments: argparse.Namespace) -> int:
     from vosrt.output_checks import check_file, check_free
     from vosrt.picking import Picking
     from vosrt.shipped_finder import ShippedFinder
+    from vosrt.sinks.output_folder import make_folder
 
     check_file("--output", arguments.output, suffixes=(".png",), shown_suffixes=".png")
     check_free(arguments.output, overwrite=arguments.overwrite)
@@ -51,6 +52,7 @@ def run_pick(arguments: argparse.Namespace) -> int:
     if finder is None:
         print_terms([FINDER])
     frame = _frame(arguments)
+    make_folder(Path(arguments.output).parent)  # now: later, what was marked would be lost
     picking = Picking(frame.image, find=finder or ShippedFinder())
     saved = (
         _pick_in_window(picking, arguments.output)

@@ -154,3 +154,18 @@ def test_without_a_display_a_window_is_refused(tmp_path, monkeypatch, capsys):
     assert "use --browser" in capsys.readouterr().err
     assert main(["pick", SCENE, "-o", str(tmp_path / "mask.jpg")]) == 2
     assert "a name that ends in .png" in capsys.readouterr().err
+
+
+def test_folder_of_the_mask_is_made_before_anything_is_marked(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["pick", SCENE, "-o", str(tmp_path / "file" / "mask.png"), "--browser"]) == 2
+    assert "cannot be made" in capsys.readouterr().err
+    mask = tmp_path / "new" / "mask.png"
+    command = [sys.executable, "-m", "vosrt", "pick", SCENE, "-o", str(mask), "--browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as picking:
+        try:
+            assert picking.stdout is not None
+            assert picking.stdout.readline().startswith("http://")
+            assert mask.parent.is_dir()
+        finally:
+            picking.kill()

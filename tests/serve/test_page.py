@@ -234,7 +234,7 @@ def test_a_token_opens_the_page_and_stays_out_of_sight(page):
 
 
 def test_objects_are_picked_on_one_frame_and_saved(page, tmp_path):
-    mask = tmp_path / "mask.png"
+    mask = tmp_path / "new" / "mask.png"
     command = [sys.executable, "-m", "vosrt", "pick", "test://144x256?objects=2&seed=4", "-o", str(mask)]
     truth = TestPattern(PatternSettings(144, 256, objects=2, seed=4)).frame(0).truth
     with subprocess.Popen([*command, "--browser"], stdout=subprocess.PIPE, text=True) as picking:
