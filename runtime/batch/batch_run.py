@@ -79,8 +79,13 @@ class BatchRun:
             limit: at most so many.
 
         Raises:
-            InputError: the folder cannot be used.
+            InputError: the folder cannot be used, or frames are left out of videos that are to be split.
         """
+        if self._setup.adjustment.rate is not None and any(job.split for job in jobs):
+            raise InputError(
+                "videos are to be split at the numbers of their frames, and some frames left out",
+                cure="give --split or --fps, not both",
+            )
         self._folder.start([job.name for job in jobs])
         mine = shard.take(jobs)
         current = self._are_current(mine)

@@ -86,6 +86,12 @@ def test_mistakes_end_with_status_2(videos, scene, capsys, options, message):
     assert message in capsys.readouterr().err
 
 
+def test_videos_are_not_split_where_frames_are_left_out(videos, scene, capsys):
+    assert main(command(scene / "bundle", videos, videos / "out", "--split", "--fps", "5")[3:]) == 2
+    assert "give --split or --fps, not both" in capsys.readouterr().err
+    assert not (videos / "out").exists()
+
+
 def test_a_bundle_that_cannot_be_used_ends_it(videos, scene, capsys):
     assert main(command(videos, videos, videos / "out")[3:]) == 2
     assert "bundle.json" in capsys.readouterr().err
