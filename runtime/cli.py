@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             output has gone.
     """
     given = list(sys.argv[1:] if argv is None else argv)
+    _prepare_output()
     try:
         try:
             return _run(given)
@@ -84,6 +85,15 @@ def _is_lack_of_memory(error: Exception) -> bool:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _prepare_output() -> None:
+    """Let all text be printed: into nothing where an output is closed, and whatever the encoding holds."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _discard_output() -> None:

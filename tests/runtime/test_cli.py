@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.runtime.command_lines import arguments, run_blocked
+from tests.runtime.command_lines import FRAMES, arguments, run_blocked
 from vosrt.cli import main
 
 
@@ -51,6 +51,26 @@ def test_reader_that_has_gone_ends_the_program_quietly(scene):
     )
     os.close(writer)
     assert (run.returncode, run.stderr) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_closed_outputs_change_nothing(scene, tmp_path):
+    line = arguments(scene, rle=tmp_path / "masks.jsonl", out=tmp_path / "overlay.mp4")
+    shell = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-m", "vosrt"]
+    assert subprocess.run([*shell, *line], check=False).returncode == 0
+    assert len((tmp_path / "masks.jsonl").read_text().splitlines()) == FRAMES
+
+
+def test_what_the_outputs_encoding_does_not_hold_is_printed_otherwise(scene, tmp_path):
+    line = [
+        sys.executable,
+        "-m",
+        "vosrt",
+        *arguments(scene, rle=tmp_path / "mü.jsonl"),
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, "wrote" in ran.stdout, "m\\xfc.jsonl" in ran.stdout) == (0, True, True)
 
 
 def test_interruption_of_an_export_says_that_nothing_was_written(monkeypatch, capsys):
