@@ -43,7 +43,11 @@ class CameraReader:
         with _quiet(self._cv2):
             self._capture = self._cv2.VideoCapture(device, self._backend(device, is_pipeline))
         if not self._capture.isOpened():
-            cause = "check the pipeline" if is_pipeline else "another program uses it, or you may not read it"
+            cause = "another program uses it, or you may not read it"
+            if is_pipeline:
+                cause = "check the pipeline"
+            elif isinstance(device, int):  # a path has been looked at
+                cause = f"there is none of this number, {cause}"
             raise ReadError(f"it cannot be opened: {cause}", is_refusal=True)
         self._capture.set(self._cv2.CAP_PROP_BUFFERSIZE, 1)  # frames that wait in the driver are old
         self._capture.set(self._cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_WITHIN)

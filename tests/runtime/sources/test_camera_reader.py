@@ -38,7 +38,7 @@ def test_device_that_is_not_there_is_named():
 
 
 def test_number_without_a_camera_is_named():
-    with pytest.raises(InputError, match=r"camera 97 cannot be used .it cannot be opened"):
+    with pytest.raises(InputError, match=r"camera 97 cannot be used .it cannot be opened: there is none"):
         open_source("97")
 
 
