@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
-from vosrt.label_map import read_label_map
+from vosrt.object_prompts import read_objects
 from vosrt.sources.open_source import open_source
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.user_input import VOID
@@ -55,9 +55,10 @@ def read_clip(source: str, mask: str, *, frames: int) -> BenchClip:
         frames: how many are needed.
 
     Raises:
-        InputError: source or mask cannot be read or do not fit together, or there are fewer frames.
+        InputError: source or mask cannot be read or do not fit together, there are fewer frames, or no
+            objects.
     """
-    labels = read_label_map(mask)
+    labels = read_objects(mask)
     with open_source(source) as opened:
         images = [frame.image for frame in islice(opened, frames)]
     if len(images) < frames:
@@ -78,7 +79,7 @@ def with_objects(clip: BenchClip, objects: int | None) -> BenchClip:
         InputError: the mask holds fewer.
     """
     ids = [int(label) for label in np.unique(clip.mask) if label not in (0, VOID)]
-    if not ids or (objects or 0) > len(ids):
+    if (objects or 0) > len(ids):
         cure = "choose fewer --objects, or another --mask"
         raise InputError(
             "--objects", value=objects, allowed=f"at most {len(ids)}, as --mask holds", cure=cure

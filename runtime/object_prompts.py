@@ -94,7 +94,7 @@ class NamedMasks(ObjectPrompts):
                 cure="resize the masks with nearest-neighbour interpolation, so that no ids are invented",
             )
         file = self._left.pop(frame.name, None)
-        return {} if file is None else {"mask": _mask_with_objects(file)}
+        return {} if file is None else {"mask": read_objects(file)}
 
     def check_source(self, source: Source) -> None:
         """Refuse masks without a frame, where the names of the frames are known."""
@@ -167,7 +167,12 @@ def _masks_in(folder: str) -> list[Path]:
     return files
 
 
-def _mask_with_objects(file: Path) -> NDArray[np.uint8]:
+def read_objects(file: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read a mask that is to hold an object; see `read_label_map`.
+
+    Raises:
+        InputError: it cannot be read, or holds none.
+    """
     mask = read_label_map(file)
     if not ((mask > 0) & (mask < _VOID)).any():
         raise InputError(

@@ -18,6 +18,7 @@ from vosrt.benchmarks import bench
 from vosrt.benchmarks.bench_plan import BenchPlan
 from vosrt.benchmarks.confidence import LEAST_ROUNDS, median_interval
 from vosrt.benchmarks.torch_stream import open_torch_stream
+from vosrt.label_map import write_label_map
 from vosrt.shipped_bundles import DEFAULT
 
 RUN_FIELDS = {
@@ -251,11 +252,15 @@ def test_mistakes_are_explained(capsys, toy, arguments, message):
     assert message in error_of(capsys, toy, *arguments)
 
 
-def test_a_clip_that_does_not_fit_is_explained(capsys, toy, clip):
+def test_a_clip_that_does_not_fit_is_explained(capsys, toy, clip, tmp_path):
     assert "holds 6 frames, and 113 are needed" in error_of(capsys, toy, *clip, "--frames", "100")
     few = [toy, *clip, "--frames", "3", "--warm-up", "1", "--rounds", "1"]
     assert "at most 2, as --mask holds" in error_of(capsys, *few, "--objects", "3")
     assert "--size is of generated frames" in error_of(capsys, *few, "--size", "64x64")
+    write_label_map(tmp_path / "void.png", np.full((64, 80), 255, np.uint8))
+    assert "void.png holds no object; allowed: ids from 1 to 254" in error_of(
+        capsys, *few, "--mask", str(tmp_path / "void.png")
+    )
 
 
 def test_limits_of_a_fixed_bundle_are_explained(tmp_path, capsys):
