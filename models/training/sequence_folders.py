@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vosrt.errors import InputError
+from vosrt.sources.image_folder import frame_order
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 LISTED = 12  # how many faults an error lists
@@ -109,10 +110,9 @@ def _relative(path: Path) -> Path:
 def _sequence(root: Path, name: str, frames: str, masks: str) -> Sequence:
     """Frames and masks are matched by stem: their extensions differ."""
     by_stem = {path.stem: path for path in (root / masks.format(name)).glob("*.png")}
-    images = sorted(path for path in (root / frames.format(name)).glob("*") if path.suffix.lower() in IMAGES)
-    return Sequence(
-        name, tuple(FramePaths(path, by_stem[path.stem]) for path in images if path.stem in by_stem)
-    )
+    found = sorted((root / frames.format(name)).glob("*"), key=frame_order)
+    images = [path for path in found if path.suffix.lower() in IMAGES and path.stem in by_stem]
+    return Sequence(name, tuple(FramePaths(path, by_stem[path.stem]) for path in images))
 
 
 def _size(shape: tuple[int, ...]) -> str:

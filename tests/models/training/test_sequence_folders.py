@@ -29,6 +29,14 @@ def test_frames_without_a_mask_are_left_out(tmp_path):
     assert [paths.frame.stem for paths in sequence.frames] == ["00000", "00001", "00003", "00004", "00005"]
 
 
+def test_numbers_without_leading_zeros_are_in_order(tmp_path):
+    write_sequences(tmp_path, ("one",), count=11)
+    for file in tmp_path.rglob("000*"):
+        file.rename(file.with_stem(str(int(file.stem))))
+    (sequence,) = find_sequences(tmp_path)
+    assert [paths.frame.stem for paths in sequence.frames] == [str(number) for number in range(11)]
+
+
 def test_a_folder_without_sequences_is_refused(tmp_path):
     with pytest.raises(InputError, match="no annotated sequences in"):
         find_sequences(tmp_path)
