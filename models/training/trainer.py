@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -128,6 +129,9 @@ class Trainer:
 
     def _train_step(self, clips: list[TrainingClip]) -> tuple[float, float]:
         """One step of the optimiser; returns loss and norm of the gradient."""
+        # What a family draws (crops, pairs) follows from the step, too, however often a run was stopped.
+        drawn = np.random.SeedSequence((self.settings.seed, self.step, self.rank.number))
+        torch.manual_seed(int(drawn.generate_state(1)[0]))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step)
         self.network.train()

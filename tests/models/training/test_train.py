@@ -52,13 +52,25 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert tensor.equal(tensors(other)[name]), name
 
 
-def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe):
+@pytest.mark.parametrize("model", ["cfbi-lite", "lse-lite"])  # the latter draws crops and pairs as it learns
+def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe, model):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert main([*recipe, "--steps", "6", "--output", str(whole)]) == 0
-    assert main([*recipe, "--steps", "6", "--output", str(parts), "--stop-after", "3"]) == 0
-    assert len(curve(parts)) == 3
-    assert main([*recipe, "--steps", "6", "--output", str(parts)]) == 0
+    options = [*recipe, "--model", model, "--steps", "4"]
+    assert main([*options, "--output", str(whole)]) == 0
+    assert main([*options, "--output", str(parts), "--stop-after", "2"]) == 0
+    assert len(curve(parts)) == 2
+    assert main([*options, "--output", str(parts)]) == 0
     assert_same_run(whole, parts)
+
+
+def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path, recipe):
+    run = tmp_path / "run"
+    assert main([*recipe, "--steps", "1", "--output", str(run)]) == 0
+    whole = curve(run)
+    (run / "checkpoint.pt").unlink()
+    (run / "steps.csv").write_text("")  # opened, and then the disk was full
+    assert main([*recipe, "--steps", "1", "--output", str(run)]) == 0
+    assert curve(run) == whole
 
 
 def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
@@ -185,6 +197,12 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, mod
         (["--model", "stm-lite", "--without", "zoom"], "stm-lite has no option --without"),
         (["--set", "pasted=1.5"], "pasted: got 1.5; allowed: 0 to 1"),
         (["--set", "damaged=half"], "damaged: got 'half'; allowed: a value like 0.5"),
+        (["--set", "seed=-1"], "seed: got -1; allowed: 0 and more"),
+        (["--set", 'stages=[{"share":0,"height":65,"width":65,"predicted":1}]'], "a share above 0"),
+        (["--set", 'stages=[{"share":1,"height":1,"width":65,"predicted":1}]'], "sides of 16 k + 1"),
+        (["--set", 'stages=[{"share":1,"height":65,"width":65,"predicted":1.5}]'], "predicted: got 1.5"),
+        (["--recipe", "DATA/strange.json"], "settings cannot be read"),
+        (["--photographs", "nowhere"], "no images in nowhere"),
         (["--start-from", "nowhere"], "no checkpoint at nowhere"),
         (["--model", "stm-lite", "--start-from", "DATA/strange.safetensors"], "fits stm-lite"),
     ],
@@ -192,10 +210,22 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, mod
 def test_mistakes_are_named_before_training(tmp_path, capsys, recipe, options, message):
     data = write_sequences(tmp_path / "data")
     save_file({"strange": torch.ones(2)}, data / "strange.safetensors")
+    (data / "strange.json").write_bytes(b"\xff{}")
     options = [option.replace("DATA", str(data)) for option in options]
     assert main([*recipe, *options, "--output", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--processes=0", "--workers=-1", "--log-every=0", "--save-every=x", "--stop-after=0", "--device=abacus"],
+)
+def test_options_that_cannot_be_are_named_with_the_usage(tmp_path, capsys, recipe, option):
+    with pytest.raises(SystemExit) as end:
+        main([*recipe, option, "--output", str(tmp_path / "run")])
+    assert end.value.code == 2
+    assert f"argument {option.split('=')[0]}: " in capsys.readouterr().err
 
 
 def test_a_run_starts_from_what_fits_of_other_weights(tmp_path, recipe):
