@@ -44,7 +44,7 @@ class RunFolder:
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         stored = self.path / SETTINGS
-        if stored.exists() and TrainingSettings.from_json(stored.read_text()) != settings:
+        if stored.exists() and TrainingSettings.from_json(stored.read_bytes()) != settings:
             raise InputError(
                 f"{self.path} holds a run with other settings",
                 cure="choose another --output, or the settings of this run to go on with it",
@@ -103,10 +103,9 @@ class RunFolder:
         """Append a line to a CSV file, and to TensorBoard where that is installed."""
         path = self.path / name
         try:
-            is_new = not path.exists()
             with path.open("a", newline="") as file:
                 writer = csv.DictWriter(file, list(values))
-                if is_new:
+                if file.tell() == 0:
                     writer.writeheader()
                 writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
         except OSError as error:
@@ -122,8 +121,9 @@ class RunFolder:
         import cv2
 
         folder = self.path / "examples"
-        folder.mkdir(exist_ok=True)
-        cv2.imwrite(str(folder / f"{name}_{step:07d}.png"), picture)
+        with _writing(folder):
+            folder.mkdir(exist_ok=True)
+        _write_whole(folder / f"{name}_{step:07d}.png", cv2.imencode(".png", picture)[1].tobytes())
         board = self._open_board()
         if board is not None:
             board.add_image(f"examples/{name}", picture[..., ::-1].copy(), step, dataformats="HWC")
@@ -142,7 +142,7 @@ class RunFolder:
         """Drop lines that a killed run wrote after its last checkpoint: they will come again."""
         for name in (STEPS, VALIDATION):
             path = self.path / name
-            if path.exists():
+            if path.exists() and path.stat().st_size:
                 header, *lines = path.read_text().splitlines()
                 whole = [line for line in lines if line.count(",") == header.count(",")]
                 kept = [line for line in whole if int(line.split(",")[0]) <= step]

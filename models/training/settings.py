@@ -127,12 +127,20 @@ class TrainingSettings:
         for name in ("damaged", "reference_light", "pasted", "synthetic"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(name, value=getattr(self, name), allowed="0 to 1")
+        if self.seed < 0:
+            raise InputError("seed", value=self.seed, allowed="0 and more")
         for stage in self.stages:
+            for field in fields(stage):
+                usual = 1.0 if field.name in ("share", "stills") else 1
+                _check_type(f"stages: {field.name}", getattr(stage, field.name), usual)
+            if not stage.share > 0:
+                raise InputError("stages", value=stage, allowed="a share above 0")
             if stage.max_step < 1 or not 0 <= stage.stills <= 1:
                 raise InputError("stages", value=stage, allowed="max_step from 1 on, stills from 0 to 1")
             if stage.unrolled < 0:
                 raise InputError("stages", value=stage, allowed="unrolled from 0 on")
-            if stage.height % 16 != 1 or stage.width % 16 != 1 or stage.predicted < 1:
+            sides = min(stage.size) > 16 and stage.height % 16 == stage.width % 16 == 1
+            if not sides or stage.predicted < 1:
                 raise InputError(
                     "stages", value=stage, allowed="sides of 16 k + 1 and at least one predicted frame"
                 )
@@ -153,7 +161,7 @@ class TrainingSettings:
         return json.dumps(asdict(self), indent=2)
 
     @staticmethod
-    def from_json(text: str, **changes: Any) -> TrainingSettings:
+    def from_json(text: str | bytes, **changes: Any) -> TrainingSettings:
         """Settings from JSON; `changes` replace what it says.
 
         Raises:

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import torch
 
+from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
 from vosrt.models.training.footage import Footage
 from vosrt.models.training.process_group import Rank, run_in_processes
@@ -103,6 +104,8 @@ def read_task(arguments: argparse.Namespace) -> Task:
     if settings.synthetic < 1 and not arguments.data:
         raise InputError("no --data", cure="give folders of annotated sequences, or --synthetic 1")
     starting_network(settings)  # so that a mistake is named before anything is written
+    if arguments.photographs is not None:
+        Photographs(arguments.photographs)
     sequences = [sequence for folder in arguments.data for sequence in find_sequences(folder)]
     held_names = set(arguments.hold_out)
     unknown = sorted(held_names - {sequence.name for sequence in sequences})
@@ -136,7 +139,7 @@ def _read_settings(arguments: argparse.Namespace) -> TrainingSettings:
         if not path.is_file():
             known = ", ".join(sorted(recipe.stem for recipe in RECIPES.glob("*.json")))
             raise InputError("--recipe", value=arguments.recipe, allowed=f"{known}, or a settings.json")
-        settings = TrainingSettings.from_json(path.read_text())
+        settings = TrainingSettings.from_json(path.read_bytes())
     names = (
         "model",
         "backbone",
@@ -166,6 +169,17 @@ def _setting(text: str) -> tuple[str, Any]:
     except ValueError:
         read = value
     return name, tuple(Stage(**stage) for stage in read) if name == "stages" else read
+
+
+def _device(text: str) -> str:
+    """A device that PyTorch can use here."""
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:  # it asserts that it was compiled for a GPU
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no device that PyTorch has here; cpu is one"
+        ) from error
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -205,13 +219,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME,NAME",
         help="sequences to validate on, which are not trained on",
     )
-    add("--processes", type=int, default=1, help="that share every batch (1)")
-    add("--workers", type=int, default=0, help="that draw clips, for each process (0: it draws its own)")
-    add("--validate-every", type=int, default=1000, metavar="STEPS", help="steps between validations (1000)")
-    add("--log-every", type=int, default=50, metavar="STEPS", help="steps between lines of the curve (50)")
-    add("--save-every", type=int, default=250, metavar="STEPS", help="steps between checkpoints (250)")
-    add("--stop-after", type=int, metavar="STEP", help="end early; the same command without it goes on")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    positive, count = option_readers.positive, option_readers.count
+    add("--processes", type=positive, default=1, help="that share every batch (1)")
+    add("--workers", type=count, default=0, help="that draw clips, for each process (0: it draws its own)")
+    add("--validate-every", type=positive, default=1000, metavar="STEPS", help="between validations (1000)")
+    add("--log-every", type=positive, default=50, metavar="STEPS", help="between lines of the curve (50)")
+    add("--save-every", type=positive, default=250, metavar="STEPS", help="between checkpoints (250)")
+    add("--stop-after", type=positive, metavar="STEP", help="end early; the same command without it goes on")
+    add("--device", type=_device, default="cuda" if torch.cuda.is_available() else "cpu")
     add("--data-notice", metavar="TEXT", help="credit and terms of the data, stored with the weights")
     return parser
 
