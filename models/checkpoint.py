@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file under the keys it uses, `module.` removed."""
     if not os.path.isfile(path):  # False for names that are too long, where Path.is_file raises
         raise CheckpointError(f"no checkpoint at {path}", cure="give the path of a .pth or .safetensors file")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not content:
@@ -84,7 +85,7 @@ def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -
         name = name_here(key)
         if name not in expected:
             unknown.append(key)
-        elif not _is_usable(tensor):
+        elif not is_usable(tensor):
             unusable.append(key)
         elif tensor.shape != expected[name].shape:
             shapes.append(f"{key} {list(tensor.shape)} instead of {list(expected[name].shape)}")
@@ -113,14 +114,15 @@ def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -
     return found
 
 
-def _is_usable(tensor: Tensor) -> bool:
-    """Dense, in memory, floating point, and every value finite."""
-    plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
-    return plain and tensor.is_floating_point() and bool(torch.isfinite(tensor).all())
+def is_usable(tensor: Tensor) -> bool:
+    """Dense, in memory, floating point, and every value finite in float32."""
+    dense = tensor.layout == torch.strided and not tensor.is_quantized
+    plain = dense and tensor.device.type == "cpu" and tensor.is_floating_point()
+    return plain and bool(torch.isfinite(tensor.float()).all())
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and _is_usable(one) and _is_usable(other) and torch.equal(one, other)
+    return is_usable(one) and is_usable(other) and torch.equal(one.float(), other.float())
 
 
 def save_published(network: VosNetwork, path: str | Path) -> None:
@@ -131,6 +133,7 @@ def save_published(network: VosNetwork, path: str | Path) -> None:
 
 def _read_pickle(path: Path) -> Any:
     try:
+        check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -139,6 +142,20 @@ def _read_pickle(path: Path) -> Any:
             allowed="tensors only; files that run code on loading are refused",
             cure="load it where you trust it and save model.state_dict() again",
         ) from error
+
+
+def check_sums(path: Path) -> None:
+    """Compare every part of an archive with its check sum, which `torch.load` does not.
+
+    Raises:
+        ValueError: one is damaged.
+    """
+    if not zipfile.is_zipfile(path):  # PyTorch's older format has no sums
+        return
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the check sum of {damaged} is another one")
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vosrt.errors import CheckpointError, InputError
+from vosrt.models.checkpoint import check_sums
 from vosrt.models.training.settings import TrainingSettings
 
 CHECKPOINT, SETTINGS = "checkpoint.pt", "settings.json"
@@ -63,7 +63,7 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            _check_sums(path)
+            check_sums(path)
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             int(content["step"])
         except Exception as error:  # a damaged pickle can raise nearly anything
@@ -147,14 +147,6 @@ class RunFolder:
                 whole = [line for line in lines if line.count(",") == header.count(",")]
                 kept = [line for line in whole if int(line.split(",")[0]) <= step]
                 _write_whole(path, ("\n".join([header, *kept]) + "\n").encode())
-
-
-def _check_sums(path: Path) -> None:
-    """Compare every part of an archive with its check sum, which loading it does not."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"the check sum of {damaged} is another one")
 
 
 def _write_whole(path: Path, content: bytes) -> None:

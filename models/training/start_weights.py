@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vosrt.errors import CheckpointError
 from vosrt.models.catalog import build_network
-from vosrt.models.checkpoint import read_tensors
+from vosrt.models.checkpoint import is_usable, read_tensors
 from vosrt.models.network import VosNetwork
 from vosrt.models.published_keys import name_here
 from vosrt.models.training.settings import TrainingSettings
@@ -40,7 +40,7 @@ def load_fitting(network: VosNetwork, path: Path) -> int:
         how many they are.
 
     Raises:
-        CheckpointError: the file is not readable, or nothing in it fits.
+        CheckpointError: the file is not readable, nothing in it fits, or what fits is not finite.
     """
     own = network.state_dict()
     fitting = {
@@ -52,5 +52,8 @@ def load_fitting(network: VosNetwork, path: Path) -> int:
         raise CheckpointError(
             f"nothing in {path} fits {network.name}", cure="choose a checkpoint with the same trunk, or none"
         )
+    unusable = [name for name, tensor in fitting.items() if not is_usable(tensor)]
+    if unusable:
+        raise CheckpointError(f"{path} holds no finite numbers in {', '.join(unusable[:5])}")
     network.load_state_dict(fitting, strict=False)
     return len(fitting)

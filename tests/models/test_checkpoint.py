@@ -92,6 +92,16 @@ def test_aliases_and_batch_counters_are_accepted(published, tmp_path):
             lambda s: s.update({"module.bg_bias": torch.ones(1, 1, 1, 1, dtype=torch.complex64)}),
             r"1 not finite floating-point numbers: bg_bias",
         ),
+        (
+            lambda s: s.update({"module.bg_bias": torch.full((1, 1, 1, 1), 1e300, dtype=torch.float64)}),
+            r"1 not finite floating-point numbers: bg_bias",
+        ),
+        (
+            lambda s: s.update(
+                {"module.bg_bias": torch.full((1, 1, 1, 1), float("nan")).to(torch.float8_e5m2)}
+            ),
+            r"1 not finite floating-point numbers: bg_bias",
+        ),
         (lambda s: s.update({"bg_bias": torch.ones(1, 1, 1, 1)}), r"holds bg_bias twice with other values"),
         (lambda s: s.update({"module.epoch": 3}), r"holds entries that are no tensors: module\.epoch"),
     ],
@@ -107,6 +117,25 @@ def test_every_disagreement_is_listed(published, tmp_path, change, message):
 def test_long_lists_are_cut(published):
     with pytest.raises(CheckpointError, match=r"missing: .* and \d+ more; \d+ unknown: .* and \d+ more"):
         load_checkpoint(build_network("cfbi", "resnet101"), published[1])
+
+
+def test_a_file_whose_bytes_were_damaged_is_refused(tmp_path):
+    network = build_network("cfbi-lite")
+    path = tmp_path / "weights.pth"
+    torch.save(network.state_dict(), path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="check sum"):
+        load_checkpoint(network, path)
+
+
+def test_tensors_of_small_types_are_taken(tmp_path):
+    network = build_network("cfbi-lite")
+    small = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in network.state_dict().items()}
+    save_file(small, tmp_path / "small.SAFETENSORS")
+    load_checkpoint(network, tmp_path / "small.SAFETENSORS")
+    assert torch.equal(network.bg_bias, small["bg_bias"].float())
 
 
 class Harmful:

@@ -204,12 +204,14 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, mod
         (["--recipe", "DATA/strange.json"], "settings cannot be read"),
         (["--photographs", "nowhere"], "no images in nowhere"),
         (["--start-from", "nowhere"], "no checkpoint at nowhere"),
+        (["--start-from", "DATA/broken.safetensors"], "no finite numbers in trunk.stem.1.bias"),
         (["--model", "stm-lite", "--start-from", "DATA/strange.safetensors"], "fits stm-lite"),
     ],
 )
 def test_mistakes_are_named_before_training(tmp_path, capsys, recipe, options, message):
     data = write_sequences(tmp_path / "data")
     save_file({"strange": torch.ones(2)}, data / "strange.safetensors")
+    save_file({"trunk.stem.1.bias": torch.full((16,), torch.nan)}, data / "broken.safetensors")
     (data / "strange.json").write_bytes(b"\xff{}")
     options = [option.replace("DATA", str(data)) for option in options]
     assert main([*recipe, *options, "--output", str(tmp_path / "run")]) == 2
