@@ -13,7 +13,7 @@ import torch
 
 import vosrt
 from vosrt.bundle import Bundle
-from vosrt.errors import ExportError
+from vosrt.errors import ExportError, InputError
 from vosrt.export.calibration import Clip
 from vosrt.export.calibration_clip import generated_calibration_clip
 from vosrt.export.half_precision import to_half_precision
@@ -89,6 +89,7 @@ def export_bundle(
         one report per precision but int8, whose report is a part of the bundle like the others.
 
     Raises:
+        InputError: the settings fix what the network has not.
         ExportError: the folder exists, a graph is not readable by TensorRT 8.5, or parity fails; then nothing
             is left behind.
     """
@@ -116,7 +117,14 @@ def trace_network(network: VosNetwork, settings: ExportSettings) -> dict[str, Tr
 
 
 def fixed_sizes(network: VosNetwork, settings: ExportSettings) -> dict[str, int]:
-    """The named dimensions that the settings fix."""
+    """The named dimensions that the settings fix.
+
+    Raises:
+        InputError: there are no slots for references that could be fixed.
+    """
+    banks = [entry for entry in network.state().values() if entry["rule"] == "reference"]
+    if settings.references is not None and not any("capacity" in entry for entry in banks):
+        raise InputError(f"{network.name} has no option --references")
     fixed: dict[str, int] = {}
     if settings.frame is not None:
         rule = parse_resize_rule(Node(dict(network.network_input().resize), document="resize rule"))

@@ -39,6 +39,7 @@ def failing(capsys, *arguments):
         (["--model", "cfbi-lite", "--stand-in", "--objects", "0"], "'0' is no whole number from 1 to 254"),
         (["--model", "cfbi-lite", "--stand-in", "--precision", "int4"], "choose from float32, float16"),
         (["--model", "cfbi-lite", "--stand-in", "--scale", "-1"], "'-1' is no number above 0 and up to 8"),
+        (["--model", "stm-lite", "--stand-in", "--references", "3"], "has no option --references"),
     ],
 )
 def test_mistakes_are_explained(capsys, tmp_path, arguments, message):
