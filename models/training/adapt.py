@@ -14,6 +14,7 @@ import itertools
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -72,9 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    output = Path(arguments.output)
-    if output.exists() and not arguments.overwrite:
-        raise InputError(f"{output} exists", cure="give --overwrite, or another name")
+    output = _checked_output(Path(arguments.output), overwrite=arguments.overwrite)
     network = build_network(arguments.model)
     if not isinstance(network, LocationSensitiveNetwork):
         raise InputError("--model", value=arguments.model, allowed="lse-lite or lse")
@@ -91,10 +90,41 @@ def _run(arguments: argparse.Namespace) -> None:
         if seen:
             losses = adapt(network, seen, **(settings | {"epochs": 1}))
             LOGGER.info("%d examples of the whole video: mean loss %.4f", len(seen), np.mean(losses))
-    partial = output.with_name(f"{output.name}.partial")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(state, partial, {"model": arguments.model, "adapted": "to the objects of one video"})
-    partial.replace(output)
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise Error("training broke down: weights are no finite numbers", cure="lower --learning-rate")
+    _write(output, state, {"model": arguments.model, "adapted": "to the objects of one video"})
+
+
+def _checked_output(output: Path, *, overwrite: bool) -> Path:
+    """Refuse what could not be written, before minutes of training.
+
+    Raises:
+        InputError: it is no name for weights, or something is there already.
+    """
+    if output.suffix != ".safetensors" or not output.parent.is_dir():
+        raise InputError("--output", value=str(output), allowed="a .safetensors file in a folder that exists")
+    if output.exists() and not (overwrite and output.is_file()):
+        raise InputError(f"{output} exists", cure="give --overwrite to replace a file, or another name")
+    return output
+
+
+def _write(output: Path, state: dict[str, Tensor], notes: dict[str, str]) -> None:
+    """Write weights as a whole or not at all.
+
+    Raises:
+        InputError: there is no room, or nothing can be written there.
+    """
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        partial.write_bytes(save(state, notes))  # `save_file` would make a file for its owner alone
+        partial.replace(output)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise InputError(
+            f"{output} cannot be written ({error.strerror})", cure="make room, or choose another --output"
+        ) from error
 
 
 def first_frame(video: str) -> NDArray[np.uint8]:
@@ -268,7 +298,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--only-head", action="store_true", help="train the foreground's head alone")
     add("--epochs", type=option_readers.positive, default=EPOCHS, help=f"on the first frame ({EPOCHS})")
-    add("--learning-rate", type=float, default=RATE, help=f"({RATE})")
+    add("--learning-rate", type=option_readers.learning_rate, default=RATE, help=f"({RATE})")
     add("-o", "--output", required=True, metavar="FILE", help="checkpoint to write, .safetensors")
     add("--overwrite", action="store_true", help="replace an existing file")
     return parser

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vosrt.errors import CheckpointError, InputError
@@ -96,8 +95,8 @@ class RunFolder:
             for name, value in weights.items()
         }
         for file, tensors in ((WEIGHTS, weights), (HALF_WEIGHTS, halves)):
-            with _writing(self.path / file) as partial:
-                save_file({name: value.contiguous() for name, value in tensors.items()}, partial, dict(notes))
+            content = save({name: value.contiguous() for name, value in tensors.items()}, dict(notes))
+            _write_whole(self.path / file, content)  # `save_file` would make a file for its owner alone
 
     def log(self, name: str, values: Mapping[str, float]) -> None:
         """Append a line to a CSV file, and to TensorBoard where that is installed."""
@@ -164,7 +163,7 @@ def _writing(path: Path) -> Iterator[Path]:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(partial, path)
-    except (OSError, RuntimeError, SafetensorError) as error:  # PyTorch's own writer raises RuntimeError
+    except (OSError, RuntimeError) as error:  # PyTorch's own writer raises RuntimeError
         with suppress(OSError):
             partial.unlink()
         raise _not_written(path, error) from error

@@ -122,7 +122,7 @@ class TrainingSettings:
             if getattr(self, name) not in allowed:
                 raise InputError(name, value=getattr(self, name), allowed=" or ".join(allowed))
         for name in ("steps", "batch", "learning_rate"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise InputError(name, value=getattr(self, name), allowed="a number above 0")
         for name in ("damaged", "reference_light", "pasted", "synthetic"):
             if not 0 <= getattr(self, name) <= 1:

@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--steps", type=int, help="steps of the optimiser")
     add("--batch", type=int, help="clips per step, over all processes")
-    add("--learning-rate", type=float)
+    add("--learning-rate", type=option_readers.learning_rate)
     add("--optimizer", help="adamw or sgd")
     add("--synthetic", type=float, metavar="SHARE", help="of generated clips, 0 to 1")
     add("--photographs", metavar="DIR", help="images as textures of generated clips")

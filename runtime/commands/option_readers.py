@@ -73,6 +73,11 @@ def milliseconds(text: str) -> float:
     return float(_number(text, "milliseconds", 60_000) / 1000)
 
 
+def learning_rate(text: str) -> float:
+    """Read a learning rate, such as `2.5e-5`."""
+    return float(_number(text, "learning rates", 10))
+
+
 def _number(text: str, name: str, most: int) -> Fraction:
     try:
         value = Fraction(text) if len(text) < 20 else Fraction(0)

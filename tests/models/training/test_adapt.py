@@ -86,6 +86,50 @@ def test_a_checkpoint_is_written_and_nothing_is_overwritten(network, scene, tmp_
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "nowhere/x.safetensors"], "a .safetensors file in a folder that exists"),
+        (["-o", "x.pth"], "a .safetensors file in a folder that exists"),
+        (["-o", ""], "a .safetensors file in a folder that exists"),
+        (["-o", "taken.safetensors", "--overwrite"], "taken.safetensors exists"),
+        (["-o", "x.safetensors", "--learning-rate", "10"], "broke down"),
+        (["-o", "full.safetensors"], "full.safetensors cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_told_and_nothing_is_left(
+    network, scene, tmp_path, monkeypatch, capsys, options, message
+):
+    _, box = scene
+    monkeypatch.chdir(tmp_path)
+    torch.save(network.state_dict(), "weights.pth")
+    (tmp_path / "taken.safetensors").mkdir()
+    (tmp_path / "full.safetensors.partial").symlink_to("/dev/full")
+    command = [VIDEO, "--checkpoint", "weights.pth", "--box", ",".join(map(str, box)), "--epochs", "8"]
+    assert main([*command, *options]) == 2
+    assert message in capsys.readouterr().err
+    there = {path.name for path in tmp_path.iterdir()} - {"full.safetensors.partial"}
+    assert there == {"weights.pth", "taken.safetensors"}
+
+
+def test_a_learning_rate_is_a_number(capsys):
+    with pytest.raises(SystemExit):
+        main(
+            [
+                VIDEO,
+                "--checkpoint",
+                "w.pth",
+                "--box",
+                "0,0,9,9",
+                "-o",
+                "x.safetensors",
+                "--learning-rate",
+                "nan",
+            ]
+        )
+    assert "give a number above 0" in capsys.readouterr().err
+
+
 def test_examples_of_a_long_video_become_sparser(network, scene, monkeypatch):
     frames, box = scene
     monkeypatch.setattr(program, "_MOST_EXAMPLES", 3)

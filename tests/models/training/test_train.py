@@ -156,12 +156,19 @@ def test_other_families_do_not_unroll():
         training_of(build_network("stm-lite", None), settings)
 
 
+def plain_mode(folder: Path) -> int:
+    """Permissions of a file that is simply written."""
+    (folder / "plain").touch()
+    return (folder / "plain").stat().st_mode & 0o777
+
+
 def test_weights_handed_on_keep_variances_that_float16_does_not_hold(tmp_path):
     weights = {"norm.running_var": torch.tensor([1e5, 1e-8]), "conv.weight": torch.ones(2, 1, 3, 3)}
     folder = RunFolder(tmp_path / "run")
     folder.begin(TrainingSettings())
     folder.save_weights(weights, {})
     stored = tensors(tmp_path / "run", "weights-float16.safetensors")
+    assert (tmp_path / "run" / "weights.safetensors").stat().st_mode & 0o777 == plain_mode(tmp_path)
     assert torch.equal(stored["norm.running_var"], weights["norm.running_var"])
     assert stored["conv.weight"].dtype == torch.float16
 
