@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vosrt.models.training.clip_times import MAX_STEP, draw_offsets
+from vosrt.models.training.clip_times import MAX_STEP, bounced, draw_offsets
 from vosrt.models.training.footage import Footage
 from vosrt.models.training.layers import UNLABELLED, Layer, compose
 from vosrt.models.training.motion import Motion, similarity
@@ -33,11 +33,13 @@ class RealScenes:
         """Frames uint8 `[2 + predicted, H, W, 3]` and labels uint8 `[2 + predicted, H, W]`.
 
         The first is the reference, then come the previous frame and those to be predicted. Labels are 1 to 3,
-        or 255 for no statement. Frames that follow each other lie up to `max_step` apart in the footage.
+        or 255 for no statement. Frames that follow each other lie up to `max_step` apart in the footage; a
+        sequence that is shorter than the clip turns around at its ends.
         """
         chosen = int(rng.integers(len(self.footage)))
-        offsets, start = draw_offsets(rng, predicted, len(self.footage.sequences[chosen]), max_step)
-        images, labels = self._background(rng, chosen, start + offsets, offsets, size)
+        length = len(self.footage.sequences[chosen])
+        offsets, start = draw_offsets(rng, predicted, length, max_step)
+        images, labels = self._background(rng, chosen, bounced(start + offsets, length), offsets, size)
         if one_in(rng, 1 - self.pasted):
             return images, labels
         return self._with_pastes(rng, chosen, images, labels, offsets, size)

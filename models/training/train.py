@@ -113,6 +113,8 @@ def read_task(arguments: argparse.Namespace) -> Task:
         raise InputError("--hold-out", value=", ".join(unknown), allowed="names of sequences of --data")
     check_sequences(sequences)
     training = [sequence for sequence in sequences if sequence.name not in held_names]
+    if settings.synthetic < 1 and not training:
+        raise InputError("--hold-out leaves no sequence to train on", cure="hold fewer out, or --synthetic 1")
     held_out = [sequence for sequence in sequences if sequence.name in held_names]
     rhythm = Rhythm(
         log=arguments.log_every,

@@ -20,7 +20,7 @@ FRAMES = 24
 
 @dataclass(frozen=True)
 class HeldOutResult:
-    """Mean J over the frames after the first, in percent, and some of the predictions.
+    """Mean J over the frames after the first that has a mask, in percent, and some of the predictions.
 
     Attributes:
         name: of the sequence.
@@ -35,7 +35,7 @@ class HeldOutResult:
 
 @torch.no_grad()
 def validate(network: VosNetwork, footage: Footage) -> list[HeldOutResult]:
-    """Follow every sequence's first object from its first mask.
+    """Follow the objects of every sequence's first mask that is not empty.
 
     Args:
         network: in evaluation mode.
@@ -46,8 +46,9 @@ def validate(network: VosNetwork, footage: Footage) -> list[HeldOutResult]:
 
 def _validate_sequence(network: VosNetwork, footage: Footage, index: int) -> HeldOutResult:
     sequence = footage.sequences[index]
-    count = min(FRAMES, len(sequence))
-    frames = [footage.frame(index, time) for time in range(count)]
+    start = next((time for time in range(len(sequence)) if _is_marked(footage.frame(index, time)[1])), 0)
+    count = min(FRAMES, len(sequence) - start)
+    frames = [footage.frame(index, start + time) for time in range(count)]
     images = [_resized(image, cv2.INTER_CUBIC) for image, _ in frames]
     truth = [_resized(np.where(labels == 255, 0, labels), cv2.INTER_NEAREST) for _, labels in frames]
     predicted = predictor_of(network)(images, truth[0])
@@ -58,6 +59,10 @@ def _validate_sequence(network: VosNetwork, footage: Footage, index: int) -> Hel
     shown = [count // 3, 2 * count // 3, count - 1]
     picture = np.concatenate([draw_overlay(images[time], predicted[time]) for time in shown], axis=1)
     return HeldOutResult(sequence.name, 100 * (similarity.mean or 0.0), picture)
+
+
+def _is_marked(labels: np.ndarray) -> bool:
+    return bool(((labels > 0) & (labels < 255)).any())
 
 
 def _resized(image: np.ndarray, interpolation: int) -> np.ndarray:

@@ -11,7 +11,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
@@ -21,11 +23,14 @@ from tests.models.training.annotated_folders import write_sequences  # noqa: E40
 from vosrt.errors import InputError  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
+from vosrt.models.training.footage import Footage  # noqa: E402
 from vosrt.models.training.run_folder import RunFolder  # noqa: E402
+from vosrt.models.training.sequence_folders import find_sequences  # noqa: E402
 from vosrt.models.training.settings import Stage, TrainingSettings  # noqa: E402
 from vosrt.models.training.synthetic_scenes import SyntheticScenes  # noqa: E402
 from vosrt.models.training.train import main  # noqa: E402
 from vosrt.models.training.training_clip import TrainingClip, TrainingClips  # noqa: E402
+from vosrt.models.training.validation import validate  # noqa: E402
 
 STAGES = [{"share": 1.0, "height": 65, "width": 65, "predicted": 1}]
 
@@ -156,6 +161,18 @@ def test_other_families_do_not_unroll():
         training_of(build_network("stm-lite", None), settings)
 
 
+def test_a_held_out_sequence_may_begin_without_an_object(tmp_path):
+    root = write_sequences(tmp_path, ("late",))
+    (whole,) = find_sequences(root)
+    network = build_network("cfbi-lite").eval()
+    (expected,) = validate(network, Footage([replace(whole, frames=whole.frames[2:])]))
+    for paths in whole.frames[:2]:
+        Image.fromarray(np.zeros((72, 96), np.uint8)).save(paths.mask)
+    (found,) = validate(network, Footage([whole]))
+    assert found.region_similarity == expected.region_similarity
+    assert np.array_equal(found.picture, expected.picture)
+
+
 def plain_mode(folder: Path) -> int:
     """Permissions of a file that is simply written."""
     (folder / "plain").touch()
@@ -196,6 +213,7 @@ def test_held_out_sequences_are_validated_and_weights_load(tmp_path, recipe, mod
         (["--synthetic", "0"], "no --data"),
         (["--processes", "3"], "--processes"),
         (["--data", "DATA", "--hold-out", "three"], "--hold-out"),
+        (["--data", "DATA", "--hold-out", "one,two", "--synthetic", "0.5"], "no sequence to train on"),
         (["--recipe", "magic"], "--recipe"),
         (["--data", "nowhere"], "no annotated sequences"),
         (["--steps", "0"], "steps"),

@@ -150,6 +150,13 @@ def test_offsets_stay_within_the_sequence():
             assert abs(steps[0]) >= 1
 
 
+def test_a_sequence_may_be_shorter_than_a_clip(tmp_path):
+    scenes = RealScenes(Footage(find_sequences(write_sequences(tmp_path, count=4))), pasted=0)
+    for seed in range(8):  # time runs forwards in some, backwards in others
+        frames, labels = scenes.draw(np.random.default_rng(seed), (33, 49), 6)
+        assert len(frames) == len(labels) == 8
+
+
 def test_sequences_play_to_and_fro():
     assert list(bounced(np.arange(-2, 8), 4)) == [2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
 
