@@ -96,7 +96,7 @@ class Trainer:
         Raises:
             Error: the losses are no numbers any more.
         """
-        last = self.settings.steps if self.rhythm.stop_after is None else self.rhythm.stop_after
+        last = min(self.settings.steps, self.rhythm.stop_after or self.settings.steps)
         since, first = time.monotonic(), self.step
         for clips in self._batches():
             if self.step >= last:

@@ -64,7 +64,7 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe, model):
     assert main([*options, "--output", str(whole)]) == 0
     assert main([*options, "--output", str(parts), "--stop-after", "2"]) == 0
     assert len(curve(parts)) == 2
-    assert main([*options, "--output", str(parts)]) == 0
+    assert main([*options, "--output", str(parts), "--stop-after", "9"]) == 0  # the run ends before
     assert_same_run(whole, parts)
 
 
