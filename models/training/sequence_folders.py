@@ -82,6 +82,8 @@ def check_sequences(sequences: Iterable[Sequence]) -> None:
             if image is None:
                 faults.append(f"{paths.frame} is not an image")
                 continue
+            if not _is_whole(paths.frame):
+                faults.append(f"{paths.frame} is cut off")
             try:
                 labels = read_label_map(paths.mask)
             except Exception as error:  # whatever a damaged file raises, its name is what helps
@@ -101,6 +103,21 @@ def check_sequences(sequences: Iterable[Sequence]) -> None:
             f"training data cannot be used: {'; '.join(faults[:LISTED])}{more}",
             cure="mend or remove these files",
         )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an image is there to its end; OpenCV makes up what is missing."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            image.draft("L", (1, 1))  # a JPEG at an eighth of its size
+            image.load()
+    except UnidentifiedImageError:  # OpenCV knows better
+        return True
+    except (OSError, SyntaxError):  # the latter for a broken PNG
+        return False
+    return True
 
 
 def _relative(path: Path) -> Path:

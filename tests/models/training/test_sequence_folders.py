@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -48,9 +50,11 @@ def test_every_bad_file_is_named(tmp_path):
     (tmp_path / "one" / "masks" / "00003.png").write_bytes(b"no mask")
     Image.fromarray(np.zeros((10, 12), np.uint8)).save(tmp_path / "two" / "masks" / "00004.png")
     cv2.imwrite(str(tmp_path / "two" / "frames" / "00005.jpg"), np.zeros((20, 30, 3), np.uint8))
+    os.truncate(tmp_path / "two" / "frames" / "00001.jpg", 2000)
     with pytest.raises(InputError) as raised:
         check_sequences(find_sequences(tmp_path))
     message = str(raised.value)
+    assert "two/frames/00001.jpg is cut off" in message
     assert "one/frames/00001.jpg is not an image" in message
     assert "one/masks/00003.png" in message
     assert "two/masks/00004.png is 10x12, its frame 72x96" in message
