@@ -130,6 +130,18 @@ def test_a_file_whose_bytes_were_damaged_is_refused(tmp_path):
         load_checkpoint(network, path)
 
 
+def test_a_file_that_was_written_without_check_sums_is_taken(tmp_path):
+    network = build_network("cfbi-lite")
+    path = tmp_path / "weights.pth"
+    usual = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(network.state_dict(), path)
+    finally:
+        torch.serialization.set_crc32_options(usual)
+    load_checkpoint(network, path)
+
+
 def test_tensors_of_small_types_are_taken(tmp_path):
     network = build_network("cfbi-lite")
     small = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in network.state_dict().items()}
