@@ -64,7 +64,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     require_packages()
     from vosrt.cameras import Cameras, View
     from vosrt.segmenter import Segmenter
-    from vosrt.serve.access import checked_token
+    from vosrt.serve.access import checked_token, page_address
     from vosrt.serve.app import build_app
     from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
     from vosrt.serve.camera_outputs import CameraOutputs
@@ -95,7 +95,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     most_objects = min(arguments.most_objects, LARGEST_ID)
     app = build_app(open_cameras, token=token, most_objects=most_objects)
     server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
-    print(address + (f"?token={token}" if token else ""), flush=True)
+    print(page_address(address, token), flush=True)
     try:
         server.run(sockets=[listener])
     finally:

@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 import vosrt
 from vosrt.cameras import View
 from vosrt.errors import Error
-from vosrt.serve.access import COOKIE, is_own_origin, shows_token
+from vosrt.serve.access import COOKIE, is_own_name, is_own_origin, shows_token
 from vosrt.serve.camera_group import CameraGroup
 from vosrt.serve.limited_body import LimitedBody
 from vosrt.serve.live_message import live_message
@@ -150,6 +150,9 @@ def build_app(
 
 def _refusal(site: Site, request: Request) -> Response | None:
     """Why a request is not answered; None where it is."""
+    if request.url.path not in _OPEN and not is_own_name(site.token, request.headers):
+        told = "without a token the server answers at addresses of its own machine alone, 127.0.0.1 for one"
+        return JSONResponse({"detail": told}, 403)
     given = request.query_params.get("token")
     if (
         given is not None
@@ -286,7 +289,11 @@ def _add_live(app: fastapi.FastAPI, site: Site) -> None:
     @app.websocket("/api/cameras/{camera}/live")
     async def live(socket: WebSocket, camera: str) -> None:
         """Every new view as one binary message; a slow client misses some."""
-        allowed = shows_token(site.token, socket.headers, socket.cookies) and is_own_origin(socket.headers)
+        allowed = (
+            is_own_name(site.token, socket.headers)
+            and shows_token(site.token, socket.headers, socket.cookies)
+            and is_own_origin(socket.headers)
+        )
         clients = sum(len(watched.clients) for watched in site.watched.values())
         if not allowed or camera not in site.watched or clients >= _MOST_CLIENTS:
             await socket.close(1008)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 import struct
 import threading
 import time
@@ -24,7 +25,7 @@ from tests.serve.running_site import RunningSite, running_site  # noqa: E402
 from tests.waiting import wait_for  # noqa: E402
 from vosrt import InputError  # noqa: E402
 from vosrt.cli import main  # noqa: E402
-from vosrt.serve.access import checked_token  # noqa: E402
+from vosrt.serve.access import checked_token, page_address  # noqa: E402
 
 TOKEN = "a-token-of-the-test-0123"
 
@@ -162,6 +163,20 @@ def test_other_sites_may_not_ask_for_their_visitors(site, client):
         connect(address, additional_headers=foreign)
 
 
+def test_a_name_that_others_let_point_here_opens_nothing(site, client):
+    """A page of such a name is the server's own to a browser: only the name tells."""
+    rebound = {"Host": "elsewhere.example:8000", "Origin": "http://elsewhere.example:8000"}
+    assert client.get("/api/cameras", headers=rebound).status_code == 403
+    assert client.post("/api/cameras/door/freeze", headers=rebound).status_code == 403
+    assert client.get("/healthz", headers=rebound).status_code == 200
+    port = site.address.rpartition(":")[2]
+    address = f"ws://elsewhere.example:{port}/api/cameras/door/live"
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(address, sock=socket.create_connection(("127.0.0.1", int(port))))
+    for own in ("localhost:1234", "127.0.0.1", "[::1]:8000"):
+        assert client.get("/api/cameras", headers={"Host": own}).status_code == 200
+
+
 def test_every_answer_forbids_what_the_page_does_not_need(client):
     for path in ("/", "/page.js", "/api/cameras", "/nothing"):
         headers = client.get(path).headers
@@ -180,6 +195,20 @@ def test_without_the_token_nothing_is_told():
         assert client.get(f"/?token={TOKEN}").status_code == 303
         with pytest.raises(InvalidStatus, match="403"):
             live(site)
+        cookie = {"Cookie": f"vosrt_token={TOKEN}", "Host": "cameras.example"}  # through a proxy …
+        assert client.get("/api/cameras", headers=cookie).status_code == 200
+        assert (
+            client.get("/api/cameras", headers=cookie, auth=("user", "word")).status_code == 200
+        )  # … of its own
+
+
+def test_the_address_that_is_printed_opens_the_page():
+    token = "0123+456/789=a&b#c%d;e"
+    with running_site(token=token) as site, httpx.Client() as client:
+        answer = client.get(page_address(site.address + "/", token), follow_redirects=True)
+        assert (answer.status_code, answer.url) == (200, site.address + "/")
+    with pytest.raises(InputError, match="printable ASCII"):
+        checked_token("127.0.0.1", "Schlüssel zum Hof")
 
 
 def test_other_machines_need_a_token(capsys):
