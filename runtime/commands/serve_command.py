@@ -73,7 +73,10 @@ def run_serve(arguments: argparse.Namespace) -> int:
     token = checked_token(arguments.host, arguments.token)
     settings = cameras_of_addresses(arguments.sources, hardware=arguments.hardware_decode)
     if arguments.cameras:
-        settings |= cameras_of_file(arguments.cameras)
+        listed = cameras_of_file(arguments.cameras)
+        if both := sorted(settings.keys() & listed.keys()):
+            raise InputError("name of a camera", value=both[0], allowed="each name once")
+        settings |= listed
     if not settings:
         raise InputError("no camera is given", allowed="--source SOURCE, --cameras TOML, or both")
     print_terms([*arguments.bundle, FINDER])
@@ -82,22 +85,19 @@ def run_serve(arguments: argparse.Namespace) -> int:
     outputs = CameraOutputs(settings)
 
     def open_cameras(seen: Callable[[str, View], object]) -> Cameras:
-        def both(name: str, view: View) -> None:
+        def all_see(name: str, view: View) -> None:
             outputs.seen(name, view)
             seen(name, view)
 
         sources = {name: one.open for name, one in settings.items()}
         outputs.cameras = Cameras(
-            segmenter, sources, gap=arguments.gap, latency=arguments.latency_budget, seen=both
+            segmenter, sources, gap=arguments.gap, latency=arguments.latency_budget, seen=all_see
         )
         return outputs.cameras
 
     most_objects = min(arguments.most_objects, LARGEST_ID)
-    app = build_app(open_cameras, token=token, most_objects=most_objects)
+    app = build_app(open_cameras, token=token, most_objects=most_objects, ended=outputs.close)
     server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
     print(page_address(address, token), flush=True)
-    try:
-        server.run(sockets=[listener])
-    finally:
-        outputs.close()
+    server.run(sockets=[listener])
     return 0

@@ -98,6 +98,7 @@ def build_app(
     token: str | None = None,
     most_objects: int = MOST_OBJECTS,
     save: Callable[[], str] | None = None,
+    ended: Callable[[], object] | None = None,
 ) -> fastapi.FastAPI:
     """The application.
 
@@ -106,6 +107,7 @@ def build_app(
         token: that clients must show; None where only this machine can ask.
         most_objects: that clients may add to a camera.
         save: where objects are only picked: keeps what is picked, returns where in words.
+        ended: called when the cameras are closed.
     """
     site = Site(open_cameras, token, most_objects)
 
@@ -116,6 +118,8 @@ def build_app(
             yield
         finally:
             await site.stop()
+            if ended is not None:
+                await asyncio.to_thread(ended)
 
     app = fastapi.FastAPI(
         title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None

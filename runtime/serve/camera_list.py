@@ -22,7 +22,7 @@ from vosrt.sources.open_source import connection_to, open_source
 from vosrt.sources.paced_reader import PacedReader
 from vosrt.sources.reader import Reader
 
-_NAME = re.compile(r"[\w .-]{1,40}")
+_NAME = re.compile(r"(?=.*\w)[\w .-]{1,40}")  # dots alone are other places in an address
 _TEXTS = ("source", "mask", "segments", "push")
 _SETTINGS = (*_TEXTS, "rotate", "crop", "fps", "hardware_decode", "segment_seconds", "keep_segments")
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from vosrt.errors import InputError
 from vosrt.optional_import import import_for
+
+_END_WITHIN = 3  # seconds that answers in progress have when the server ends
 
 _PACKAGES = ("fastapi", "uvicorn", "websockets", "prometheus_client")
 
@@ -30,10 +33,22 @@ def open_server(app: Any, *, host: str, port: int) -> tuple[Any, socket.socket, 
 
     Returns:
         uvicorn's server, the socket that its `run` takes, and the address for people.
+
+    Raises:
+        InputError: the address is not this machine's, or the port is taken.
     """
     uvicorn = import_for("serving pages", "uvicorn")
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", ws="websockets-sansio")
-    listener = config.bind_socket()
-    listener.listen()
+    config = uvicorn.Config(
+        app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=_END_WITHIN
+    )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]  # what follows is the address again
+        raise InputError(
+            f"nothing can listen at {host}, port {port} ({reason})",
+            cure="choose an address of this machine and another port; 0 takes a free one",
+        ) from error
     name, number = listener.getsockname()[:2]
     return uvicorn.Server(config), listener, f"http://{f'[{name}]' if ':' in name else name}:{number}/"

@@ -40,6 +40,7 @@ MISTAKES = {
     "pieces": (f'[camera.door]\nsource = "{SCENE}"\nsegments = 4', "camera.door.segments: got 4"),
     "seconds": (f'[camera.door]\nsource = "{SCENE}"\nsegment_seconds = 0', "segment_seconds: got 0"),
     "hardware": (f'[camera.door]\nsource = "{SCENE}"\nhardware_decode = 1', "allowed: true or false"),
+    "only dots": (f'[camera.".."]\nsource = "{SCENE}"', "letters, digits, spaces, dots, dashes"),
     "no TOML": ("[camera", "cannot be read"),
 }
 
@@ -55,6 +56,9 @@ def test_addresses_have_names_or_numbers():
     assert list(cameras_of_addresses([f"front door={SCENE}", SCENE])) == ["front door", "camera 2"]
     with pytest.raises(InputError, match="each name once"):
         cameras_of_addresses([f"a={SCENE}", f"a={SCENE}"])
+    assert list(cameras_of_addresses([f"Tür 1={SCENE}"])) == ["Tür 1"]
+    with pytest.raises(InputError, match="is not there"):  # dots are no name
+        cameras_of_addresses([f"..={SCENE}"])
 
 
 def test_a_camera_follows_its_mask_and_is_recorded_and_one_that_cannot_stops_nobody(tmp_path, caplog):

@@ -1,0 +1,63 @@
+"""How `vosrt serve` begins at an address, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
+    pytest.importorskip(package)
+
+from tests.waiting import wait_for  # noqa: E402
+from vosrt.cli import main  # noqa: E402
+from vosrt.sources.video_file import VideoFile  # noqa: E402
+
+HALF = b"POST /api/cameras/door/objects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by, tmp_path):
+    cameras, pieces = tmp_path / "cameras.toml", tmp_path / "pieces"
+    source = "test://64x96?objects=1&frames=100000&fps=20"
+    cameras.write_text(f'[camera.door]\nsource = "{source}"\nsegments = "{pieces}"\n')
+    command = [sys.executable, "-m", "vosrt", "serve", "cfbi-lite-davis", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--cameras", str(cameras)],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell may ignore it
+    ) as server:
+        try:
+            port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as half:
+                half.sendall(HALF)
+                wait_for(lambda: pieces.is_dir() and any(path.stat().st_size for path in pieces.iterdir()))
+                server.send_signal(by)
+                assert server.wait(20) == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[by]
+        finally:
+            server.kill()
+    (piece,) = pieces.iterdir()
+    assert is_finished(piece)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a video says how long it is, which one that is still being written cannot."""
+    import av
+
+    with av.open(str(path)) as film:
+        last = max(packet.pts for packet in film.demux(video=0) if packet.pts is not None)
+        told = film.streams.video[0].duration
+    assert len(list(VideoFile(path))) > 0
+    return told is not None and told >= last
+
+
+def test_a_port_that_is_taken_is_told(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "cfbi-lite-davis", "--source", "test://64x96", "--port", port]) == 2
+    assert f"nothing can listen at 127.0.0.1, port {port} (Address already in use)" in capsys.readouterr().err
