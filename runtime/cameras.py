@@ -187,6 +187,8 @@ class Cameras:
         self._new.set()
         self._thread.join()
         for camera in self._cameras.values():
+            camera.source.end()  # all at once: each may take as long as a read
+        for camera in self._cameras.values():
             camera.source.close()
             for _, future in camera.requests:
                 future.cancel()

@@ -93,11 +93,15 @@ class LiveSource(Source):
                 None if self._failure is None else str(self._failure),
             )
 
-    def close(self) -> None:
-        """End the source; waits for the thread, which may take as long as a read."""
+    def end(self) -> None:
+        """Have the source end; waits for nothing."""
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the source; waits for the thread, which may take as long as a read."""
+        self.end()
         if self._thread is not threading.current_thread():
             self._thread.join()
 

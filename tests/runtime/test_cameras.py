@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from itertools import repeat
+
 import numpy as np
 import pytest
 
@@ -11,7 +15,7 @@ from vosrt.cameras import Cameras, OpenSource
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.open_source import open_source
 from vosrt.sources.paced_reader import PacedReader
-from vosrt.sources.reader import ReadError
+from vosrt.sources.reader import Reader, ReadError
 
 WITHIN = 30.0  # seconds
 SCENE = "test://96x160?objects=2&frames=3000&fps=20"
@@ -118,3 +122,31 @@ def test_closing_cancels_what_waits(segmenter):
     cameras.close()
     assert cameras.remove("door", [1]).done() is False
     assert cameras.status("door")["state"] == "ended"
+
+
+def test_all_sources_end_at_once(segmenter):
+    """While one that is silent still waits, no other tries again."""
+    tries: list[int] = []
+    is_over = threading.Event()
+
+    def silent():
+        is_over.wait(WITHIN)
+        raise ReadError("it said nothing")
+
+    def away():
+        tries.append(len(tries))
+        raise ReadError("nobody is there")
+
+    def source(connect: Callable[[], Reader]) -> OpenSource:
+        return lambda notify: LiveSource(
+            "a camera", connect, is_patient=True, delays=lambda: repeat(0.001), notify=notify
+        )
+
+    cameras = Cameras(segmenter, {"silent": source(silent), "away": source(away)})
+    wait_for(lambda: tries)
+    closing = threading.Thread(target=cameras.close)
+    closing.start()
+    wait_for(lambda: cameras.status("away")["state"] == "ended", within=WITHIN / 2)
+    is_over.set()
+    closing.join(WITHIN)
+    assert not closing.is_alive()
