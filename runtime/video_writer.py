@@ -82,7 +82,7 @@ class VideoWriter:
             self._abandon()
             raise self._error(error) from error
         self.count += 1
-        self._whole = self.path.stat().st_size
+        self._measure()
 
     def _next_tick(self, timestamp: float | None) -> int:
         duration = int(self._ticks / self._rate)
@@ -108,12 +108,16 @@ class VideoWriter:
             return
         try:
             self._container.mux(self._stream.encode())
-            self._whole = self.path.stat().st_size
+            self._measure()
             self._container.close()
             self._container = None
         except (OSError, self._av.FFmpegError) as error:
             self._abandon()
             raise self._error(error) from error
+
+    def _measure(self) -> None:
+        with suppress(OSError):  # somebody may have moved or removed the file
+            self._whole = self.path.stat().st_size
 
     def _abandon(self) -> None:
         """Close the file after an error and cut off what was written by half."""

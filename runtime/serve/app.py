@@ -25,10 +25,10 @@ from vosrt.serve.measures import Measures
 from vosrt.serve.recordings import Recordings
 from vosrt.serve.watched_camera import WatchedCamera
 
-_PAGES = {
+_PAGES = {  # by path
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
-    "page.js": ("page.js", "text/javascript"),
+    **{name: (name, "text/javascript") for name in ("page.js", "tile.js", "live_view.js", "ask.js")},
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _HEADERS = {
@@ -213,7 +213,7 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
                 "name": name,
                 **site.cameras.status(name),
                 "names": watched.names,
-                "recording": site.recordings.running(name),
+                **site.recordings.status(name),
                 "can_save": can_save,
             }
             for name, watched in site.watched.items()

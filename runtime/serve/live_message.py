@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ _QUALITY = 80  # of JPEG
 _LARGEST_SIDE = 1280  # pixels that are sent; the page shows no more
 
 
-def live_message(view: View, status: dict[str, object], names: dict[int, str]) -> bytes:
+def live_message(view: View, status: dict[str, Any], names: dict[int, str]) -> bytes:
     """One message of the live channel.
 
     Two little-endian uint32 with the lengths of JSON and JPEG, the JSON, the JPEG of the frame, and a grey
@@ -22,7 +23,7 @@ def live_message(view: View, status: dict[str, object], names: dict[int, str]) -
 
     Args:
         view: what is shown.
-        status: of the camera, for the JSON.
+        status: of the camera, for the JSON; objects that it does not name any more are left out.
         names: of objects, by id.
     """
     cv2 = import_for("sending frames", "cv2")
@@ -51,6 +52,7 @@ def live_message(view: View, status: dict[str, object], names: dict[int, str]) -
                 "is_lost": value in result.lost,
             }
             for value in result.ids
+            if value in status["objects"]
         ],
     }
     text = json.dumps(document).encode()

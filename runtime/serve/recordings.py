@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 import tempfile
 import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vosrt.cameras import View
 from vosrt.errors import Error, InputError
@@ -13,7 +16,24 @@ from vosrt.sinks.overlay_video import OverlayVideo
 from vosrt.sources.reader import ASSUMED_RATE
 from vosrt.sources.source_frame import SourceFrame
 
-_MOST = 32  # recordings that are kept, the oldest give way
+_MOST = 32  # finished recordings that are kept, the oldest give way
+
+
+@dataclass
+class _Recording:
+    """A video under construction; the first frame's time is known when it has come."""
+
+    name: str
+    video: OverlayVideo
+    first: float | None = None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A camera's last recording."""
+
+    name: str
+    error: str | None = None  # why it ended by itself
 
 
 class Recordings:
@@ -22,69 +42,84 @@ class Recordings:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="vosrt-")
         self._lock = threading.Lock()
-        self._running: dict[
-            str, tuple[str, OverlayVideo, float]
-        ] = {}  # by camera; with the first frame's time
-        self._files: dict[str, Path] = {}
+        self._running: dict[str, _Recording] = {}  # by camera
+        self._ended: dict[str, _Ended] = {}  # by camera
+        self._files: dict[str, Path] = {}  # of finished ones, by name
 
     def start(self, camera: str) -> str:
         """Begin; returns the recording's name. One that runs goes on."""
         with self._lock:
-            if camera in self._running:
-                return self._running[camera][0]
-            name = secrets.token_hex(8)
-            path = Path(self._folder.name) / f"{name}.mp4"
-            self._running[camera] = (name, OverlayVideo(path), -1.0)
-            self._files[name] = path
-            while len(self._files) > _MOST:
-                self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
-            return name
+            if camera not in self._running:
+                name = secrets.token_hex(8)
+                self._running[camera] = _Recording(name, OverlayVideo(self._path(name)))
+                self._ended.pop(camera, None)
+            return self._running[camera].name
 
     def write(self, camera: str, view: View) -> None:
-        """Append what a camera shows, where it is being recorded."""
+        """Append what a camera shows, where it is being recorded; what fails ends the recording."""
         with self._lock:
-            if camera not in self._running:
+            recording = self._running.get(camera)
+            if recording is None:
                 return
-            name, video, first = self._running[camera]
+            frame = view.frame
             try:
-                if first < 0:
-                    first = view.frame.timestamp
-                    video.open(view.frame, rate=ASSUMED_RATE)
-                    self._running[camera] = (name, video, first)
-                frame = view.frame
-                time = frame.timestamp - first
-                video.write(SourceFrame(frame.image, frame.name, time), view.result)
-            except Error:
-                del self._running[camera]
+                if recording.first is None:
+                    recording.first = frame.timestamp
+                    recording.video.open(frame, rate=ASSUMED_RATE)
+                time = frame.timestamp - recording.first
+                recording.video.write(SourceFrame(frame.image, frame.name, time), view.result)
+            except Error as error:
+                self._end(camera, str(error))
                 raise
 
     def stop(self, camera: str) -> str:
         """Finish; returns the recording's name.
 
         Raises:
-            InputError: nothing is being recorded.
+            InputError: nothing is being recorded, or the file cannot be finished.
         """
         with self._lock:
             if camera not in self._running:
                 raise InputError(f"camera {camera} is not being recorded", cure="start a recording first")
-            name, video, _ = self._running.pop(camera)
-            video.close()
-            return name
+            recording = self._running[camera]
+            try:
+                recording.video.close()
+            except Error as error:
+                self._end(camera, str(error))
+                raise
+            self._end(camera, "nothing came while it was recorded" if recording.first is None else None)
+            return recording.name
 
-    def running(self, camera: str) -> str | None:
-        """The name of a camera's recording; None where there is none."""
+    def status(self, camera: str) -> dict[str, Any]:
+        """Names of the recording that runs and of the last one, if there is its file, and what ended it."""
         with self._lock:
-            return self._running[camera][0] if camera in self._running else None
+            running, ended = self._running.get(camera), self._ended.get(camera)
+            return {
+                "recording": running.name if running else None,
+                "recorded": ended.name if ended and ended.name in self._files else None,
+                "recording_error": ended.error if ended else None,
+            }
 
     def file(self, name: str) -> Path | None:
         """A finished recording's file; None where there is none."""
         with self._lock:
             path = self._files.get(name)
-            is_running = any(name == own for own, _, _ in self._running.values())
-            return path if path is not None and path.is_file() and not is_running else None
+            return path if path is not None and path.is_file() else None
 
     def close(self) -> None:
         """Finish what runs and remove all files."""
-        for camera in list(self._running):
-            self.stop(camera)
+        for recording in self._running.values():
+            with suppress(Error):
+                recording.video.close()
         self._folder.cleanup()
+
+    def _path(self, name: str) -> Path:
+        return Path(self._folder.name) / f"{name}.mp4"
+
+    def _end(self, camera: str, error: str | None) -> None:
+        name = self._running.pop(camera).name
+        self._ended[camera] = _Ended(name, error)
+        if self._path(name).is_file():
+            self._files[name] = self._path(name)
+        while len(self._files) > _MOST:
+            self._files.pop(next(iter(self._files))).unlink(missing_ok=True)

@@ -101,8 +101,15 @@ class WatchedCamera:
         """An object is there, under this name."""
         self._ids.discard(object_id)
         self.names[object_id] = name
+        self._tell()
 
     def left(self, object_id: int) -> None:
         """An object is not there, or not any more."""
         self._ids.discard(object_id)
         self.names.pop(object_id, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have all clients hear of objects, though no frame may come any more."""
+        self._message = None
+        self.wake()

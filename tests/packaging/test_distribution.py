@@ -60,6 +60,7 @@ def test_source_archive_gives_the_wheel_of_the_clone(clone, tmp_path):
         "vosrt/bundles/cfbi-lite-davis/bundle.json",
         "vosrt/py.typed",
         "vosrt/serve/page/page.js",
+        "vosrt/serve/page/tile.js",
         "vosrt/models/weights/cfbi-lite-davis.safetensors",
         "vosrt/export/to_onnx.py",
     } <= set(files[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -222,6 +223,69 @@ def picture(page, request, name: str) -> None:
     if folder:
         kind = request.node.callspec.params["page"]
         page.screenshot(path=Path(folder) / f"{name}-{kind}.png", full_page=True)
+
+
+def test_the_page_says_how_cameras_are_that_give_no_frames(page, tmp_path):
+    """One that was never there, and one that has ended: what is done to its objects is seen all the same."""
+    cameras = tmp_path / "cameras.toml"
+    cameras.write_text(
+        f"""
+        [camera.short]
+        source = "test://64x96?frames=3&fps=4"
+        [camera.away]
+        source = "rtsp://user:word@127.0.0.1:{refusing_port()}/path"
+        """
+    )
+    command = [sys.executable, "-m", "vosrt", "serve", "cfbi-lite-davis", "--port", "0"]
+    with subprocess.Popen([*command, "--cameras", str(cameras)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            page.goto(server.stdout.readline().strip())
+            away, short = "[data-camera=away]", "[data-camera=short]"
+            page.wait_for_selector(f"{away} >> text=Connection refused; no picture yet")
+            page.wait_for_selector(f"{short} >> text=masks are of the last frame")
+            page.click(f"{short} .freeze")
+            page.wait_for_selector(f"{short} .is-marking")
+            box = page.locator(f"{short} .drawing").bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 4)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+            page.mouse.up()
+            page.click(f"{short} .done")
+            page.wait_for_selector(f"{short} li[data-id='1']")
+            page.fill(f"{short} li input", "the one")
+            page.keyboard.press("Tab")
+            page.wait_for_function("() => window.vosrt.short.shown.numbers.objects[0].name === 'the one'")
+            page.click(f"{short} .remove")
+            page.wait_for_selector(f"{short} li", state="detached")
+            page.click(f"{away} .record")
+            page.wait_for_selector(f"{away} >> text=Stop recording")
+            page.click(f"{away} .record")
+            page.wait_for_selector(f"{away} >> text=nothing came while it was recorded")
+            assert not page.is_visible(f"{away} .download")
+        finally:
+            server.terminate()
+    page.wait_for_selector(f"{short} >> text=no connection to the server")
+
+
+def refusing_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_every_page_knows_of_a_recording(page):
+    with running_site() as site:
+        page.goto(site.address)
+        page.wait_for_function("() => window.vosrt.door?.shown")
+        page.click(".record")
+        page.wait_for_selector("text=Stop recording")
+        wait_frames(page, 2)
+        other = page.context.new_page()
+        other.goto(site.address)
+        other.click("text=Stop recording")
+        other.wait_for_selector(".download")
+        page.wait_for_selector(".download")
+        assert page.inner_text(".record") == "Record"
+        assert page.problems == []
 
 
 def test_a_token_opens_the_page_and_stays_out_of_sight(page):

@@ -1,0 +1,69 @@
+"""Recordings of a server: which are kept, and what is told of those that end by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vosrt import InputError
+from vosrt.cameras import View
+from vosrt.result import Result
+from vosrt.serve.recordings import Recordings
+from vosrt.sources.source_frame import SourceFrame
+
+
+def view(index: int) -> View:
+    image = np.full((64, 96, 3), index, np.uint8)
+    result = Result(np.zeros((64, 96), np.uint8), (), index, {}, confidence={})
+    return View(SourceFrame(image, str(index), index / 10, captured=index / 10), result, index / 10)
+
+
+def record(recordings: Recordings, camera: str) -> str:
+    recordings.start(camera)
+    recordings.write(camera, view(0))
+    return recordings.stop(camera)
+
+
+def test_one_that_runs_never_gives_way():
+    recordings = Recordings()
+    long = recordings.start("door")
+    recordings.write("door", view(0))
+    short = [record(recordings, "yard") for _ in range(33)]
+    assert recordings.file(short[0]) is None
+    assert recordings.file(long) is None  # not finished
+    recordings.write("door", view(1))
+    assert recordings.stop("door") == long
+    assert recordings.file(long) is not None
+    assert recordings.status("door") == {"recording": None, "recorded": long, "recording_error": None}
+    recordings.close()
+
+
+def test_one_that_cannot_go_on_says_why():
+    recordings = Recordings()
+    with pytest.raises(InputError, match="is not being recorded"):
+        recordings.stop("door")
+    (Path(recordings._folder.name) / f"{recordings.start('door')}.mp4").mkdir()  # in the file's place
+    with pytest.raises(InputError, match="cannot be written"):
+        recordings.write("door", view(0))
+    status = recordings.status("door")
+    assert (status["recording"], status["recorded"]) == (None, None)
+    assert "cannot be written" in status["recording_error"]
+    recordings.start("door")
+    assert recordings.status("door")["recording_error"] is None
+    recordings.stop("door")
+    assert "nothing came" in recordings.status("door")["recording_error"]
+    recordings.close()
+
+
+def test_a_file_that_somebody_removed_is_not_offered():
+    recordings = Recordings()
+    name = recordings.start("door")
+    recordings.write("door", view(0))
+    for path in Path(recordings._folder.name).iterdir():
+        path.unlink()
+    recordings.write("door", view(1))
+    assert recordings.stop("door") == name
+    assert recordings.status("door")["recorded"] is None
+    recordings.close()
