@@ -48,6 +48,11 @@ class View:
         """Seconds from the frame's arrival until its masks were ready."""
         return self.finished - (self.frame.captured or self.finished)
 
+    @property
+    def is_again(self) -> bool:
+        """Whether the frame was shown before: something was marked on it, maybe long after."""
+        return self.frame.captured is None
+
 
 @dataclass
 class _Camera:

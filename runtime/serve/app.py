@@ -86,8 +86,9 @@ class Site:
 
     def _seen(self, name: str, view: View) -> None:
         """Called by the cameras' thread."""
-        self.measures.seen(name, view)
-        self.recordings.write(name, view)
+        if not view.is_again:
+            self.measures.seen(name, view)
+            self.recordings.write(name, view)
         if self._loop is not None and name in self.watched and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.watched[name].wake)
 

@@ -13,7 +13,6 @@ from vosrt.label_map import read_label_map
 from vosrt.result import Result
 from vosrt.serve.camera_list import CameraSettings
 from vosrt.sinks.background_sinks import BackgroundSinks
-from vosrt.sinks.sink_group import SinkGroup
 from vosrt.sources.reader import ASSUMED_RATE
 
 _log = logging.getLogger(__name__)
@@ -29,10 +28,8 @@ class CameraOutputs:
     def __init__(self, settings: Mapping[str, CameraSettings]) -> None:
         self.cameras: Cameras | None = None
         self._masks = {name: one.mask for name, one in settings.items() if one.mask is not None}
-        self._sinks = {
-            name: BackgroundSinks(SinkGroup(one.sinks)) for name, one in settings.items() if one.sinks
-        }
-        self._open: set[str] = set()
+        self._sinks = {name: [BackgroundSinks(sink) for sink in one.sinks] for name, one in settings.items()}
+        self._open: set[BackgroundSinks] = set()
 
     def seen(self, name: str, view: View) -> None:
         """Take what a camera shows."""
@@ -42,25 +39,28 @@ class CameraOutputs:
             self.cameras.mark(name, view.frame.image, **marks).add_done_callback(
                 lambda future: _tell(name, future)
             )
-        if name not in self._sinks:
+        if view.is_again:
             return
-        try:
-            if name not in self._open:
-                self._open.add(name)
-                self._sinks[name].open(view.frame, ASSUMED_RATE)
-            self._sinks[name].write(view.frame, view.result)
-        except Error as error:
-            _log.error("camera %s: %s; this output ends", name, str(error))
-            self._end(name)
+        for sink in list(self._sinks[name]):
+            try:
+                if sink not in self._open:
+                    self._open.add(sink)
+                    sink.open(view.frame, ASSUMED_RATE)
+                sink.write(view.frame, view.result)
+            except Error as error:
+                _log.error("camera %s: %s; this output ends", name, str(error))
+                self._end(name, sink)
 
     def close(self) -> None:
         """Finish all files and connections."""
-        for name in list(self._sinks):
-            self._end(name)
+        for name, sinks in self._sinks.items():
+            for sink in list(sinks):
+                self._end(name, sink)
 
-    def _end(self, name: str) -> None:
+    def _end(self, name: str, sink: BackgroundSinks) -> None:
+        self._sinks[name].remove(sink)
         try:
-            self._sinks.pop(name).close()
+            sink.close()
         except Error as error:
             _log.error("camera %s: %s", name, str(error))
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+from vosrt.errors import InputError
 from vosrt.overlay import draw_overlay
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sources.source_frame import SourceFrame
@@ -105,7 +106,11 @@ class SegmentedVideo:
 
     def _remove_oldest(self, left: int) -> None:
         """Remove files of earlier runs by their names, then those of this one, until so many are left."""
-        there = {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)}
+        try:
+            there = {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name)}
+        except OSError as error:
+            cure = "give a folder that stays there"
+            raise InputError(f"folder {self.folder} cannot be read ({error.strerror})", cure=cure) from error
         ordered = [*sorted(there - set(self._own)), *(name for name in self._own if name in there)]
         for name in ordered[: max(0, len(ordered) - left)]:
             with suppress(OSError):

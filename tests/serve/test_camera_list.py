@@ -14,8 +14,9 @@ from vosrt import Segmenter
 from vosrt.cameras import Cameras
 from vosrt.errors import InputError
 from vosrt.label_map import write_label_map
-from vosrt.serve.camera_list import cameras_of_addresses, cameras_of_file
+from vosrt.serve.camera_list import CameraSettings, cameras_of_addresses, cameras_of_file
 from vosrt.serve.camera_outputs import CameraOutputs
+from vosrt.sinks.overlay_video import OverlayVideo
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.sources.video_file import VideoFile
 
@@ -99,6 +100,22 @@ def test_a_camera_follows_its_mask_and_is_recorded_and_one_that_cannot_stops_nob
     assert "camera yard: its mask cannot be used: mask shape" in told
     assert "this output ends" in told
     assert "camera door" not in told
+
+
+def test_one_output_that_ends_leaves_the_others_and_no_frame_is_written_twice(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    kept, lost = OverlayVideo(tmp_path / "kept.mp4"), OverlayVideo(tmp_path / "file" / "lost.mp4")
+    opened = cameras_of_addresses([f"door={SCENE}"])["door"].open
+    outputs = CameraOutputs({"door": CameraSettings(opened, sinks=(lost, kept))})
+    with Cameras(Segmenter("cfbi-lite-davis"), {"door": opened}, seen=outputs.seen) as cameras:
+        wait_for(lambda: cameras.status("door")["segmented"] > 3)
+        for _ in range(20):
+            cameras.mark("door", boxes={1: (20, 20, 50, 50)}).result(30)
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before + 3)
+    outputs.close()
+    assert len(list(VideoFile(tmp_path / "kept.mp4"))) == cameras.status("door")["segmented"]
+    assert caplog.text.count("this output ends") == 1
 
 
 def test_whoever_looks_on_cannot_stop_the_cameras(caplog):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.runtime.sinks.frames import SIZE, result_of
 from tests.waiting import wait_for
+from vosrt import InputError
 from vosrt.sinks.segmented_video import SegmentedVideo
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.sources.video_file import VideoFile
@@ -55,6 +56,17 @@ def test_the_oldest_give_way_and_other_files_stay(tmp_path):
     sink.close()
     assert "notes.mp4" in os.listdir(tmp_path)
     assert len(os.listdir(tmp_path)) == 3
+
+
+def test_a_folder_that_is_taken_away_is_an_error_and_a_file_is_not(tmp_path):
+    sink = SegmentedVideo(tmp_path / "new", seconds=2, keep=3)
+    sink.open(frame(0), Fraction(10))
+    sink.write(frame(0), result_of(0))
+    next((tmp_path / "new").iterdir()).unlink()
+    sink.write(frame(1), result_of(1))
+    (tmp_path / "new").rmdir()
+    with pytest.raises(InputError, match="new cannot be read"):
+        sink.write(frame(40), result_of(0))
 
 
 def test_another_size_begins_a_file(tmp_path):
