@@ -41,6 +41,7 @@ _HEADERS = {
 _OPEN = ("/healthz",)  # needs no token: it says nothing but whether frames come
 _MOST_CLIENTS = 256  # live channels
 _MARK_WITHIN = 60.0  # seconds
+_MOST_MISTAKES = 20  # of a request that are told
 MOST_OBJECTS = 20  # of a camera
 
 Opener = Callable[[Callable[[str, View], object]], CameraGroup]
@@ -142,7 +143,8 @@ def build_app(
     async def refused(_: Request, error: RequestValidationError) -> JSONResponse:
         """Without what was sent: it may be no JSON at all, an infinite number for one."""
         kept = ("type", "loc", "msg")
-        return JSONResponse({"detail": [{key: one[key] for key in kept} for one in error.errors()]}, 422)
+        told = [{key: one[key] for key in kept} for one in error.errors()[:_MOST_MISTAKES]]
+        return JSONResponse({"detail": told}, 422)
 
     _add_pages(app, site)
     _add_cameras(app, site, can_save=save is not None)

@@ -29,6 +29,7 @@ class LimitedBody:
         while more and size <= _MOST_DRAINED:
             message = await receive()
             if message["type"] == "http.disconnect":
+                await _refuse(send)  # nobody hears it, but who called waits for an answer
                 return
             size += len(message.get("body", b""))
             if size <= self._most:

@@ -153,6 +153,25 @@ def test_requests_that_are_too_large_are_refused(client):
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_request_that_breaks_off_is_no_failure(site, client, caplog):
+    port = int(site.address.rpartition(":")[2])
+    head = b"POST /api/cameras/door/objects HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", port)) as half:
+        half.sendall(head)
+        assert client.get("/healthz").status_code == 200  # by then it is waited for
+    with socket.create_connection(("127.0.0.1", port)) as whole:  # who comes later is answered later
+        whole.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert whole.recv(12) == b"HTTP/1.1 200"
+    assert client.get("/healthz").status_code == 200
+    assert "Exception in ASGI application" not in caplog.text
+
+
+def test_few_of_many_mistakes_are_told(client):
+    answer = client.post("/api/cameras/door/objects", json={f"key {index}": 1 for index in range(5000)})
+    assert answer.status_code == 422
+    assert len(answer.content) < 5000
+
+
 def test_other_sites_may_not_ask_for_their_visitors(site, client):
     foreign = {"Origin": "https://elsewhere.example"}
     assert client.post("/api/cameras/door/freeze", headers=foreign).status_code == 403
