@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import resources
 from typing import Any
 
@@ -313,24 +313,27 @@ async def _serve_client(socket: WebSocket, watched: WatchedCamera) -> None:
     new = asyncio.Event()
     new.set()
     watched.clients.add(new)
+    sending = asyncio.create_task(_send_views(socket, watched, new))
     listening = asyncio.create_task(_until_closed(socket))
     try:
-        while not listening.done():
-            waiting = asyncio.create_task(new.wait())
-            await asyncio.wait({waiting, listening}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if listening.done():
-                break
+        done, _ = await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if sending in done:
+            sending.result()
+    finally:
+        watched.clients.discard(new)
+        sending.cancel()
+        listening.cancel()
+        await asyncio.gather(sending, listening, return_exceptions=True)
+
+
+async def _send_views(socket: WebSocket, watched: WatchedCamera, new: asyncio.Event) -> None:
+    with suppress(WebSocketDisconnect):
+        while True:
+            await new.wait()
             new.clear()
             message = await watched.message()
             if message is not None:
-                sending = asyncio.create_task(socket.send_bytes(message))
-                await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-                if not sending.done():
-                    sending.cancel()
-    finally:
-        watched.clients.discard(new)
-        listening.cancel()
+                await socket.send_bytes(message)
 
 
 async def _until_closed(socket: WebSocket) -> None:

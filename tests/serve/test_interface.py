@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import json
 import socket
 import struct
@@ -255,6 +256,23 @@ def test_figures_for_prometheus(client):
         assert f'vosrt_{name}{{camera="door"' in text
     assert "process_resident_memory_bytes " in text
     assert "process_open_fds " in text
+
+
+def test_clients_that_break_off_leave_nothing_and_are_no_failure(site, caplog):
+    def breaks_off() -> None:
+        with live(site) as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.socket.close()
+
+    before = len(threading.enumerate())
+    for _ in range(30):
+        with contextlib.suppress(ConnectionClosed, OSError):
+            breaks_off()
+    with live(site) as client:
+        assert len(client.recv(timeout=5)) > 100
+    gc.collect()  # a task that failed unheard is told when it goes
+    assert "never retrieved" not in caplog.text
+    assert len(threading.enumerate()) <= before + 3
 
 
 def test_clients_that_never_read_hold_up_nobody(site):
