@@ -38,8 +38,14 @@ def open_server(app: Any, *, host: str, port: int) -> tuple[Any, socket.socket, 
         InputError: the address is not this machine's, or the port is taken.
     """
     uvicorn = import_for("serving pages", "uvicorn")
+    from vosrt.serve.limited_connection import LimitedConnection
+
     config = uvicorn.Config(
-        app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=_END_WITHIN
+        app,
+        http=LimitedConnection,
+        log_level="warning",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=_END_WITHIN,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
