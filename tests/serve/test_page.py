@@ -272,6 +272,16 @@ def refusing_port() -> int:
         return listener.getsockname()[1]
 
 
+def test_a_picture_is_seen_whole_whatever_its_shape(page):
+    """Otherwise no box could be drawn around what is in it."""
+    with running_site(scene="test://320x96?objects=1&frames=100000&fps=4") as site:
+        page.goto(site.address)
+        page.wait_for_function("() => window.vosrt.door?.shown")
+        box = page.locator(".drawing").bounding_box()
+        assert box["height"] <= SIZES["desk"]["height"]
+        assert box["width"] / box["height"] == pytest.approx(96 / 320, rel=0.02)
+
+
 def test_every_page_knows_of_a_recording(page):
     with running_site() as site:
         page.goto(site.address)

@@ -45,9 +45,14 @@ export class Tile {
       this.newest = event.data; // of what comes meanwhile only the newest is shown
       this.showNewest();
     };
+    let wasOpen = false;
+    this.socket.onopen = () => { wasOpen = true; };
     this.socket.onclose = () => {
       if (this.isOver) return;
-      this.notice("no connection to the server");
+      if (wasOpen) {
+        for (const selector of [".state", ".figures"]) this.part(selector).textContent = "";
+        this.notice("no connection to the server");
+      }
       setTimeout(() => this.isOver || this.connect(), 1000);
     };
   }
@@ -106,6 +111,7 @@ export class Tile {
     const { numbers, image, labels, width, height } = view;
     for (const canvas of this.root.querySelectorAll(".stage canvas"))
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    this.part(".stage").style.setProperty("--ratio", width / height);
     this.part(".picture").getContext("2d").drawImage(image, 0, 0);
     const colours = new Uint32Array(256);
     for (const { id } of numbers.objects) {
@@ -240,6 +246,7 @@ export class Tile {
     this.part(".stage").classList.remove("is-marking");
     this.part(".tools.live").hidden = false;
     this.part(".tools.marking").hidden = true;
+    this.part(".problem").textContent = "";
     this.showNewest();
   }
 
