@@ -306,7 +306,8 @@ def _add_live(app: fastapi.FastAPI, site: Site) -> None:
             await socket.close(1008)
             return
         await socket.accept()
-        await _serve_client(socket, site.watched[camera])
+        with suppress(asyncio.CancelledError):  # the server ends, and this client does not hear of it
+            await _serve_client(socket, site.watched[camera])
 
 
 async def _serve_client(socket: WebSocket, watched: WatchedCamera) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from vosrt.sinks.overlay_video import OverlayVideo
 from vosrt.sources.reader import ASSUMED_RATE
 from vosrt.sources.source_frame import SourceFrame
 
+_log = logging.getLogger(__name__)
 _MOST = 32  # finished recordings that are kept, the oldest give way
 
 
@@ -69,8 +71,8 @@ class Recordings:
                 time = frame.timestamp - recording.first
                 recording.video.write(SourceFrame(frame.image, frame.name, time), view.result)
             except Error as error:
+                _log.error("recording of camera %s: %s", camera, str(error))
                 self._end(camera, str(error))
-                raise
 
     def stop(self, camera: str) -> str:
         """Finish; returns the recording's name.
