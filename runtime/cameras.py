@@ -228,18 +228,20 @@ class Cameras:
             work, future = camera.requests.popleft()
             if future.set_running_or_notify_cancel():
                 _fulfil(work, future)
-        frame = camera.source.poll()
-        if frame is None:
-            return asked > 0
-        if camera.stream.is_late(frame):
-            camera.late += 1
-            return True
         try:
+            frame = camera.source.poll()
+            if frame is None:
+                return asked > 0
+            if camera.stream.is_late(frame):
+                camera.late += 1
+                return True
             result = camera.stream.step(frame)
-        except Error as error:
-            if str(error) != camera.error:
-                _log.warning("camera %s: %s", camera.name, str(error))  # without its traceback
-            camera.error = str(error)
+        except Exception as error:  # whatever it is, the other cameras go on
+            is_told = isinstance(error, Error)  # without its traceback
+            reason = str(error) if is_told else f"{type(error).__name__}: {error}"
+            if reason != camera.error:
+                _log.warning("camera %s: %s", camera.name, reason, exc_info=not is_told)
+            camera.error = reason
             return True
         camera.error = None
         camera.frames += 1

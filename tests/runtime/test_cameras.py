@@ -12,6 +12,7 @@ import pytest
 from tests.waiting import wait_for
 from vosrt import InputError, Segmenter
 from vosrt.cameras import Cameras, OpenSource
+from vosrt.sources.adjusted_source import AdjustedReader, Adjustment
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.open_source import open_source
 from vosrt.sources.paced_reader import PacedReader
@@ -114,6 +115,31 @@ def test_frames_that_cannot_be_segmented_are_told(segmenter, caplog):
         before = cameras.status("door")["segmented"]
         wait_for(lambda: cameras.status("door")["segmented"] > before + 3)
     assert len([message for message in caplog.messages if message.startswith("camera tiny: ")]) == 1
+
+
+def test_frames_that_cannot_be_taken_stop_no_other_camera(segmenter):
+    """One does not hold what is to be cut out of it; of another the decoder fails when it is asked."""
+    crop = Adjustment(crop=(0, 0, 5000, 5000))
+
+    class Broken(PacedReader):
+        def read(self):
+            super().read()
+            return lambda: np.empty(-1)
+
+    def source(reader: Callable[[], Reader]) -> OpenSource:
+        return lambda notify: LiveSource("a camera", reader, is_patient=True, notify=notify)
+
+    sources = {
+        "cut": source(lambda: AdjustedReader(PacedReader(open_source(SCENE)), crop)),
+        "broken": source(lambda: Broken(open_source(SCENE))),
+        "door": paced(SCENE),
+    }
+    with Cameras(segmenter, sources) as cameras:
+        wait_for(lambda: all(cameras.status(name)["error"] for name in ("cut", "broken")))
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before + 3)
+        assert "allowed: x0,y0,x1,y1 within 160x96" in cameras.status("cut")["error"]
+        assert cameras.status("broken")["error"].startswith("ValueError: ")
 
 
 def test_closing_cancels_what_waits(segmenter):
