@@ -134,7 +134,10 @@ class PushedVideo:
         taken = self._take()
         while taken is not None:
             sent = self._sent
-            taken, failure = self._send(taken)
+            try:
+                taken, failure = self._send(taken)
+            except OSError as error:  # there is no process, or no memory or descriptor for one
+                taken, failure = None, error.strerror or str(error)
             if failure is not None:
                 self._note(failure)
                 if self._sent > sent:

@@ -163,6 +163,18 @@ def test_nobody_waits_for_a_server_that_is_away():
     assert "secret" not in str(push.status.error) + push.name
 
 
+def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch):
+    push = PushedVideo(f"rtmp://127.0.0.1:{free_port()}/live/x", delays=soon)
+    with monkeypatch.context() as patch:
+        patch.setattr("vosrt.sinks.pushed_video.sys.executable", "/there/is/none")
+        push.open(frame(0)[0], Fraction(25))
+        push.write(*frame(0))
+        wait_for(lambda: push.status.error == "No such file or directory")
+    push.write(*frame(1))
+    wait_for(lambda: push.status.error == "Connection refused")
+    push.close()
+
+
 def test_other_addresses_are_refused():
     with pytest.raises(InputError, match="rtsp://…, rtmp://…"):
         PushedVideo("https://user:secret@host/path")
