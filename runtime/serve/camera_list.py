@@ -106,7 +106,17 @@ def cameras_of_file(path: str) -> dict[str, CameraSettings]:
     tables = document.get("camera")
     if not isinstance(tables, dict) or not tables or set(document) != {"camera"}:
         raise InputError(f"{path}: tables", value=sorted(document), allowed="[camera.NAME] for each camera")
-    return {name: _camera_of_table(f"{path}: camera.{name}", name, table) for name, table in tables.items()}
+    cameras = {
+        name: _camera_of_table(f"{path}: camera.{name}", name, table) for name, table in tables.items()
+    }
+    folders: dict[Path, str] = {}  # by where the pieces go; each camera removes what others wrote there
+    for name, table in tables.items():
+        if "segments" in table:
+            first = folders.setdefault(Path(table["segments"]).resolve(), name)
+            if first != name:
+                place = f"{path}: camera.{name}.segments"
+                raise InputError(place, value=table["segments"], allowed=f"another folder than {first}'s")
+    return cameras
 
 
 def _camera_of_table(place: str, name: str, table: Any) -> CameraSettings:
@@ -137,10 +147,11 @@ def _adjustment(place: str, table: Mapping[str, Any]) -> Adjustment:
     is_box = isinstance(crop, list) and len(crop) == 4 and all(type(edge) is int for edge in crop)
     if crop is not None and not is_box:
         raise InputError(f"{place}.crop", value=crop, allowed="[x0, y0, x1, y1] in pixels")
-    if rate is not None and not (isinstance(rate, int | float) and 0 < rate <= 1000):
-        raise InputError(f"{place}.fps", value=rate, allowed="a number above 0 and up to 1000")
+    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if rate is not None and not (is_number and 0.001 <= rate <= 1000):
+        raise InputError(f"{place}.fps", value=rate, allowed="a number from 0.001 to 1000")
     box = tuple(crop) if crop is not None else None
-    most = None if rate is None else Fraction(rate).limit_denominator(1001)
+    most = None if rate is None else Fraction(rate).limit_denominator(1001)  # 0.001 is not rounded to 0
     return Adjustment(rotate, box, most)  # type: ignore[arg-type]
 
 

@@ -38,6 +38,12 @@ MISTAKES = {
     "rate": (f'[camera.door]\nsource = "{SCENE}"\nfps = 0', "camera.door.fps: got 0"),
     "mask": (f'[camera.door]\nsource = "{SCENE}"\nmask = "none.png"', "mask none.png is not there"),
     "push": (f'[camera.door]\nsource = "{SCENE}"\npush = "http://h/x"', "address to push to"),
+    "tiny rate": (f'[camera.door]\nsource = "{SCENE}"\nfps = 1e-9', "camera.door.fps: got 1e-09"),
+    "rate that is none": (f'[camera.door]\nsource = "{SCENE}"\nfps = true', "camera.door.fps: got True"),
+    "one folder": (
+        f'[camera.a]\nsource = "{SCENE}"\nsegments = "x"\n[camera.b]\nsource = "{SCENE}"\nsegments = "./x"',
+        "camera.b.segments: got './x'; allowed: another folder than a's",
+    ),
     "pieces": (f'[camera.door]\nsource = "{SCENE}"\nsegments = 4', "camera.door.segments: got 4"),
     "seconds": (f'[camera.door]\nsource = "{SCENE}"\nsegment_seconds = 0', "segment_seconds: got 0"),
     "hardware": (f'[camera.door]\nsource = "{SCENE}"\nhardware_decode = 1', "allowed: true or false"),
