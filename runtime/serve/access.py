@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from vosrt.errors import InputError
 
-COOKIE = "vosrt_token"
 _LEAST_TOKEN = 16  # characters
 
 
@@ -50,6 +50,12 @@ def page_address(address: str, token: str | None) -> str:
     return address if token is None else f"{address}?token={quote(token, safe='')}"
 
 
+def cookie_name(headers: Mapping[str, str]) -> str:
+    """Of the cookie that holds the token: browsers do not keep those of a machine's ports apart."""
+    port = re.search(r":(\d+)$", headers.get("host", ""))
+    return f"vosrt_token_{port[1]}" if port else "vosrt_token"
+
+
 def shows_token(token: str | None, headers: Mapping[str, str], cookies: Mapping[str, str]) -> bool:
     """Whether a request has the token, in its header or its cookie; compared in constant time.
 
@@ -57,7 +63,7 @@ def shows_token(token: str | None, headers: Mapping[str, str], cookies: Mapping[
     """
     if token is None:
         return True
-    given = headers.get("authorization", "").removeprefix("Bearer "), cookies.get(COOKIE, "")
+    given = headers.get("authorization", "").removeprefix("Bearer "), cookies.get(cookie_name(headers), "")
     return any([secrets.compare_digest(one.encode(), token.encode()) for one in given])
 
 

@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 import vosrt
 from vosrt.cameras import View
 from vosrt.errors import Error
-from vosrt.serve.access import COOKIE, is_own_name, is_own_origin, shows_token
+from vosrt.serve.access import cookie_name, is_own_name, is_own_origin, shows_token
 from vosrt.serve.camera_group import CameraGroup
 from vosrt.serve.limited_body import LimitedBody
 from vosrt.serve.live_message import live_message
@@ -167,7 +167,7 @@ def _refusal(site: Site, request: Request) -> Response | None:
         and shows_token(site.token, {"authorization": given}, {})
     ):
         page = RedirectResponse("/", 303)
-        page.set_cookie(COOKIE, given, httponly=True, samesite="strict")
+        page.set_cookie(cookie_name(request.headers), given, httponly=True, samesite="strict")
         return page
     if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
         return JSONResponse({"detail": "a token is needed"}, 401, headers={"WWW-Authenticate": "Bearer"})
@@ -243,7 +243,7 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
         try:
             prompts = mark.prompts(object_id, view.result.labels)
             asked = asyncio.wrap_future(site.cameras.mark(camera, view.frame.image, **prompts))
-            result = await asyncio.wait_for(asked, _MARK_WITHIN)
+            result = await _in_time(asked)
         except BaseException:
             if mark.id is None:
                 watched.left(object_id)
@@ -266,8 +266,17 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
         watched = site.camera(camera)
         if object_id not in site.cameras.status(camera)["objects"]:
             raise HTTPException(404, f"there is no object {object_id}")
-        await asyncio.wait_for(asyncio.wrap_future(site.cameras.remove(camera, [object_id])), _MARK_WITHIN)
+        await _in_time(asyncio.wrap_future(site.cameras.remove(camera, [object_id])))
         watched.left(object_id)
+
+
+async def _in_time(asked: asyncio.Future[Any]) -> Any:
+    """What the cameras do for a client, and 503 where they do not come to it."""
+    try:
+        return await asyncio.wait_for(asked, _MARK_WITHIN)
+    except asyncio.TimeoutError as error:
+        told = f"the cameras have been busy for {_MARK_WITHIN:.0f} s; try it again"
+        raise HTTPException(503, told) from error
 
 
 def _add_recordings(app: fastapi.FastAPI, site: Site) -> None:

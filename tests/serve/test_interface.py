@@ -133,6 +133,15 @@ def test_nothing_else_is_served(client, path):
     assert client.post(path).status_code in (404, 405)
 
 
+def test_cameras_that_have_no_time_are_told(client, monkeypatch):
+    monkeypatch.setattr("vosrt.serve.app._MARK_WITHIN", 0.0)
+    answer = client.post("/api/cameras/yard/objects", json={"box": [10, 10, 60, 60]})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "the cameras have been busy for 0 s; try it again",
+    )
+
+
 def test_no_client_can_add_objects_without_end():
     with running_site(most_objects=2) as site, httpx.Client(base_url=site.address, timeout=60) as client:
         mark = {"polygon": [[10, 10], [60, 10], [60, 60], [10, 60]]}
@@ -215,6 +224,11 @@ def test_without_the_token_nothing_is_told():
         assert client.get(f"/?token={TOKEN}").status_code == 303
         with pytest.raises(InvalidStatus, match="403"):
             live(site)
+        other = {
+            "Cookie": f"vosrt_token_8001={TOKEN}",
+            "Host": "cameras.example:8000",
+        }  # of another server's port
+        assert client.get("/api/cameras", headers=other).status_code == 401
         cookie = {"Cookie": f"vosrt_token={TOKEN}", "Host": "cameras.example"}  # through a proxy …
         assert client.get("/api/cameras", headers=cookie).status_code == 200
         assert (
