@@ -47,9 +47,11 @@ def open_server(app: Any, *, host: str, port: int) -> tuple[Any, socket.socket, 
         ws="websockets-sansio",
         timeout_graceful_shutdown=_END_WITHIN,
     )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_new = ":" in host  # of IPv6; `::` takes clients of IPv4, too
+    family = socket.AF_INET6 if is_new else socket.AF_INET
+    both = is_new and socket.has_dualstack_ipv6()
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]  # what follows is the address again
         raise InputError(

@@ -15,6 +15,7 @@ for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
 
 from tests.waiting import wait_for  # noqa: E402
 from vosrt.cli import main  # noqa: E402
+from vosrt.serve.server import open_server  # noqa: E402
 from vosrt.sources.video_file import VideoFile  # noqa: E402
 
 HALF = b"POST /api/cameras/door/objects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
@@ -54,6 +55,17 @@ def is_finished(path: Path) -> bool:
         told = film.streams.video[0].duration
     assert len(list(VideoFile(path))) > 0
     return told is not None and told >= last
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_all_addresses_of_ipv6_take_clients_of_ipv4_too():
+    server, listener, address = open_server(None, host="::", port=0)
+    with listener:
+        port = listener.getsockname()[1]
+        assert address == f"http://[::]:{port}/"
+        socket.create_connection(("127.0.0.1", port)).close()
+        socket.create_connection(("::1", port)).close()
+    assert not server.started
 
 
 def test_a_port_that_is_taken_is_told(capsys):
