@@ -157,19 +157,21 @@ class LastingStream:
     def _carry_over(self, height: int, width: int) -> None:
         """Start the stream again with frames of another size."""
         assert self._last is not None
-        before, size = self.ids, self._last[0].shape
-        visible = set(objects_of(self._last[1]))
+        last, self._last = self._last, None  # where nothing is carried over, any size may come next
+        before, size = self.ids, last[0].shape
+        visible = set(objects_of(last[1]))
         hidden = [key for key in before if key not in visible and key in self._shown]
         self.stream.reset()
         frames = {id(self._shown[key]): self._shown[key] for key in hidden}
-        for image, labels in [*frames.values(), self._last]:
-            wanted = visible if labels is self._last[1] else hidden
+        for image, labels in [*frames.values(), last]:
+            wanted = visible if labels is last[1] else hidden
             mask = resized_labels(np.where(np.isin(labels, list(wanted)), labels, 0), (height, width))
             has_objects = bool(objects_of(mask))
             if has_objects or self.ids:
                 cv2 = import_for("resizing frames", "cv2")
                 resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
                 self.stream.step(resized, mask if has_objects else None)
+                self._last = resized, mask
         if self.ids:
             self._keep()
         left = sorted(set(before) - set(self.ids))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
-from vosrt import Segmenter
+from vosrt import InputError, Segmenter
 from vosrt.lasting_stream import LastingStream
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source_frame import SourceFrame
@@ -81,6 +81,23 @@ def test_another_size_carries_the_objects_over(caplog):
                 either = (result.labels == value) | (truth == value)
                 assert both.sum() / either.sum() > 0.7, f"object {value} on frame {index}"
     assert caplog.messages == ["frames change from 96x160 to 144x240; objects are carried over"]
+
+
+@pytest.mark.parametrize("has_objects", [True, False])
+def test_a_mistake_on_a_frame_of_another_size_stops_nothing(has_objects):
+    """Someone marks on a frame that was frozen before the camera changed its size."""
+    lasting = LastingStream(Segmenter("cfbi-lite-davis").stream())
+    with open_source("test://96x160?objects=2&frames=3") as source:
+        first, second, third = source
+    small = cv2.resize(second.image, (120, 72))
+    lasting.step(seen(first.image, 0), mask=first.truth if has_objects else None)
+    with pytest.raises(InputError, match="box"):
+        lasting.step(seen(small, 1), boxes={7: (0, 0, 9999, 9)})
+    result = lasting.step(seen(third.image, 2))
+    assert result.ids == ((1, 2) if has_objects else ())
+    assert result.labels.shape == third.truth.shape
+    for value in result.ids:
+        assert overlap(result.labels == value, third.truth == value) > 0.7
 
 
 def test_objects_out_of_sight_are_carried_over_from_where_they_were_marked(caplog):
