@@ -85,7 +85,8 @@ export class Tile {
     link.hidden = isRecording || camera.recorded === null;
     link.href = `api/recordings/${camera.recorded}.mp4`;
     link.download = `${this.name}.mp4`;
-    if (camera.recording_error !== this.failure) this.part(".problem").textContent = camera.recording_error ?? "";
+    if (camera.recording_error !== this.failure)
+      this.part(".problem").textContent = camera.recording_error ?? "";
     this.failure = camera.recording_error;
   }
 
