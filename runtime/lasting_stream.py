@@ -90,7 +90,7 @@ class LastingStream:
         started = time.monotonic()
         size = (frame.image.shape[0], frame.image.shape[1])
         image, given = self._scaled(frame.image, given)
-        if self._last is not None and image.shape != self._last[0].shape:
+        if self._last is not None and image.shape[:2] != self._last[0].shape[:2]:
             self._carry_over(image.shape[0], image.shape[1])
         elif self._gap is not None and frame.gap > self._gap:
             self._look_again(frame.gap)
@@ -98,7 +98,7 @@ class LastingStream:
         is_whole = sent is not None and image is frame.image
         taken = sent if is_whole and not is_marked else image  # marks are looked at on the host
         result = self.stream.step(taken, timestamp=frame.timestamp, meanwhile=meanwhile, **given)
-        self._last = image, result.labels
+        self._last = image, result.labels.copy()  # the result's arrays are the caller's
         if is_marked:
             self._keep()
             self._shown |= dict.fromkeys(objects_of(result.labels), self._last)
@@ -157,24 +157,31 @@ class LastingStream:
     def _carry_over(self, height: int, width: int) -> None:
         """Start the stream again with frames of another size."""
         assert self._last is not None
-        last, self._last = self._last, None  # where nothing is carried over, any size may come next
-        before, size = self.ids, last[0].shape
-        visible = set(objects_of(last[1]))
-        hidden = [key for key in before if key not in visible and key in self._shown]
-        self.stream.reset()
-        frames = {id(self._shown[key]): self._shown[key] for key in hidden}
-        for image, labels in [*frames.values(), last]:
-            wanted = visible if labels is last[1] else hidden
-            mask = resized_labels(np.where(np.isin(labels, list(wanted)), labels, 0), (height, width))
-            has_objects = bool(objects_of(mask))
-            if has_objects or self.ids:
-                cv2 = import_for("resizing frames", "cv2")
-                resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-                self.stream.step(resized, mask if has_objects else None)
-                self._last = resized, mask
+        there, before, size = self.stream.save(), self.ids, self._last[0].shape
+        try:
+            self._last = self._restarted(self._last, height, width)
+        except BaseException:
+            self.stream.restore(there)
+            raise
         if self.ids:
             self._keep()
         left = sorted(set(before) - set(self.ids))
         lost = f"; left behind: {left}" if left else ""
         sizes = f"{size[0]}x{size[1]} to {height}x{width}"
         _log.warning("frames change from %s; objects are carried over%s", sizes, lost)
+
+    def _restarted(self, last: _Seen, height: int, width: int) -> _Seen:
+        """The last frame and its labels at another size, as the stream's last frame."""
+        visible = set(objects_of(last[1])).intersection(self.ids)
+        hidden = [key for key in self.ids if key not in visible and key in self._shown]
+        self.stream.reset()
+        frames = {id(self._shown[key]): self._shown[key] for key in hidden}
+        cv2 = import_for("resizing frames", "cv2")
+        for image, labels in [*frames.values(), last]:
+            wanted = visible if labels is last[1] else hidden
+            mask = resized_labels(np.where(np.isin(labels, list(wanted)), labels, 0), (height, width))
+            has_objects = bool(objects_of(mask))
+            resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            if has_objects or self.ids:
+                self.stream.step(resized, mask if has_objects else None)
+        return resized, mask

@@ -129,6 +129,46 @@ def test_objects_that_were_never_seen_on_a_marked_frame_stay_behind(segmenter, c
     assert "left behind" not in caplog.text
 
 
+def test_objects_that_were_removed_are_not_carried_over_to_another_size(segmenter):
+    lasting = LastingStream(segmenter.stream())
+    first, second = lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN)).ids
+    lasting.remove([first])
+    assert lasting.step(seen(larger(frame_at(1)), 1)).ids == (second,)
+
+
+def test_marks_that_cannot_be_used_on_another_size_do_no_harm(segmenter):
+    lasting = LastingStream(segmenter.stream())
+    ids = lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN)).ids
+    with pytest.raises(InputError, match="mask shape"):
+        lasting.step(seen(larger(frame_at(1)), 1), mask=np.zeros((3, 3), np.uint8))
+    assert lasting.step(seen(frame_at(1), 1)).ids == ids
+
+
+def test_another_size_that_cannot_be_segmented_leaves_the_objects(segmenter):
+    lasting, plain = LastingStream(segmenter.stream()), segmenter.stream()
+    lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN))
+    plain.step(frame_at(0), mask_at(0, RED, GREEN))
+    with pytest.raises(InputError, match="at least 16 pixels"):
+        lasting.step(seen(np.zeros((8, 8, 3), np.uint8), 1))
+    assert np.array_equal(lasting.step(seen(frame_at(1), 1)).labels, plain.step(frame_at(1)).labels)
+
+
+def test_what_is_carried_over_is_not_what_the_caller_made_of_a_result(segmenter):
+    found = []
+    for drawn in (False, True):
+        lasting = LastingStream(segmenter.stream())
+        lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED))
+        result = lasting.step(seen(frame_at(1), 1))
+        if drawn:
+            result.labels[:] = 0
+        found.append(lasting.step(seen(larger(frame_at(1)), 2)).labels)
+    assert np.array_equal(*found)
+
+
+def larger(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+
+
 def test_a_latency_budget_lowers_the_resolution_and_keeps_the_objects(caplog):
     """Every frame comes late, so both steps are taken; labels keep the frame's size, marks are of it."""
     lasting = LastingStream(Segmenter("cfbi-lite-davis").stream(), latency=0.01)
