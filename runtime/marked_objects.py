@@ -81,12 +81,21 @@ def labels_from_marks(
     labels = np.zeros(size, np.uint8)
     for key in sorted(masks, key=lambda key: (-int(masks[key].sum()), key)):
         labels[masks[key]] = key
+    check_seen(masks, labels)
+    return labels
+
+
+def check_seen(ids: Iterable[int], labels: NDArray[np.uint8]) -> None:
+    """Check that of every marked object something is left where marks overlap.
+
+    Raises:
+        InputError: others hide all of an object.
+    """
     seen = np.unique(labels)
-    for key in masks:
+    for key in ids:
         if key not in seen:
             cure = "mark objects so that a part of each is free"
             raise InputError(f"object {key} is hidden by others", cure=cure)
-    return labels
 
 
 def _by_id(kind: str, marks: Any) -> dict[int, Any]:

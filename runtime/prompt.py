@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from vosrt.device import Array
 from vosrt.errors import InputError
-from vosrt.marked_objects import MaskFinder, labels_from_marks
-from vosrt.user_input import checked_ids, checked_mask, objects_of
+from vosrt.marked_objects import MaskFinder, check_seen, labels_from_marks
+from vosrt.user_input import VOID, checked_ids, checked_mask, objects_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,10 @@ def checked_prompt(
 
 
 def _joined(mask: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Objects of the mask lie on top; where it says nothing else, what was drawn is seen."""
     both = sorted(set(objects_of(drawn)) & set(objects_of(mask)))
     if both:
         raise InputError(f"objects {both} are marked and in the mask, too", cure="give one of them")
-    return np.where(mask == 0, drawn, mask).astype(np.uint8)
+    plane = np.where((drawn > 0) & ((mask == 0) | (mask == VOID)), drawn, mask).astype(np.uint8)
+    check_seen(objects_of(drawn), plane)
+    return plane

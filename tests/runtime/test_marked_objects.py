@@ -144,3 +144,18 @@ def test_streams_take_every_kind_of_mark():
     assert overlap(result.labels == 2, second) > 0.8
     with pytest.raises(InputError, match=r"objects \[1\] are marked and in the mask"):
         stream.step(frame.image, mask=frame.truth, boxes={1: box_around(first, 4)})
+
+
+@pytest.mark.parametrize("void", [True, False])
+def test_marks_are_seen_where_a_mask_says_nothing_else(void):
+    frame = TestPattern(PatternSettings(objects=2, seed=0)).frame(0)
+    mask = np.full(frame.truth.shape, 255 if void else 1, np.uint8)
+    mask[:9] = 1
+    stream = Segmenter("cfbi-lite-davis").stream()
+    marks = {"polygons": {2: [(20, 20), (60, 20), (40, 60)]}}
+    if void:
+        labels = stream.step(frame.image, mask, **marks).labels
+        assert (labels[30, 40], labels[0, 0]) == (2, 1)
+    else:
+        with pytest.raises(InputError, match="object 2 is hidden by others"):
+            stream.step(frame.image, mask, **marks)
