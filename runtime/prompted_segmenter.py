@@ -98,12 +98,12 @@ class PromptedSegmenter:
         return np.array(places, np.float32) * np.float32(scale), np.array(labels, np.float32)
 
     def _embedding(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        key = frame.tobytes()
-        if self._seen is None or self._seen[0] != key:
+        key, seen = frame.tobytes(), self._seen
+        if seen is None or seen[0] != key:
             image = np.ascontiguousarray(frame[..., ::-1])
             (embedding,) = self._encoder.run(None, {self._image.name: self._prepared(image)})[:1]
-            self._seen = key, embedding
-        return self._seen[1]
+            self._seen = seen = key, embedding  # streams of other threads may exchange it at any time
+        return seen[1]
 
     def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         cv2 = import_for("preparing a frame for a promptable network", "cv2")

@@ -106,6 +106,21 @@ def test_frame_is_encoded_once(files, scene, monkeypatch):
     assert len(runs) == 2
 
 
+def test_a_frame_of_another_thread_that_comes_between_changes_nothing(files, scene):
+    frame, red, _ = scene
+    find = PromptedSegmenter(*files)
+    find(frame, None, [Click(100, 100)])
+    key, embedding = find._seen
+
+    class Key(bytes):
+        def __ne__(self, other):
+            find._seen = b"another frame", np.zeros_like(embedding)
+            return bytes(self) != other
+
+    find._seen = Key(key), embedding
+    assert overlap(find(frame, None, [Click(100, 100)]), red) > 0.7
+
+
 def test_segmenter_uses_it_for_boxes_and_clicks(files, scene):
     frame, red, green = scene
     stream = Segmenter("cfbi-lite-davis", finder=PromptedSegmenter(*files)).stream()
