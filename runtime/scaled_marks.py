@@ -41,7 +41,7 @@ def scaled_marks(given: dict[str, Any], size: tuple[int, int], target: tuple[int
                 key: [(x * across, y * down) for x, y in polygon]
                 for key, polygon in given["polygons"].items()
             }
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"marks cannot be read ({error})", cure="see Stream.step for their forms") from error
     return scaled
 

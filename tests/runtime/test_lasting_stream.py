@@ -12,6 +12,7 @@ from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import InputError, Segmenter
 from vosrt.lasting_stream import LastingStream
+from vosrt.scaled_marks import scaled_marks
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
@@ -200,3 +201,11 @@ def box_around(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float((one & other).sum() / (one | other).sum())
+
+
+@pytest.mark.parametrize(
+    "marks", [{"boxes": {1: (0, 0, float("inf"), 9)}}, {"clicks": {1: [(float("inf"), 3)]}}]
+)
+def test_marks_without_end_are_refused_at_another_size(marks):
+    with pytest.raises(InputError, match="marks cannot be read"):
+        scaled_marks(marks, (96, 160), (48, 80))
