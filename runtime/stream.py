@@ -329,17 +329,18 @@ class Stream:
             assert frame_run.shown is not None
             labels = frame_run.shown.copy()
             maps = frame_run.final_probabilities() if probabilities else None
+            self._now = StreamPoint(
+                rows=tuple(run.rows for run in runs),
+                states=tuple(run.state for run in runs),
+                presence=now.presence.after(frame_run.ids, frame_run.areas, frame_run.confidence),
+                ids=frame_run.ids,
+                index=now.index + 1,
+                size=size,
+            )
         except BaseException:
-            frame_run.undo()
+            if self._now is now:  # an interrupt may come after the exchange
+                frame_run.undo()
             raise
-        self._now = StreamPoint(
-            rows=tuple(run.rows for run in runs),
-            states=tuple(run.state for run in runs),
-            presence=now.presence.after(frame_run.ids, frame_run.areas, frame_run.confidence),
-            ids=frame_run.ids,
-            index=now.index + 1,
-            size=(labels.shape[0], labels.shape[1]),
-        )
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 
+from tests.reliability.stream_machine import assert_equal
 from tests.runtime.scene_streams import (
     BLUE,
     GREEN,
@@ -179,3 +180,20 @@ def test_dropped_reference_is_logged_only_when_the_step_succeeds(folder, caplog,
         stream.step(frame_at(2), mask_at(2, RED))
         stream.step(frame_at(3))
     assert caplog.text.count("frame 1 is dropped") == 1
+
+
+def test_step_that_is_interrupted_at_its_end_leaves_the_stream_as_it_was(folder, monkeypatch):
+    """A full bank's slot has been overwritten by then."""
+    stream = Segmenter(write_colour_bundle(folder / "interrupted", capacity=2), threads=1).stream()
+    stream.step(frame_at(0), mask_at(0, RED))
+    stream.step(frame_at(1), mask_at(1, RED))
+    before = stream.save()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vosrt.presence.Presence.after", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stream.step(frame_at(2), mask_at(2, RED))
+    assert_equal(stream.save(), before)
