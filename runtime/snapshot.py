@@ -104,7 +104,7 @@ class Snapshot:
             InputError: the file cannot be written.
         """
         target = Path(path)
-        temporary = target.with_name(f".{target.name}.part")
+        temporary = target.parent / f".{target.name}.part"
         try:
             with temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **self._arrays())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,10 @@ class Stream:
         pooled = {memory_of(array) for array in self._arithmetic.pool.arrays()}
         own = sum(array.nbytes for key, array in held.items() if key not in pooled)
         return own + self._arithmetic.pool.bytes
+
+    def __reduce__(self) -> NoReturn:
+        """A copy would write into this stream's buffers, and graphs cannot be pickled."""
+        raise InputError("a stream cannot be copied or pickled", cure="segmenter.stream(stream.save())")
 
     def step(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -221,10 +223,18 @@ def test_damaged_snapshot_is_an_error_with_a_cure(tmp_path, kind):
     assert caught.value.cure
 
 
-@pytest.mark.parametrize("name", ["no/such/folder.npz", "x" * 300, "null\0"])
+@pytest.mark.parametrize("name", ["", "no/such/folder.npz", "x" * 300, "null\0"])
 def test_snapshot_that_cannot_be_written_is_an_error_and_harms_nothing(tmp_path, name):
     stream = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1).stream()
     run(stream, 0, 2)
     with pytest.raises(InputError, match="cannot be written"):
-        stream.save(tmp_path / name)
+        stream.save(name and tmp_path / name)
     assert stream.step(frame_at(2)).ids == (RED,)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_only_a_snapshot_is_a_copy_of_a_stream(tmp_path, duplicate):
+    stream = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1).stream()
+    run(stream, 0, 2)
+    with pytest.raises(InputError, match=r"cannot be copied or pickled; segmenter\.stream\(stream\.save"):
+        duplicate(stream)
