@@ -83,7 +83,7 @@ def checked_clicks(clicks: Any, *, size: tuple[int, int], least_inside: int = 1)
     allowed = f"(x, y) or (x, y, is_inside) with 0 <= x < {width} and 0 <= y < {height}"
     chosen = []
     for given in _listed(clicks, allowed):
-        click = given if isinstance(given, Click) else _click(given, allowed)
+        click = _click(given, allowed)
         if not (0 <= click.x < width and 0 <= click.y < height):
             raise InputError("click", value=(click.x, click.y), allowed=allowed)
         chosen.append(click)
@@ -118,8 +118,9 @@ def _listed(clicks: Any, allowed: str) -> list[Any]:
 
 
 def _click(given: Any, allowed: str) -> Click:
+    values = (given.x, given.y, given.is_inside) if isinstance(given, Click) else given
     try:
-        numbers = [operator.index(number) for number in given]
+        numbers = [int(one) if isinstance(one, np.bool_) else operator.index(one) for one in values]
     except TypeError:
         numbers = []
     if len(numbers) not in (2, 3):

@@ -55,7 +55,9 @@ class OnnxRuntimeExecutor:
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
     ) -> None:
-        if threads is not None and not 1 <= threads <= MOST_THREADS:
+        if threads is not None and not (
+            isinstance(threads, int | np.integer) and 1 <= threads <= MOST_THREADS
+        ):
             allowed = f"1 to {MOST_THREADS}"
             raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
         self.precision = precision

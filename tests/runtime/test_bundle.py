@@ -228,7 +228,7 @@ def test_unknown_device_is_refused_with_the_known_ones(bundle):
         Segmenter(bundle, device="tpu")
 
 
-@pytest.mark.parametrize("threads", [0, -1, 257])
+@pytest.mark.parametrize("threads", [0, -1, 257, 1.5])
 def test_number_of_threads_out_of_range_is_refused(bundle, threads):
     with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: 1 to 256"):
         Segmenter(bundle, threads=threads)

@@ -62,6 +62,8 @@ def test_where_everything_looks_the_same_a_click_is_a_small_object():
         ([(64, 1)], "0 <= x < 64"),
         ([(1, -1)], "click: got"),
         ([(1.5, 2)], "click: got"),
+        ([Click(1.5, 2)], "click: got"),
+        ([Click(None, 2)], "click: got"),
         ([(1,)], "click: got"),
         ([(1, 2, 3, 4)], "click: got"),
         ([(5, 5), (5, 5, False)], "a click inside and outside at one place"),
