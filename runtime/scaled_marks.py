@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vosrt.click_prompt import Click
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
+from vosrt.user_input import objects_of
 
 
 def scaled_marks(given: dict[str, Any], size: tuple[int, int], target: tuple[int, int]) -> dict[str, Any]:
@@ -47,9 +48,14 @@ def scaled_marks(given: dict[str, Any], size: tuple[int, int], target: tuple[int
 
 
 def resized_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A label map at another height and width, by the nearest pixels."""
+    """A label map at another height and width, by the nearest pixels; no object is too small to be there."""
     cv2 = import_for("resizing frames", "cv2")
     resized: NDArray[np.uint8] = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+    if size[0] < labels.shape[0] or size[1] < labels.shape[1]:
+        for missing in set(objects_of(labels)).difference(objects_of(resized)):
+            rows, columns = np.nonzero(labels == missing)
+            row, column = rows[len(rows) // 2], columns[len(rows) // 2]
+            resized[row * size[0] // labels.shape[0], column * size[1] // labels.shape[1]] = missing
     return resized
 
 

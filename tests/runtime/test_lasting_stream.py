@@ -12,7 +12,7 @@ from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import InputError, Segmenter
 from vosrt.lasting_stream import LastingStream
-from vosrt.scaled_marks import scaled_marks
+from vosrt.scaled_marks import resized_labels, scaled_marks
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
@@ -209,3 +209,22 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 def test_marks_without_end_are_refused_at_another_size(marks):
     with pytest.raises(InputError, match="marks cannot be read"):
         scaled_marks(marks, (96, 160), (48, 80))
+
+
+def test_no_object_is_too_small_for_another_size():
+    labels = np.zeros((48, 64), np.uint8)
+    labels[:20, :20] = 3
+    labels[5, 7] = 200
+    labels[47, 63] = 9
+    smaller = resized_labels(labels, (24, 32))
+    assert (smaller[2, 3], smaller[23, 31]) == (200, 9)
+    smaller[2, 3] = 3
+    assert (smaller == 3).sum() == 100
+
+
+def test_small_objects_are_carried_over_to_smaller_frames(segmenter):
+    lasting = LastingStream(segmenter.stream())
+    mask = mask_at(0, RED)
+    mask[1, 1] = GREEN
+    lasting.step(seen(larger(frame_at(0)), 0), mask=np.kron(mask, np.array([[0, 0], [0, 1]], np.uint8)))
+    assert lasting.step(seen(frame_at(0), 1)).ids == lasting.ids == (RED, GREEN)
