@@ -22,4 +22,4 @@ class Result:
     confidence: Mapping[int, float] = field(default_factory=dict)  # id -> mean probability over its pixels
     lost: tuple[int, ...] = ()  # objects that have not been seen for some frames
     timestamp: float | None = None  # seconds, as the caller gave it
-    on_device: Any = None  # the labels in the GPU's memory, until the stream's next step; None on the CPU
+    on_device: Any = None  # the labels on the GPU until the next step; None on the CPU, or pickled

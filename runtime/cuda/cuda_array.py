@@ -150,6 +150,10 @@ class CudaArray:
         """A capsule; what a step returns is complete, so no stream has to wait."""
         return dlpack.lend(self.owner, self.pointer, self.shape, self.dtype, self.DLPACK_DEVICE)
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Pickled, it is None: its memory is of this process alone."""
+        return type(None), ()
+
     def __repr__(self) -> str:
         return f"CudaArray({list(self.shape)}, {self.dtype})"
 
