@@ -100,6 +100,8 @@ class VariantRun:
             self.state = self.state.with_rows(self.rows, rows, self.arithmetic)
             before, self.rows = self.rows, rows
             self._set_rows(rows, given=given, background=first)
+            if self.variant.split_dimensions["segment"] is not None:
+                self._parts("segment")  # objects that no later frame has memory for do not join
             if probabilities or self.variant.reads("step.probabilities"):
                 self._assert_labels(labels, asserted, before)
             self._run("reference")

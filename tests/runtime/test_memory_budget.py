@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
 import pytest
 
 from tests.runtime.manifest_examples import fed, graph, typed
-from vosrt import InputError
+from vosrt import InputError, Segmenter
 from vosrt.manifest_graph import Graph
 from vosrt.memory_budget import available_memory, default_limit, least_limit, parse_bytes, row_parts
 from vosrt.strict_json import Node
@@ -127,3 +130,19 @@ def test_default_limit_is_a_share_of_what_is_free():
     free = available_memory()
     assert free is None or free > 1 << 20
     assert 0 < default_limit() <= 1 << 30
+
+
+def test_objects_that_the_next_frame_has_no_memory_for_do_not_join():
+    """Those that are there are followed on."""
+    frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    mask = np.zeros((64, 96), np.uint8)
+    mask[8:16, 8:16] = 1
+    many = np.repeat(np.repeat(np.arange(96, dtype=np.uint8).reshape(8, 12), 8, axis=0), 8, axis=1)
+    (variant,) = Segmenter("cfbi-nano-davis", device="cpu").variants
+    pixels = {"frame_pixels": 64 * 96, "network_pixels": prod(variant.resize.network_size(64, 96))}
+    limit = least_limit(variant.manifest.graphs, 6, **pixels)
+    stream = Segmenter("cfbi-nano-davis", device="cpu", memory_limit=limit).stream()
+    stream.step(frame, mask)
+    with pytest.raises(InputError, match="95 objects on"):
+        stream.step(frame, many)
+    assert stream.step(frame).ids == (1,)

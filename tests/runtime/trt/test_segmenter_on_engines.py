@@ -150,9 +150,8 @@ def test_rows_that_do_not_fit_are_computed_in_parts_by_one_engine(gpu_machine, s
 def test_a_limit_that_is_too_small_is_an_error_before_engines_are_built(gpu_machine, scene):
     image, mask = scene[0]
     on_cpu = Segmenter(BUNDLE, device="cpu", memory_limit="1K").stream()
-    on_cpu.step(image, mask=mask)
     with pytest.raises(InputError, match="2 objects on 6305 pixels need about 1 MiB in segment") as known:
-        on_cpu.step(image)
+        on_cpu.step(image, mask=mask)
     settings = EngineSettings(objects=2)
     with pytest.raises(InputError) as found:
         Segmenter(BUNDLE, memory_limit="1K", engines=settings).stream().step(image, mask=mask)
