@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import threading
 import time
 from itertools import pairwise
@@ -59,16 +57,6 @@ def test_rows_of_other_packages_may_have_gaps(device, variants):
             for stream, one in zip(later, (frame, padded(device, frame)), strict=True)
         ]
         assert np.array_equal(*labels)
-
-
-def test_results_can_be_pickled_without_what_lies_on_the_gpu(device, variants):
-    device.driver.bindings = pickle  # as real drivers hold a module
-    images, masks = scene(1)
-    result = Stream(variants[:1], device).step(images[0], mask=masks[0])
-    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
-        assert np.array_equal(again.labels, result.labels)
-        assert again.on_device is None
-    assert result.on_device is not None
 
 
 @pytest.mark.parametrize("flip", [False, True])
