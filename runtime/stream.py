@@ -163,12 +163,10 @@ class Stream:
             prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=download)
             if probabilities:
                 self._check_has_probabilities()
-            idle = prompt is None and not now.ids
-            outcome = (
-                self._pass(image, probabilities, meanwhile)
-                if idle
-                else self._segment(image, prompt, probabilities, meanwhile)
-            )
+            if prompt is None and not now.ids:
+                outcome = self._pass(image, probabilities, meanwhile)
+            else:
+                outcome = self._segment(image, prompt, probabilities, meanwhile)
             return self._result(outcome, now.index, time.perf_counter() - started, timestamp)
 
     def ahead(self, frame: object) -> object:

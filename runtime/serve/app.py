@@ -79,10 +79,12 @@ class Site:
         await asyncio.to_thread(self.cameras.close)
         self.recordings.close()
 
-    def camera(self, name: str) -> WatchedCamera:
-        """A camera by its name; 404 where there is none."""
+    def camera(self, name: str, object_id: int | None = None) -> WatchedCamera:
+        """A camera by its name; 404 where there is none, or it has not this object."""
         if name not in self.watched:
             raise HTTPException(404, f"there is no camera {name!r}")
+        if object_id is not None and object_id not in self.cameras.status(name)["objects"]:
+            raise HTTPException(404, f"there is no object {object_id}")
         return self.watched[name]
 
     def _seen(self, name: str, view: View) -> None:
@@ -119,9 +121,11 @@ def build_app(
         try:
             yield
         finally:
-            await site.stop()
-            if ended is not None:
-                await asyncio.to_thread(ended)
+            try:
+                await site.stop()
+            finally:
+                if ended is not None:
+                    await asyncio.to_thread(ended)
 
     app = fastapi.FastAPI(
         title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None
@@ -148,6 +152,7 @@ def build_app(
 
     _add_pages(app, site)
     _add_cameras(app, site, can_save=save is not None)
+    _add_objects(app, site)
     if save is not None:
         _add_save(app, save)
     _add_recordings(app, site)
@@ -232,12 +237,12 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
         )
         return Response(content, media_type="application/octet-stream", headers={"X-Frame": str(number)})
 
+
+def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
     @app.post("/api/cameras/{camera}/objects")
     async def mark(camera: str, mark: Mark) -> dict[str, Any]:
         """Add an object, or correct one."""
-        watched = site.camera(camera)
-        if mark.id is not None and mark.id not in site.cameras.status(camera)["objects"]:
-            raise HTTPException(404, f"there is no object {mark.id}")
+        watched = site.camera(camera, mark.id)
         view = watched.frozen(mark.frame)
         object_id = mark.id or watched.new_id()
         try:
@@ -254,18 +259,14 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
     @app.patch("/api/cameras/{camera}/objects/{object_id}")
     async def rename(camera: str, object_id: int, name: Name) -> dict[str, Any]:
         """Name an object."""
-        watched = site.camera(camera)
-        if object_id not in site.cameras.status(camera)["objects"]:
-            raise HTTPException(404, f"there is no object {object_id}")
+        watched = site.camera(camera, object_id)
         watched.joined(object_id, name.name)
         return {"id": object_id, "name": name.name}
 
     @app.delete("/api/cameras/{camera}/objects/{object_id}", status_code=204)
     async def remove(camera: str, object_id: int) -> None:
         """Forget an object."""
-        watched = site.camera(camera)
-        if object_id not in site.cameras.status(camera)["objects"]:
-            raise HTTPException(404, f"there is no object {object_id}")
+        watched = site.camera(camera, object_id)
         await _in_time(asyncio.wrap_future(site.cameras.remove(camera, [object_id])))
         watched.left(object_id)
 
