@@ -9,6 +9,7 @@ import numpy as np
 
 from vosrt.label_map import read_label_map
 from vosrt.models.training.sequence_folders import FramePaths, Sequence
+from vosrt.sources.image_folder import read_image
 
 Frame = tuple[np.ndarray, np.ndarray]  # image uint8 [h, w, 3], labels uint8 [h, w]
 
@@ -49,7 +50,7 @@ class Footage:
         return decoded
 
     def _read(self, paths: FramePaths) -> Frame:
-        image = np.asarray(cv2.imread(str(paths.frame), cv2.IMREAD_COLOR), np.uint8)
+        image = read_image(paths.frame)
         labels = read_label_map(paths.mask)
         height, width = labels.shape
         if height <= self.max_height:

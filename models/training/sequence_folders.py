@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vosrt.errors import InputError
-from vosrt.sources.image_folder import frame_order
+from vosrt.sources.image_folder import frame_order, read_image
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 LISTED = 12  # how many faults an error lists
@@ -69,8 +69,6 @@ def check_sequences(sequences: Iterable[Sequence]) -> None:
     Raises:
         InputError: naming the files that cannot be used, and why.
     """
-    import cv2
-
     from vosrt.label_map import read_label_map
 
     faults = []
@@ -78,12 +76,11 @@ def check_sequences(sequences: Iterable[Sequence]) -> None:
         size = None
         marked = 0
         for paths in sequence.frames:
-            image = cv2.imread(str(paths.frame), cv2.IMREAD_COLOR)
-            if image is None:
-                faults.append(f"{paths.frame} is not an image")
+            try:
+                image = read_image(paths.frame)
+            except InputError as error:
+                faults.append(error.what)
                 continue
-            if not _is_whole(paths.frame):
-                faults.append(f"{paths.frame} is cut off")
             try:
                 labels = read_label_map(paths.mask)
             except Exception as error:  # whatever a damaged file raises, its name is what helps
@@ -103,21 +100,6 @@ def check_sequences(sequences: Iterable[Sequence]) -> None:
             f"training data cannot be used: {'; '.join(faults[:LISTED])}{more}",
             cure="mend or remove these files",
         )
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether an image is there to its end; OpenCV makes up what is missing."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            image.draft("L", (1, 1))  # a JPEG at an eighth of its size
-            image.load()
-    except UnidentifiedImageError:  # OpenCV knows better
-        return True
-    except (OSError, SyntaxError):  # the latter for a broken PNG
-        return False
-    return True
 
 
 def _relative(path: Path) -> Path:

@@ -19,6 +19,7 @@ from vosrt.models.training.scene_textures import SceneTextures, Texture
 from vosrt.models.training.sequence_folders import IMAGES
 from vosrt.models.training.shape_layers import ShapeDrawing, draw_posts
 from vosrt.models.training.textures import Textures
+from vosrt.sources.image_folder import read_image
 
 LENGTH = 64  # frames of an imagined sequence
 
@@ -39,10 +40,7 @@ class Photographs:
             raise InputError(f"no images in {folder}", allowed=", ".join(sorted(IMAGES)))
 
     def __call__(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        path = self.paths[rng.integers(len(self.paths))]
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise InputError(f"{path} is not an image", cure="remove it")
+        image = read_image(self.paths[rng.integers(len(self.paths))])
         fit = max(height / image.shape[0], width / image.shape[1])
         matrix = similarity(
             fit * log_uniform(rng, 1, 2.5),

@@ -54,8 +54,8 @@ def test_every_bad_file_is_named(tmp_path):
     with pytest.raises(InputError) as raised:
         check_sequences(find_sequences(tmp_path))
     message = str(raised.value)
-    assert "two/frames/00001.jpg is cut off" in message
-    assert "one/frames/00001.jpg is not an image" in message
+    assert "two/frames/00001.jpg is damaged or cut off" in message
+    assert "one/frames/00001.jpg is damaged or cut off" in message
     assert "one/masks/00003.png" in message
     assert "two/masks/00004.png is 10x12, its frame 72x96" in message
     assert "two/frames/00005.jpg is 20x30, the first frame 72x96" in message
