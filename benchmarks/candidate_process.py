@@ -13,6 +13,7 @@ from vosrt.benchmarks import candidate_program
 from vosrt.benchmarks.candidate import Candidate
 from vosrt.benchmarks.candidate_server import Startup
 from vosrt.benchmarks.message import send_message
+from vosrt.child_environment import child_environment
 from vosrt.errors import Error
 
 _PATIENCE = 5.0  # seconds that an idle process gets to end by itself
@@ -40,7 +41,9 @@ class CandidateProcess:
         # ignored stays so in a new process.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[socket])
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=[socket], env=child_environment()
+            )
         finally:
             signal.signal(signal.SIGINT, before)
         theirs.close()  # so that a process that dies ends the wait for its answer

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from vosrt import __version__
+from vosrt.child_environment import child_environment
 from vosrt.errors import InputError
 
 _OPTION = "--tensorrt-python"
@@ -51,6 +52,7 @@ def _asked(python: str) -> tuple[dict[str, str] | None, str]:
             errors="replace",
             timeout=_PATIENCE,
             check=False,
+            env=child_environment(),
         )
     except OSError as error:
         return None, error.strerror or str(error)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from vosrt.child_environment import child_environment
+
 _CPU = "CPUExecutionProvider"
 _TIME_LIMIT = 180.0  # seconds; TensorRT compiles even a small graph for a while
 _FATAL_ONLY = 4  # ONNX Runtime's log severity: what goes wrong is in the error
@@ -27,7 +29,14 @@ def try_provider(provider: str) -> Trial:
     """Run the self-test in another process."""
     command = [sys.executable, "-m", __name__, provider]
     try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=_TIME_LIMIT, check=False)
+        process = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_TIME_LIMIT,
+            check=False,
+            env=child_environment(),
+        )
     except subprocess.TimeoutExpired:
         return Trial(False, f"gave no answer in {_TIME_LIMIT:.0f} seconds")
     except OSError as error:

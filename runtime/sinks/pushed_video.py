@@ -16,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.child_environment import child_environment
 from vosrt.errors import InputError
 from vosrt.h264 import even_sides, import_encoder
 from vosrt.overlay import draw_overlay
@@ -201,6 +202,7 @@ class PushedVideo:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=child_environment(),
         )
         assert process.stdin is not None
         with suppress(OSError):

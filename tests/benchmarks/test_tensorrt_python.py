@@ -1,6 +1,7 @@
 """`vosrt bench --tensorrt-python`: one run, two Pythons."""
 
 import json
+import sys
 
 import pytest
 
@@ -33,6 +34,15 @@ def test_tensorrt_alone_runs_in_the_other_python_and_takes_turns_with_the_rest(t
     versions = document["environment"]["tensorrt_python"]
     assert f"vosrt {__version__}" in versions
     assert f"for TensorRT {versions}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 looks for modules there")
+def test_files_of_the_current_folder_stand_for_no_module(tmp_path, monkeypatch, toy):
+    other = write_python(tmp_path / "other")
+    (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    command = [toy, *SMALL, "--executors", "onnxruntime,tensorrt", "--tensorrt-python", other.path]
+    assert bench.main(command) == 0
 
 
 def test_where_nothing_runs_on_tensorrt_the_other_python_is_not_started(tmp_path, toy):

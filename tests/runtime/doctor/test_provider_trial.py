@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -30,6 +32,13 @@ def test_shipped_graph_is_the_one_that_the_script_writes(tmp_path):
 
 def test_cpu_runs_the_self_test():
     assert try_provider("CPUExecutionProvider") == Trial(True, "runs the self-test")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 looks for modules there")
+def test_files_of_the_current_folder_stand_for_no_module(tmp_path, monkeypatch):
+    (tmp_path / "numpy.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    assert try_provider("CPUExecutionProvider").works
 
 
 def test_provider_that_this_build_lacks_does_not_work():
