@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from vosrt.errors import BundleError, CheckpointError, Error, ExportError, InputError, MissingDependencyError
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from vosrt.segmenter import Segmenter
     from vosrt.snapshot import Snapshot
     from vosrt.stream import Stream
+
+# ONNX Runtime numbers the machine and reports its use to its makers otherwise; it asks when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import statistics
 import subprocess
 import sys
@@ -116,6 +117,19 @@ def test_imports_are_found():
     assert {"stream.py", "manifest.py", "cli.py", "sources/live_source.py"} <= {
         place(path) for path in MODULES
     }
+
+
+def test_onnxruntime_reports_nothing(tmp_path):
+    """Where it does, it begins by giving the machine a number, in the user's cache folder."""
+    program = (
+        "from vosrt.doctor.self_test import SELF_TEST_GRAPH\n"
+        "from vosrt.import_onnxruntime import import_onnxruntime\n"
+        "import_onnxruntime().InferenceSession(SELF_TEST_GRAPH, providers=['CPUExecutionProvider'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    homes = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", program], env={**environment, **homes}, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_import_is_quick_and_loads_no_heavy_package():
