@@ -158,7 +158,8 @@ def connect(address: str) -> dict[str, float]:
     except Exception as error:  # Ray raises several
         raise InputError(
             f"--ray {address}: no cluster answers ({_in_one_line(error)})",
-            cure="start one with `ray start --head`, and others with `ray start --address HOST:PORT`",
+            cure="start one with `ray start --head --disable-usage-stats`, "
+            "and others with `ray start --address HOST:PORT`",
         ) from error
     return dict(ray.cluster_resources())
 
