@@ -118,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         required=True,
-        help="cfbi, cfbi_plus, elcp, stm, directional, lse; cfbi-lite, stm-lite, directional-lite, lse-lite",
+        help="cfbi, cfbi_plus, elcp, stm, directional, lse; "
+        "cfbi-lite, cfbi-nano, stm-lite, directional-lite, lse-lite",
     )
     parser.add_argument(
         "--backbone", help="resnet101, mobilenetv2, resnet50 or refine50 (default: the model's first)"

@@ -1,6 +1,7 @@
 """The export command line: every mistake gets a message and status 2, and leaves nothing behind."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from vosrt.export.to_onnx import main
+from vosrt.export.to_onnx import _parser, main
 from vosrt.models import build_network, load_stand_in_weights, save_published
+from vosrt.models.catalog import MODELS
 
 pytestmark = pytest.mark.xdist_group("lite")
 REPOSITORY = Path(__file__).parents[2]
@@ -115,6 +117,11 @@ def test_the_script_in_the_clone_is_the_same_program():
             [*command, "--help"], capture_output=True, text=True, check=True, cwd="/"
         ).stdout
         assert "usage: vosrt export" in text
+
+
+def test_help_names_every_network():
+    (text,) = (action.help for action in _parser()._actions if action.dest == "model")
+    assert sorted(re.split("[,;] ", text)) == sorted(MODELS)
 
 
 def test_the_script_says_how_to_install_when_the_package_is_absent(tmp_path):
