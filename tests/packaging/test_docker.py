@@ -37,6 +37,13 @@ def test_command_of_an_image_is_one_that_vosrt_takes(path):
     assert arguments.sources
 
 
+def test_of_the_weights_only_what_is_packaged_goes_to_the_builder():
+    packaged = re.findall(r'"(weights/[^"]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    assert packaged
+    weights = [line for line in IGNORED if "models/weights" in line]
+    assert weights == ["models/weights", *(f"!models/{name}" for name in packaged)]
+
+
 def test_everything_that_is_packaged_goes_to_the_builder():
     kept = {line[1:] for line in IGNORED if line.startswith("!")}
     assert {name for name in kept if not (ROOT / name).exists()} == set()
