@@ -9,7 +9,11 @@ from vosrt.errors import InputError
 
 FOLDER = Path(__file__).parent / "native"  # filled by installing, and by `make plugins`
 VARIABLE = "VOSRT_NATIVE"
-CURE = "`make plugins` builds it, with nvcc and TENSORRT_ROOT"
+
+
+def build_cure(needs: str) -> str:
+    """How to have a library that is not there."""
+    return f"`make plugins` with {needs}, then install vosrt again"
 
 
 def native_library(name: str) -> Path | None:

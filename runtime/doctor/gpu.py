@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from vosrt.cuda.driver import DRIVERS, first_line
 from vosrt.doctor.finding import Finding, State
 from vosrt.errors import Error, MissingDependencyError
-from vosrt.native_libraries import CURE, native_library
+from vosrt.native_libraries import build_cure, native_library
 from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
 
 GROUP = "GPU"
@@ -19,8 +19,8 @@ GROUP = "GPU"
 def gpu_findings() -> Iterator[Finding]:
     """Look at everything between the driver and a stream."""
     yield _compiler()
-    yield _library("vosrt_kernels", "kernels")
-    yield _library("vosrt_ort", "operators of ONNX Runtime")
+    yield _library("vosrt_kernels", "kernels", "nvcc")
+    yield _library("vosrt_ort", "operators of ONNX Runtime", "nvcc and ONNXRUNTIME_INCLUDE")
     yield from _tensorrt()
     yield from _drivers()
     yield _choice()
@@ -36,11 +36,11 @@ def _compiler() -> Finding:
     return Finding(GROUP, "compiler", State.WORKS, f"{shutil.which('nvcc')}, cmake")
 
 
-def _library(name: str, title: str) -> Finding:
+def _library(name: str, title: str, needs: str) -> Finding:
     """Without the second one operators run as their bodies in ONNX Runtime on a GPU, which is slow."""
     path = native_library(name)
     if path is None:
-        return Finding(GROUP, title, State.ABSENT, f"lib{name}.so has not been built", CURE)
+        return Finding(GROUP, title, State.ABSENT, f"lib{name}.so has not been built", build_cure(needs))
     return Finding(GROUP, title, State.WORKS, str(path))
 
 

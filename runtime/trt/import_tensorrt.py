@@ -11,10 +11,11 @@ from types import ModuleType
 from typing import Any
 
 from vosrt.errors import MissingDependencyError
-from vosrt.native_libraries import CURE, native_library
+from vosrt.native_libraries import build_cure, native_library
 
 _log = logging.getLogger("vosrt.tensorrt")
 OLDEST = (8, 5)
+_CURE = build_cure("nvcc and TENSORRT_ROOT")
 _NO_MEMORY = re.compile(
     r"out of memory|OutOfMemory|defaultAllocator|cudaMalloc|memory .*could not be allocated", re.IGNORECASE
 )
@@ -59,7 +60,7 @@ def plugin_library(tensorrt: ModuleType) -> Path:
     path = native_library(name)
     if path is None:
         raise MissingDependencyError(
-            f"lib{name}.so, the plugins for TensorRT {tensorrt.__version__}, has not been built", cure=CURE
+            f"lib{name}.so, the plugins for TensorRT {tensorrt.__version__}, has not been built", cure=_CURE
         )
     return path
 
@@ -74,7 +75,7 @@ def load_plugins(path: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
-        raise MissingDependencyError(f"{path} does not load ({error})", cure=CURE) from error
+        raise MissingDependencyError(f"{path} does not load ({error})", cure=_CURE) from error
 
 
 @functools.cache

@@ -80,7 +80,8 @@ def test_what_is_missing_for_a_gpu_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("VOSRT_NATIVE", str(tmp_path))
     findings = {found.name: found for found in gpu_findings()}
     assert findings["kernels"].detail == "libvosrt_kernels.so has not been built"
-    assert "make plugins" in findings["kernels"].cure
+    assert findings["kernels"].cure == "`make plugins` with nvcc, then install vosrt again"
+    assert "ONNXRUNTIME_INCLUDE" in findings["operators of ONNX Runtime"].cure
     assert "runs on" in findings["a stream"].detail
     (tmp_path / "libvosrt_kernels.so").write_bytes(b"")
     assert {found.name: found for found in gpu_findings()}["kernels"].state == State.WORKS
