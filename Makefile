@@ -69,7 +69,7 @@ plugins:  ## all that is compiled into the package; needs cmake, for CUDA kernel
 	cmake -S plugins -B out/plugins
 	cmake --build out/plugins --parallel
 	mkdir -p runtime/native && cp out/plugins/libvosrt_*.so runtime/native/
-	if [ -x $(BIN)/pip ]; then $(MAKE) install; fi
+	if [ -e $(VENV)/.runtime ]; then $(MAKE) install-runtime; fi
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info out runtime/native .mypy_cache .pytest_cache .ruff_cache
