@@ -40,7 +40,7 @@ def open_remote(address: str) -> tuple[Any, str]:
         InputError: the address cannot be used.
         MissingDependencyError: a package is missing; names it.
     """
-    core = import_for("addresses such as s3:// and http://", "fsspec.core")
+    core = import_for("an address such as s3:// or http://", "fsspec.core")
     scheme = scheme_of(address) or ""
     try:
         return core.url_to_fs(address)
