@@ -133,11 +133,11 @@ class CheckedEngines:
             for variant in variants:
                 variant.check_memory(size, self._memory_limit)
             record = self._record_name(variants, size)
-            found = self._settings.cache.record(record)
-            known = None if found is None else Agreement(tuple(found["frames"]))
+            known = self._recorded(record)
             if known is None:
                 known = self._compare(variants, size)
-                self._settings.cache.keep_record(record, {"frames": list(known.frames)})
+                used = sorted(name for engines in self.engines for name in engines.used)
+                self._settings.cache.keep_record(record, {"frames": list(known.frames), "engines": used})
             names = " and ".join(dict.fromkeys(variant.name for variant in variants))
             try:
                 require_agreement(known, names)
@@ -147,6 +147,14 @@ class CheckedEngines:
                 _log.warning("%s (allowed)", error.what)
             self._agreements[size] = known
         return known
+
+    def _recorded(self, record: str) -> Agreement | None:
+        """What was found earlier; None where engines of then are gone, or a report needs them run."""
+        cache = self._settings.cache
+        found = None if self._settings.detailed else cache.record(record)
+        if found is None or not all((cache.folder / name).is_file() for name in found.get("engines", ())):
+            return None
+        return Agreement(tuple(found["frames"]))
 
     def _compare(self, variants: Sequence[Variant], size: tuple[int, int]) -> Agreement:
         exact = {

@@ -32,6 +32,7 @@ class Engines:
         gpu: that they are for.
         plugins: the plugin library.
         building: is told the name of an engine that is about to be built.
+        used: names of the files of engines that were asked for.
     """
 
     bundle: Bundle
@@ -41,6 +42,7 @@ class Engines:
     gpu: Gpu
     plugins: Path
     building: Callable[[str], None] | None = None
+    used: set[str] = field(default_factory=set)
     _digests: dict[Path, str] = field(default_factory=dict)
 
     def engine(self, role: str, shapes: Mapping[str, Shape], size: NetworkSize) -> Any:
@@ -67,6 +69,7 @@ class Engines:
         log = tensorrt_log(self.builder.tensorrt)
         for fresh in (False, True):
             plan = self.cache.get(key, build)
+            self.used.add(key.file_name)
             log.errors.clear()
             engine = self._runtime.deserialize_cuda_engine(plan)
             if engine is not None:

@@ -98,8 +98,21 @@ def test_build_then_stream(gpu_machine, tmp_path, capsys):
         "segment",
         "finish",
     }
+    (tmp_path / "layers.json").unlink()
     assert main(build) == 0
     assert capsys.readouterr().out.startswith("all engines were there; 100.000% of the labels")
+    assert json.loads((tmp_path / "layers.json").read_text()) == layers
+
+
+def test_engines_that_are_gone_are_built_and_compared_again(gpu_machine, tmp_path, capsys):
+    build = ["build", BUNDLE, "--frame", "64x96", "--objects", "2", "--json"]
+    built = []
+    for removed in ("*.match.*.engine", "no.engine", "no.engine"):
+        assert main(build) == 0
+        built.append(len(json.loads(capsys.readouterr().out)["built"]))
+        for path in (tmp_path / "cache").glob(removed):
+            path.unlink()
+    assert built == [5, 1, 0]
 
 
 def test_more_references_than_the_bundle_keeps_by_itself(gpu_machine, scene):
