@@ -146,8 +146,23 @@ class CudaArray:
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.DLPACK_DEVICE
 
-    def __dlpack__(self, *, stream: int | None = None, **options: Any) -> Any:
-        """A capsule; what a step returns is complete, so no stream has to wait."""
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule; what a step returns is complete, so no stream has to wait.
+
+        Raises:
+            BufferError: a copy is asked for, or another device.
+        """
+        if copy or dl_device not in (None, self.DLPACK_DEVICE):
+            raise BufferError(
+                "an array of a stream is lent where it lies: copy it with the package that takes it"
+            )
         return dlpack.lend(self.owner, self.pointer, self.shape, self.dtype, self.DLPACK_DEVICE)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:

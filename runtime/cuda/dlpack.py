@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -40,33 +41,11 @@ class _Managed(ctypes.Structure):
     )
 
 
-_lent: dict[int, tuple[Any, ...]] = {}  # what must live until a taker gives its structure back
-
-
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-def _give_back(address: int) -> None:
-    _lent.pop(address, None)
-
-
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-def _drop_capsule(capsule: int) -> None:
-    """Called when a capsule goes that nobody has opened."""
-    if _is_valid(capsule, _NEW):
-        _give_back(_pointer(capsule, _NEW))
-
-
 def _python(name: str, result: Any, *arguments: Any) -> Any:
     """A function of the interpreter."""
     return ctypes.PYFUNCTYPE(result, *arguments)((name, ctypes.pythonapi))
 
 
-_capsule = _python(
-    "PyCapsule_New",
-    ctypes.py_object,
-    ctypes.c_void_p,
-    ctypes.c_char_p,
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p),
-)
 _is_valid = _python("PyCapsule_IsValid", ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)
 _pointer = _python("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
 _rename = _python("PyCapsule_SetName", ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)
@@ -83,16 +62,14 @@ def lend(owner: Any, pointer: int, shape: Sequence[int], dtype: DTypeLike, devic
         device: DLPack's kind and number of the device.
     """
     kind = np.dtype(dtype)
-    sizes = (ctypes.c_int64 * len(shape))(*shape)
-    managed = _Managed()
-    tensor = managed.tensor
-    tensor.data, tensor.ndim, tensor.shape = pointer, len(shape), sizes
+    memory = (ctypes.c_uint8 * (prod(shape) * kind.itemsize)).from_address(pointer)
+    memory.owner = owner  # type: ignore[attr-defined]  # lives as long
+    # NumPy never looks at the memory; its capsule ends without Python, whatever error is on its way.
+    capsule = np.ndarray(shape, f"u{kind.itemsize}", memory).__dlpack__()
+    tensor = _Managed.from_address(_pointer(id(capsule), _NEW)).tensor
+    tensor.code = _CODES[kind.kind]
     tensor.device_kind, tensor.device_index = device
-    tensor.code, tensor.bits, tensor.lanes = _CODES[kind.kind], 8 * kind.itemsize, 1
-    managed.deleter = _give_back
-    address = ctypes.addressof(managed)
-    _lent[address] = (managed, sizes, owner)
-    return _capsule(address, _NEW, _drop_capsule)
+    return capsule
 
 
 class Borrowed:

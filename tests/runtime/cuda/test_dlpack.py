@@ -45,7 +45,6 @@ def test_memory_lives_as_long_as_the_taker(device: CudaDevice) -> None:
     del part
     gc.collect()
     assert len(device.driver.memory) == before
-    assert not dlpack._lent
 
 
 def test_a_capsule_that_nobody_opens_gives_the_memory_back(device: CudaDevice) -> None:
@@ -54,6 +53,25 @@ def test_a_capsule_that_nobody_opens_gives_the_memory_back(device: CudaDevice) -
     assert len(device.driver.memory) == before + 1
     del capsule
     assert len(device.driver.memory) == before
+
+
+def test_who_takes_no_arrays_of_a_gpu_says_so_and_keeps_no_memory(device: CudaDevice, monkeypatch) -> None:
+    before = len(device.driver.memory)
+    array = device.upload(np.arange(6))
+    monkeypatch.setattr(CudaArray, "DLPACK_DEVICE", (dlpack.CUDA, 0))
+    with pytest.raises((BufferError, RuntimeError), match=r"[Dd]evice"):
+        np.from_dlpack(array)
+    del array
+    assert len(device.driver.memory) == before
+
+
+@pytest.mark.parametrize("wanted", [{"copy": True}, {"dl_device": (dlpack.CUDA, 0)}], ids=str)
+def test_what_is_lent_is_no_copy(device: CudaDevice, wanted: dict[str, object]) -> None:
+    array = device.upload(np.arange(6))
+    with pytest.raises(BufferError, match="lent where it lies"):
+        array.__dlpack__(**wanted)
+    for taken in ({"copy": False}, {"dl_device": CPU}, {"max_version": (1, 0)}):
+        assert array.__dlpack__(**taken)
 
 
 class OnlyDlpack:
