@@ -37,6 +37,7 @@ from vosrt.errors import Error, InputError
 from vosrt.whole_file import write_whole_file
 
 _SAID = 40  # last lines of what failed
+_PATIENCE = 30.0  # seconds for the end of what was killed
 _STEADY_OBJECTS = 1  # in steady state
 _FLEETING = ("load_average", "gpu_clock", "gpu_memory_clock")  # facts that differ from one run to the next
 
@@ -83,7 +84,10 @@ def _end(number: int, _frame: object) -> None:
 
 def _chosen(parts: Sequence[Part], only: str) -> list[Part]:
     """Parts whose name matches, and those that build their engines."""
-    matching = [part for part in parts if re.search(only, part.name)]
+    try:
+        matching = [part for part in parts if re.search(only, part.name)]
+    except re.error as error:
+        raise InputError("--only", value=only, allowed=f"a regular expression ({error})") from error
     if not matching:
         names = ", ".join(part.name for part in parts)
         raise InputError("--only", value=only, allowed=f"a pattern of one of {names}")
@@ -140,10 +144,12 @@ def _result(part: Part, options: argparse.Namespace) -> dict[str, Any]:
         found = json.loads(text)
     except ValueError:
         found = None
+    if found is None and status == 0:
+        status, said = 1, f"{said}\nit gave no result"
     lines = said.strip().splitlines() or [""]
     return {
         "command": [*part.under, *part.program],
-        "status": status if found is not None or status else 1,
+        "status": status,
         "seconds": round(time.perf_counter() - started, 1),
         "error": "" if status == 0 else lines[-1],
         "said": [] if status == 0 else lines[-_SAID:],
@@ -174,7 +180,9 @@ def _run_command(command: Sequence[str], limit: float) -> tuple[int, str, str]:
         return process.returncode, output, said
     except subprocess.TimeoutExpired:
         _kill_session(process)
-        output, said = process.communicate()
+        output, said = "", ""
+        with suppress(subprocess.TimeoutExpired):  # what waits for a GPU that is gone cannot be killed
+            output, said = process.communicate(timeout=_PATIENCE)
         return -1, output, f"{said}\nno end within {limit} s"
     except BaseException:  # Ctrl-C, which does not reach other sessions
         _kill_session(process)
@@ -224,7 +232,14 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
 
 
 def _looks(options: argparse.Namespace) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Every bundle at every size, and its precisions."""
+    """Every bundle at every size, and its precisions.
+
+    Raises:
+        InputError: two have one name, by which their results are known.
+    """
+    names = [Path(name).name for name in options.bundles]
+    if len({*names}) < len(names):
+        raise InputError("bundles", value=" ".join(options.bundles), allowed="folders of different names")
     for name in options.bundles:
         precisions = options.precisions or Bundle.open(name).precisions
         for size in options.sizes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 
 import numpy as np
+import pytest
 import torch
 
 from tests.benchmarks.stand_in_python import write_python
@@ -84,7 +86,7 @@ def test_tensorrt_in_another_python_is_compared_in_one_run(tmp_path):
     assert python not in part["command"]  # results do not depend on where it lies
 
 
-def test_a_part_that_fails_is_a_result(tmp_path, capsys):
+def test_a_part_that_fails_is_a_result(tmp_path):
     command = [BUNDLE, "--output", str(tmp_path), "--device", "cuda", "--sizes", "64x96"]
     assert main([*command, "--only", "tensorrt float32 steady"]) == 1
     parts = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"]
@@ -95,8 +97,36 @@ def test_a_part_that_fails_is_a_result(tmp_path, capsys):
     for part in parts.values():
         assert part["status"] != 0
         assert part["error"]
-    assert main([*command, "--only", "nothing"]) == 2
-    assert "a pattern of one of kernel accuracy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "nothing"], "a pattern of one of kernel accuracy"),
+        (["--only", "(side"], "--only: got '(side'; allowed: a regular expression (missing )"),
+        ([f"elsewhere/{BUNDLE}"], "allowed: folders of different names"),
+    ],
+)
+def test_mistakes_are_said(arguments, message, tmp_path, capsys):
+    assert main([BUNDLE, *arguments, "--output", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_part_without_a_result_has_failed(tmp_path, monkeypatch):
+    (tmp_path / "silent.py").write_text("print('not JSON')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    result = gpu_suite._result(Part("silent", ("silent",)), options_of())
+    assert (result["status"], result["error"]) == (1, "it gave no result")
+
+
+def test_a_part_that_cannot_be_killed_is_left(tmp_path, monkeypatch):
+    """Here its outputs are held open by a process that left its session."""
+    (tmp_path / "stuck.py").write_text(STUCK.replace("])", "], start_new_session=True)"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(gpu_suite, "_PATIENCE", 1.0)
+    result = gpu_suite._result(Part("stuck", ("stuck", str(tmp_path / "child"))), options_of("--limit", "5"))
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+    assert (result["status"], result["error"]) == (-1, "no end within 5.0 s")
 
 
 def test_a_part_that_takes_too_long_leaves_no_process(tmp_path, monkeypatch):
