@@ -41,7 +41,9 @@ _MOST_SESSIONS = 160  # by graph and size; before that many the GPU may be full
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 _MOST_RECORDINGS = 64  # of a session: two for each stream, and others when objects come and go
 _LONG_AGO = 4000  # runs of a session
-_NO_MEMORY = re.compile(r"out of memory|Failed to allocate memory|CUDA failure 2\b", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"out of memory|Failed to allocate memory|CUDA failure 2\b|ALLOC_FAILED", re.IGNORECASE
+)
 _FATAL_ONLY = 4  # of ONNX Runtime's log severities
 
 _JOINS_WITHOUT_COPY = (1, 31)  # ONNX Runtime from here on
@@ -322,7 +324,11 @@ class _Session:
     def _new_session(self, model: bytes, options: Any, *, record: bool) -> Any:
         providers = self._arrays.providers(record=record)
         return self._executor.runtime.InferenceSession(
-            model, options, providers=providers, disabled_optimizers=_MAKING_SPLITS if record else None
+            model,
+            options,
+            providers=providers,
+            disabled_optimizers=_MAKING_SPLITS if record else None,
+            enable_fallback=0,  # to the CPU, which knows no pointers of a GPU
         )
 
 

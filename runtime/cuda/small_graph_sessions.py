@@ -62,6 +62,6 @@ class SmallGraphSessions:
             data = resources.files("vosrt").joinpath("arithmetic_graphs", f"{graph}.onnx").read_bytes()
             options = new_session_options(self._runtime, threads=1)
             self._sessions[graph] = self._runtime.InferenceSession(
-                data, options, providers=self._arrays.providers()
+                data, options, providers=self._arrays.providers(), enable_fallback=0
             )
         return self._sessions[graph]

@@ -59,7 +59,7 @@ def _run(provider: str) -> Trial:
     options.log_severity_level = _FATAL_ONLY
     if provider != _CPU:  # otherwise the CPU would take over in silence
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    session = runtime.InferenceSession(str(SELF_TEST_GRAPH), options, providers=[provider])
+    session = runtime.InferenceSession(str(SELF_TEST_GRAPH), options, providers=[provider], enable_fallback=0)
     if provider not in session.get_providers():
         return Trial(False, "cannot be loaded; a library that it needs is missing or too old")
     (result,) = session.run(None, {"image": self_test_image()})

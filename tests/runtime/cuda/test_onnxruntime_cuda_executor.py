@@ -177,6 +177,37 @@ def test_sessions_that_are_not_in_use_make_room(executor, monkeypatch, caplog):
     assert not executor._sessions
 
 
+def test_handles_that_there_is_no_room_for_are_asked_for_again(executor, monkeypatch):
+    """Every session has one of cuBLAS, made when it is opened."""
+    images, masks = scene(1)
+    stream_of(executor).step(images[0][:64], mask=masks[0][:64])
+    of_before, open_one = list(executor._sessions), _Session._new_session
+
+    def refuses(session, model, options, *, record):
+        if of_before[0] in executor._sessions:
+            raise RuntimeError(
+                "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; expr=cublasCreate(&handle);"
+            )
+        return open_one(session, model, options, record=record)
+
+    monkeypatch.setattr(_Session, "_new_session", refuses)
+    found, known = (
+        one.step(images[0], mask=masks[0])
+        for one in (stream_of(executor), Segmenter(BUNDLE, device="cpu").stream())
+    )
+    assert np.array_equal(found.labels, known.labels)
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use_is_not_left_for_the_cpu(executor, monkeypatch, capfd):
+    images, masks = scene(1)
+    monkeypatch.setattr(
+        executor.arrays, "providers", lambda *, record: [("CPUExecutionProvider", {}, "wrong")]
+    )
+    with pytest.raises(BundleError, match="does not load"):
+        stream_of(executor).step(images[0], mask=masks[0])
+    assert "Falling back" not in capfd.readouterr().out
+
+
 def test_a_session_that_cannot_be_opened_again_is_not_kept(executor, monkeypatch):
     images, masks = scene(8)
     stream, plain = stream_of(executor), Segmenter(BUNDLE, device="cpu").stream()
