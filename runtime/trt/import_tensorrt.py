@@ -17,7 +17,9 @@ _log = logging.getLogger("vosrt.tensorrt")
 OLDEST = (8, 5)
 _CURE = build_cure("nvcc and TENSORRT_ROOT")
 _NO_MEMORY = re.compile(
-    r"out of memory|OutOfMemory|defaultAllocator|cudaMalloc|memory .*could not be allocated", re.IGNORECASE
+    r"out of memory|OutOfMemory|ALLOC_FAILED|memory allocation failed"
+    r"|defaultAllocator|cudaMalloc|memory .*could not be allocated",
+    re.IGNORECASE,
 )
 
 

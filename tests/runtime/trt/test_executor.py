@@ -113,7 +113,13 @@ OUT_OF_MEMORY = "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime
 
 
 @pytest.mark.parametrize(
-    "message", [OUT_OF_MEMORY, "Error Code 2: OutOfMemory (Requested size was 8 bytes.)"]
+    "message",
+    [
+        OUT_OF_MEMORY,
+        "Error Code 2: OutOfMemory (Requested size was 8 bytes.)",
+        "Error Code 1: Cublas (CUBLAS_STATUS_ALLOC_FAILED)",
+        "GPU memory allocation failed during initialization of layer: 7",
+    ],
 )
 def test_too_little_memory_for_an_engine_leaves_it_in_the_cache(tmp_path, scene, monkeypatch, message):
     tensorrt = stand_in.use("10.3.0")
