@@ -53,9 +53,11 @@ def resized_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
     resized: NDArray[np.uint8] = cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
     if size[0] < labels.shape[0] or size[1] < labels.shape[1]:
         for missing in set(objects_of(labels)).difference(objects_of(resized)):
-            rows, columns = np.nonzero(labels == missing)
-            row, column = rows[len(rows) // 2], columns[len(rows) // 2]
-            resized[row * size[0] // labels.shape[0], column * size[1] // labels.shape[1]] = missing
+            own = np.argwhere(labels == missing)
+            place = own[len(own) // 2] * size // labels.shape
+            is_free = (resized == 0) | (np.bincount(resized.ravel(), minlength=256)[resized] > 1)
+            free = np.argwhere(is_free)  # not the last pixel of another object
+            resized[tuple(free[np.abs(free - place).sum(axis=1).argmin()])] = missing
     return resized
 
 

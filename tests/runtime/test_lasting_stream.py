@@ -16,6 +16,7 @@ from vosrt.scaled_marks import resized_labels, scaled_marks
 from vosrt.sources.open_source import open_source
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.user_input import objects_of
 
 
 def seen(image: np.ndarray, time: float, gap: float = 0.0) -> SourceFrame:
@@ -220,6 +221,14 @@ def test_no_object_is_too_small_for_another_size():
     assert (smaller[2, 3], smaller[23, 31]) == (200, 9)
     smaller[2, 3] = 3
     assert (smaller == 3).sum() == 100
+
+
+def test_objects_that_are_small_beside_each_other_are_all_there_at_another_size():
+    labels = np.zeros((48, 64), np.uint8)
+    labels[4:6, 6:8] = [[1, 2], [3, 4]]  # one pixel of the smaller map, whose nearest is that of 1
+    assert objects_of(resized_labels(labels, (24, 32))) == (1, 2, 3, 4)
+    full = np.arange(1, 255, dtype=np.uint8).repeat(4).reshape(2, -1)
+    assert len(objects_of(resized_labels(np.pad(full, ((0, 30), (0, 4))), (16, 16)))) == 254
 
 
 def test_small_objects_are_carried_over_to_smaller_frames(segmenter):
