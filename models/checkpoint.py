@@ -148,7 +148,7 @@ def check_sums(path: Path) -> None:
     """Compare every part of an archive with its check sum, which `torch.load` does not.
 
     Files without sums pass: those of PyTorch's older format, and archives that were written with
-    `torch.serialization.set_crc32_options(False)`, where all of them are wrong.
+    `torch.serialization.set_crc32_options(False)`, where those of all parts that hold anything are wrong.
 
     Raises:
         ValueError: one is damaged.
@@ -156,7 +156,7 @@ def check_sums(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        parts = archive.namelist()
+        parts = [part.filename for part in archive.infolist() if part.file_size]
         damaged = [part for part in parts if not _is_whole(archive, part)]
     if 0 < len(damaged) < len(parts):
         raise ValueError(f"the check sum of {damaged[0]} is another one")

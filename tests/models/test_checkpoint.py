@@ -136,7 +136,7 @@ def test_a_file_that_was_written_without_check_sums_is_taken(tmp_path):
     usual = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:
-        torch.save(network.state_dict(), path)
+        torch.save({"state_dict": network.state_dict(), "nothing": torch.empty(0)}, path)
     finally:
         torch.serialization.set_crc32_options(usual)
     load_checkpoint(network, path)
