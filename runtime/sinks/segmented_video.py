@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vosrt.errors import InputError
+from vosrt.output_checks import status_of
 from vosrt.overlay import draw_overlay
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sources.source_frame import SourceFrame
@@ -34,6 +35,9 @@ class SegmentedVideo:
         seconds: of video in a file.
         keep: so many files stay in the folder, the oldest are removed; None for all.
         clock: seconds since 1970.
+
+    Raises:
+        InputError: no folder can have this path.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class SegmentedVideo:
         keep: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        status_of(os.fspath(folder))
         self.folder = Path(folder)
         self._seconds = seconds
         self._keep = keep

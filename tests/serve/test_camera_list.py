@@ -45,6 +45,7 @@ MISTAKES = {
         "camera.b.segments: got './x'; allowed: another folder than a's",
     ),
     "pieces": (f'[camera.door]\nsource = "{SCENE}"\nsegments = 4', "camera.door.segments: got 4"),
+    "no folder": (f'[camera.door]\nsource = "{SCENE}"\nsegments = ""', "path '' cannot be used"),
     "seconds": (f'[camera.door]\nsource = "{SCENE}"\nsegment_seconds = 0', "segment_seconds: got 0"),
     "hardware": (f'[camera.door]\nsource = "{SCENE}"\nhardware_decode = 1', "allowed: true or false"),
     "only dots": (f'[camera.".."]\nsource = "{SCENE}"', "letters, digits, spaces, dots, dashes"),

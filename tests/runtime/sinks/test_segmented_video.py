@@ -69,6 +69,12 @@ def test_a_folder_that_is_taken_away_is_an_error_and_a_file_is_not(tmp_path):
         sink.write(frame(40), result_of(0))
 
 
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_is_no_path_is_refused_at_once(path):
+    with pytest.raises(InputError, match="cannot be used"):
+        SegmentedVideo(path)
+
+
 def test_another_size_begins_a_file(tmp_path):
     sink = SegmentedVideo(tmp_path, clock=ticking())
     sink.open(frame(0), Fraction(10))
