@@ -62,9 +62,10 @@ class ImageFolder(Source):
             yield current
 
 
-def frame_order(file: Path) -> str:
+def frame_order(file: Path) -> tuple[str, str]:
     """What files of frames are sorted by: their names, numbers in them by value, so 9 comes before 10."""
-    return re.sub("[0-9]+", lambda number: number[0].zfill(20), file.name)
+    by_value = re.sub("[0-9]+", lambda number: number[0].zfill(20), file.name)
+    return by_value, file.name  # 01 and 1 have one value
 
 
 def read_image(file: Path) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from tests.runtime.clips import (
     read_error,
     write_images,
 )
-from vosrt.sources.image_folder import ImageFolder
+from vosrt.sources.image_folder import ImageFolder, frame_order
 from vosrt.sources.open_source import open_source
 
 
@@ -30,9 +31,13 @@ def test_folder_is_read_in_the_order_of_names_with_frames_named_after_files(tmp_
 
 
 def test_numbers_without_leading_zeros_are_in_order_too(tmp_path):
-    names = ["clip2 9.png", "clip2 10.png", "clip2 010b.png", "clip2 100.png", "clip10 1.png"]
+    names = ["clip2 09.png", "clip2 9.png", "clip2 10.png", "clip2 010b.png", "clip2 100.png", "clip10 1.png"]
     write_images(tmp_path, *sorted(names))
     assert [f"{frame.name}.png" for frame in open_source(tmp_path)] == names
+
+
+def test_the_order_of_names_with_equal_numbers_is_none_of_the_file_system():
+    assert sorted([Path("1.png"), Path("01.png")], key=frame_order) == [Path("01.png"), Path("1.png")]
 
 
 def test_files_that_are_no_images_and_hidden_ones_are_passed_over(tmp_path):
