@@ -39,6 +39,10 @@ class Adjustment:
         """Whether frames stay as they are."""
         return self == Adjustment()
 
+    def aspect(self, pixel_aspect: Fraction) -> Fraction:
+        """Width of pixels over their height when they are turned."""
+        return 1 / pixel_aspect if self.rotate % 180 else pixel_aspect
+
     def applied(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A frame or label map, turned and cut.
 
@@ -85,6 +89,7 @@ class AdjustedReader:
         self.rate = reader.rate
         self.is_finite = reader.is_finite
         self.time: float | None = None
+        self.pixel_aspect = reader.pixel_aspect
 
     def read(self) -> Picture:
         """See `Reader`."""
@@ -100,6 +105,7 @@ class AdjustedReader:
     def _read(self) -> Picture:
         picture = self._reader.read()
         self.time = self._reader.time
+        self.pixel_aspect = self._adjustment.aspect(self._reader.pixel_aspect)
         return picture
 
 
@@ -140,7 +146,7 @@ class AdjustedSource(Source):
             if not thinning.keeps(frame.timestamp):
                 continue
             truth = None if frame.truth is None else self._adjustment.applied(frame.truth)
-            aspect = 1 / frame.pixel_aspect if self._adjustment.rotate % 180 else frame.pixel_aspect
+            aspect = self._adjustment.aspect(frame.pixel_aspect)
             image = self._adjustment.applied(frame.image)
             yield replace(frame, image=image, truth=truth, pixel_aspect=aspect)
 

@@ -24,6 +24,7 @@ class CameraReader:
         rate: frames per second, where the driver says so.
         is_finite: never.
         time: None.
+        pixel_aspect: 1.
 
     Args:
         device: number of the camera, from 0, or the path of its device file; or a pipeline.
@@ -35,6 +36,7 @@ class CameraReader:
 
     is_finite = False
     time: float | None = None
+    pixel_aspect = Fraction(1)
 
     def __init__(self, device: int | str, *, is_pipeline: bool = False) -> None:
         self._cv2 = import_for("reading a camera", "cv2")

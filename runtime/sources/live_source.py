@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 from vosrt.errors import InputError
 from vosrt.sources.live_status import LiveState, LiveStatus
@@ -18,7 +19,7 @@ WARM_UP = 30.0  # seconds for the first frame of all
 STALL_AFTER = 2.0  # seconds without a frame
 _WAKE = 0.5  # seconds between looks at whether the program is to end
 
-_Arrived = tuple[Picture, float, float | None]  # when it came, and when its recording shows it
+_Arrived = tuple[Picture, Fraction, float, float | None]  # aspect, when it came, when its recording shows it
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class LiveSource(Source):
             self._changed.notify_all()
         return None if found is None else self._frame(*found)
 
-    def _frame(self, picture: Picture, arrived: float, shown: float | None) -> SourceFrame:
+    def _frame(self, picture: Picture, aspect: Fraction, arrived: float, shown: float | None) -> SourceFrame:
         """Number a frame that is taken."""
         if not self._taken:
             self._first_taken = self._last_taken = arrived
@@ -134,7 +135,8 @@ class LiveSource(Source):
         self._last_time = max(shown, self._last_time + 1e-6)  # clocks may stand still between two frames
         self._last_taken = arrived
         self._taken += 1
-        return SourceFrame(picture(), f"{self._taken - 1:05d}", self._last_time, captured=arrived, gap=gap)
+        name = f"{self._taken - 1:05d}"
+        return SourceFrame(picture(), name, self._last_time, captured=arrived, gap=gap, pixel_aspect=aspect)
 
     def _take(self) -> _Arrived | None:
         """The newest frame, waiting for it; None when there will be none."""
@@ -194,7 +196,7 @@ class LiveSource(Source):
             if self._connections > 1:
                 _log.warning("source %s is back", self.name)
             while not self._closing.is_set():
-                self._put(picture, reader.time, keeps_all=reader.is_finite)
+                self._put(picture, reader)
                 picture = reader.read()
         except ReadError:
             self._is_broken = reader.is_finite and self._frames > 0
@@ -202,13 +204,13 @@ class LiveSource(Source):
         finally:
             reader.close()
 
-    def _put(self, picture: Picture, shown: float | None, *, keeps_all: bool) -> None:
+    def _put(self, picture: Picture, reader: Reader) -> None:
         arrived = time.monotonic()
         with self._changed:
-            while keeps_all and self._newest is not None and not self._closing.is_set():
+            while reader.is_finite and self._newest is not None and not self._closing.is_set():
                 self._changed.wait(_WAKE)
             self._dropped += self._newest is not None
-            self._newest = (picture, arrived, shown)
+            self._newest = (picture, reader.pixel_aspect, arrived, reader.time)
             self._frames += 1
             self._last = arrived
             self._state = LiveState.LIVE

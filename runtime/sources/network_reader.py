@@ -49,6 +49,7 @@ class NetworkReader:
         rate: frames per second, where the sender says so.
         is_finite: whether it is a recording.
         time: of a recording's frame that was read last, in seconds; None for a camera.
+        pixel_aspect: width of pixels over their height, as the sender says.
 
     Args:
         address: with user and password where they are needed.
@@ -82,6 +83,7 @@ class NetworkReader:
         self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
         self.is_finite = bool(self._container.duration) and scheme.startswith("http")
         self.time: float | None = None
+        self.pixel_aspect = Fraction(1)
         self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
         self._frames = self._decoded(stream)
 
@@ -97,6 +99,7 @@ class NetworkReader:
             raise self._failure(error) from None
         if self.is_finite:
             self.time = self._times.next(frame.time)
+        self.pixel_aspect = Fraction(self._container.streams.video[0].sample_aspect_ratio or 1)
         return lambda: upright(frame)[0]
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ class PacedReader:
 
     is_finite = False
     time: float | None = None
+    pixel_aspect = Fraction(1)
 
     def __init__(self, source: Source, seen: Callable[[SourceFrame], object] | None = None) -> None:
         self._source = source
@@ -41,6 +42,7 @@ class PacedReader:
         if self._started is None:
             self._started = time.monotonic() - frame.timestamp
         time.sleep(max(0.0, self._started + frame.timestamp - time.monotonic()))
+        self.pixel_aspect = frame.pixel_aspect
         if self._seen is not None:
             self._seen(frame)
         return lambda: frame.image

@@ -36,11 +36,13 @@ class Reader(Protocol):
         rate: frames per second, where the sender says so.
         is_finite: whether it is a recording, of which no frame may be left out.
         time: seconds at which a recording shows the frame that was read last; None for what is live.
+        pixel_aspect: width of that frame's pixels over their height, where it is shown.
     """
 
     rate: Fraction | None
     is_finite: bool
     time: float | None
+    pixel_aspect: Fraction
 
     def read(self) -> Picture:
         """The next frame; waits for it, but not for ever.

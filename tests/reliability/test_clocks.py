@@ -108,7 +108,7 @@ def test_engines_of_any_age_are_used_and_the_cache_keeps_its_size(tmp_path, monk
 class SmallReader:
     """Six frames of a recording, of which none is left out."""
 
-    rate, is_finite, time = Fraction(10), True, None
+    rate, is_finite, time, pixel_aspect = Fraction(10), True, None, Fraction(1)
 
     def __init__(self) -> None:
         self.left = 6

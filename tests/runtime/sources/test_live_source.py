@@ -26,7 +26,7 @@ class Connection:
 
     def __init__(self, frames, then: Exception, *, is_finite: bool = False, pause: float = 0.0) -> None:
         self.rate = Fraction(50)
-        self.is_finite, self.time = is_finite, None
+        self.is_finite, self.time, self.pixel_aspect = is_finite, None, Fraction(1)
         self.is_closed = False
         self.threads: set[str] = set()
         self._frames, self._then, self._pause = iter(frames), then, pause

@@ -12,6 +12,7 @@ import pytest
 from tests.runtime.clips import CLOSE, differences, picture, write_video
 from tests.runtime.sources.http_video import RATE, video_server
 from vosrt.errors import InputError
+from vosrt.serve.camera_list import camera
 from vosrt.sources import network_reader
 from vosrt.sources.adjusted_source import AdjustedReader, Adjustment
 from vosrt.sources.live_status import LiveState
@@ -85,6 +86,18 @@ def test_frames_of_a_film_are_shown_when_it_shows_them_not_when_they_come(server
     found = [reader.read() and reader.time for _ in range(4)]
     reader.close()
     np.testing.assert_allclose(found, [0, 0.3, 0.9, 20], atol=1e-4)
+
+
+@pytest.mark.parametrize(("rotate", "shown"), [(0, Fraction(16, 11)), (90, Fraction(11, 16))])
+def test_pixels_that_are_no_squares_are_none_of_what_is_made_of_them(server, tmp_path, rotate, shown):
+    with VideoWriter(tmp_path / "wide.mp4", rate=25, pixel_aspect=Fraction(16, 11)) as writer:
+        writer.write(picture(0))
+    adjustment = Adjustment(rotate=rotate)
+    with open_source(server.address("wide.mp4")) as source:
+        assert next(iter(source)).pixel_aspect == Fraction(16, 11)
+    for address in (server.address("wide.mp4"), str(tmp_path / "wide.mp4")):
+        with camera(address, adjustment)(lambda: None) as live:
+            assert next(iter(live)).pixel_aspect == shown
 
 
 def test_playlist_is_followed_to_its_segments(server, tmp_path):
