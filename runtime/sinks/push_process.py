@@ -42,7 +42,12 @@ def _send(av: Any, settings: dict[str, Any], source: BinaryIO) -> None:
     container = av.open(settings["address"], "w", format=settings["format"], options=settings["options"])
     try:
         stream = add_h264_stream(
-            container, height=height, width=width, rate=Fraction(settings["rate"]), ticks=TICKS
+            container,
+            height=height,
+            width=width,
+            rate=Fraction(settings["rate"]),
+            ticks=TICKS,
+            pixel_aspect=Fraction(settings["pixel_aspect"]),
         )
         container.start_encoding()
         _tell("connected")

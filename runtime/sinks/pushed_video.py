@@ -164,7 +164,7 @@ class PushedVideo:
         """
         image = _drawn(*taken)
         size = image.shape
-        process = self._begin(size[0], size[1])
+        process = self._begin(size[0], size[1], taken[0].pixel_aspect)
         listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
         listener.start()
         started, last = time.monotonic(), -1
@@ -193,9 +193,10 @@ class PushedVideo:
             self._is_connected, self._process, self._has_ended = False, None, False
         return following, None if status == 0 else self._reason or "nothing went out in time"
 
-    def _begin(self, height: int, width: int) -> subprocess.Popen[bytes]:
+    def _begin(self, height: int, width: int, pixel_aspect: Fraction) -> subprocess.Popen[bytes]:
         kind, options = _FORMATS[self._scheme]
         settings = {"address": self._address, "format": kind, "options": options, "rate": str(self._rate)}
+        picture = {"height": height, "width": width, "pixel_aspect": str(pixel_aspect)}
         # The address goes through the pipe: arguments of a process can be read by everybody on the machine.
         process = subprocess.Popen(
             [sys.executable, "-m", push_process.__name__],
@@ -206,7 +207,7 @@ class PushedVideo:
         )
         assert process.stdin is not None
         with suppress(OSError):
-            process.stdin.write(json.dumps({**settings, "height": height, "width": width}).encode() + b"\n")
+            process.stdin.write(json.dumps(settings | picture).encode() + b"\n")
         with self._changed:
             self._process, self._reason, self._sign = process, None, time.monotonic()
         return process

@@ -25,6 +25,7 @@ from vosrt.stream import Result
 MISSING = rtsp_server_missing()
 needs_rtsp = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 SIZE = (96, 160)
+ASPECT = Fraction(5, 4)  # of pixels
 
 
 def soon() -> Iterator[float]:
@@ -37,7 +38,8 @@ def frame(index: int, size: tuple[int, int] = SIZE) -> tuple[SourceFrame, Result
     labels = np.zeros(size, np.uint8)
     labels[20:60, 20:60] = 3
     image = np.full((*size, 3), 90, np.uint8)
-    return SourceFrame(image, f"{index:05d}", index / 25), Result(labels, (3,), index, {"total": 1.0})
+    shown = SourceFrame(image, f"{index:05d}", index / 25, pixel_aspect=ASPECT)
+    return shown, Result(labels, (3,), index, {"total": 1.0})
 
 
 def pushed(push: PushedVideo, count: int, start: int = 0) -> None:
@@ -74,6 +76,7 @@ def test_a_server_takes_it_over_rtsp(tmp_path):
         assert push.status.connections == 1
     with av.open(str(film)) as container:
         assert_shows_the_object(next(container.decode(video=0)).to_ndarray(format="bgr24"))
+        assert container.streams.video[0].sample_aspect_ratio == ASPECT
 
 
 def frames_of(film: Path) -> int:
@@ -89,6 +92,7 @@ class RtmpServer:
 
     def __init__(self, port: int, *, at_most: int = 10**9) -> None:
         self.images: list[np.ndarray] = []
+        self.aspect: Fraction | None = None
         self._address = f"rtmp://127.0.0.1:{port}/live/secret-key"
         self._at_most = at_most
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -99,6 +103,7 @@ class RtmpServer:
         try:
             with av.open(self._address, options=options, timeout=20) as container:
                 for taken in container.decode(video=0):
+                    self.aspect = container.streams.video[0].sample_aspect_ratio
                     self.images.append(taken.to_ndarray(format="bgr24"))
                     if len(self.images) >= self._at_most:
                         return
@@ -130,6 +135,7 @@ def test_it_comes_back_over_rtmp_and_keeps_the_key_to_itself(caplog):
     assert len(first.images) >= 10
     assert len(second.images) >= 20
     assert_shows_the_object(second.images[5])
+    assert second.aspect == ASPECT
     assert "secret-key" not in caplog.text
     assert f"push to rtmp://127.0.0.1:{port}" in caplog.text
 
