@@ -122,7 +122,7 @@ class CudaDevice:
 
     def add_lender(self, lender: Lender) -> None:
         """Ask someone from now on, as long as they live, where room is short."""
-        self._lenders.add(lender)
+        self._lenders = self._lenders | {lender}  # another thread may be asking those of before
 
     def make_room(self) -> bool:
         """Let all give back some of what they can have again; whether there was any."""

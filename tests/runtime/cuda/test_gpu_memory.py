@@ -84,6 +84,21 @@ def test_a_graph_that_runs_stays_open(device, monkeypatch):
     assert all(stayed)
 
 
+def test_a_bundle_may_be_opened_while_others_make_room(device):
+    opened = []
+
+    class Lender:
+        def give_back(self) -> bool:
+            opened.append(executor_on(device))
+            return False
+
+    lender = Lender()
+    device.add_lender(lender)
+    assert not device.make_room()
+    assert not device.make_room()
+    assert len(opened) == 2
+
+
 def test_nothing_is_left_to_give_back(device):
     executor = executor_on(device)
     images, masks = scene(2)
