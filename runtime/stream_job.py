@@ -130,9 +130,8 @@ class StreamJob:
             raise InputError("a latency budget is given for a recording", cure="leave --latency-budget out")
         gap = self.gap if source.is_live else None
         stream = LastingStream(segmenter.stream(), gap=gap, latency=self.latency)
-        in_time = (frame for frame in source if not stream.is_late(frame))
         stop = None if self.most_frames is None else self.first_frame + self.most_frames
-        frames = islice(in_time, self.first_frame, stop)
+        frames = islice(_in_time(source, stream, record), self.first_frame, stop)
         is_ahead = segmenter.placement.device == "cuda" and not source.is_live  # a camera would be waited for
         for index, (frame, ahead) in enumerate(_ahead(frames, stream) if is_ahead else _alone(frames)):
             given = prompts.at(index, frame)
@@ -190,6 +189,14 @@ class StreamJob:
         if not isinstance(bundles, str):
             bundles = bundles[0] if len(bundles) == 1 else list(bundles)
         return Segmenter(bundles, **self.settings)
+
+
+def _in_time(source: Source, stream: LastingStream, record: StreamRecord) -> Iterator[SourceFrame]:
+    for frame in source:
+        if stream.is_late(frame):
+            record.late += 1
+        else:
+            yield frame
 
 
 def _least(*counts: int | None) -> int | None:

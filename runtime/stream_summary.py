@@ -38,7 +38,7 @@ class StreamSummary:
     rle: str | None
     cutout: str | None
     age_ms: float | None = None  # median, from a camera's frame to its masks; None for files
-    dropped: int = 0  # frames of a camera that newer ones replaced
+    dropped: int = 0  # frames of a camera that newer ones replaced, or that were late
     reconnects: int = 0  # how often it came back
     older_masks: int = 0  # PNGs of other frames that were in the folders before and still are
 
@@ -82,6 +82,7 @@ class StreamRecord:
         self._startup = 0.0
         self._last: Result | None = None
         self.frames = 0
+        self.late = 0  # frames that were left out to keep the latency
 
     def add(self, seconds: float, frame: SourceFrame, result: Result) -> None:
         """Take a frame's time in the network, and its result."""
@@ -125,7 +126,7 @@ class StreamRecord:
             rle=outputs.rle,
             cutout=outputs.cutout,
             age_ms=round(float(np.median(self._ages)) * 1e3, 1) if self._ages else None,
-            dropped=status.dropped if status else 0,
+            dropped=self.late + (status.dropped if status else 0),
             reconnects=status.reconnects if status else 0,
             older_masks=older_masks,
         )

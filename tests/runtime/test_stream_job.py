@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from itertools import cycle
 
 import av
 import cv2
@@ -12,8 +13,10 @@ import pytest
 
 from tests.runtime.clips import write_plain_mp4
 from tests.runtime.command_lines import FRAMES, HEIGHT, WIDTH
+from tests.runtime.sources.http_video import video_server
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map, write_label_map
+from vosrt.latency_budget import LatencyBudget
 from vosrt.sinks.callback import Callback
 from vosrt.sinks.segmented_video import SegmentedVideo
 from vosrt.sources.adjusted_source import Adjustment
@@ -265,3 +268,13 @@ def test_variable_frame_rate_of_the_source_is_that_of_the_overlay(scene, tmp_pat
     ).run()
     with open_source(video) as source:
         np.testing.assert_allclose([frame.timestamp for frame in source], times, atol=1e-4)
+
+
+def test_frames_that_were_late_are_counted_as_dropped(scene, tmp_path, monkeypatch):
+    late = cycle([False, False, True])
+    monkeypatch.setattr(LatencyBudget, "is_late", lambda *_: next(late))
+    marks = {"polygons": {1: ((10, 10), (30, 10), (30, 30))}}
+    with video_server(scene) as server:
+        summary = job(scene, tmp_path, source=server.address("clip.mp4"), marks=marks, latency=1.0).run()
+    assert summary.frames + summary.dropped == FRAMES
+    assert summary.dropped == FRAMES // 3
