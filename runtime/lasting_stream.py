@@ -109,8 +109,12 @@ class LastingStream:
 
     def remove(self, objects: Iterable[int]) -> None:
         """Forget objects; see `Stream.remove`."""
+        before = set(self.ids)
         self.stream.remove(objects)
-        self._shown = {key: seen for key, seen in self._shown.items() if key in self.ids}
+        gone = list(before.difference(self.ids))
+        self._shown = {key: seen for key, seen in self._shown.items() if key not in gone}
+        for _, labels in [*self._shown.values(), *([self._last] if self._last else [])]:
+            labels[np.isin(labels, gone)] = 0  # another object may be given the id
 
     def _scaled(
         self, image: NDArray[np.uint8], given: dict[str, Any]
@@ -172,7 +176,7 @@ class LastingStream:
 
     def _restarted(self, last: _Seen, height: int, width: int) -> _Seen:
         """The last frame and its labels at another size, as the stream's last frame."""
-        visible = set(objects_of(last[1])).intersection(self.ids)
+        visible = objects_of(last[1])
         hidden = [key for key in self.ids if key not in visible and key in self._shown]
         self.stream.reset()
         frames = {id(self._shown[key]): self._shown[key] for key in hidden}
@@ -184,4 +188,4 @@ class LastingStream:
             resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             if has_objects or self.ids:
                 self.stream.step(resized, mask if has_objects else None)
-        return resized, mask
+        return resized, mask.copy()  # the stream may keep its own

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.runtime.scene_streams import GREEN, RED, frame_at, mask_at
+from tests.runtime.scene_streams import BLUE, GREEN, RED, frame_at, mask_at
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import InputError, Segmenter
 from vosrt.lasting_stream import LastingStream
@@ -136,6 +136,22 @@ def test_objects_that_were_removed_are_not_carried_over_to_another_size(segmente
     first, second = lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN)).ids
     lasting.remove([first])
     assert lasting.step(seen(larger(frame_at(1)), 1)).ids == (second,)
+
+
+def test_an_object_with_the_id_of_a_removed_one_is_not_taken_for_it_at_another_size(segmenter):
+    """Both objects are out of sight when the size changes; what was red is none of them any more."""
+    lasting = LastingStream(segmenter.stream())
+    lasting.step(seen(frame_at(0), 0), mask=mask_at(0, RED, GREEN))
+    lasting.remove([RED])
+    empty = np.broadcast_to(60 + np.arange(32, dtype=np.uint8)[:, None], (24, 32, 3)).copy()
+    blue = mask_at(1, BLUE) == BLUE
+    only_blue = np.where(blue[..., None], frame_at(1), empty)
+    lasting.step(seen(only_blue, 1), mask=np.where(blue, RED, 0).astype(np.uint8))
+    assert not lasting.step(seen(empty, 2)).labels.any()
+    labels = lasting.step(seen(larger(frame_at(0)), 3)).labels
+    was_red, is_red = (larger(mask_at(0, kind)) == kind for kind in (RED, BLUE))
+    assert (labels[was_red] == RED).mean() < 0.2
+    assert (labels[is_red] == RED).mean() > 0.8
 
 
 def test_marks_that_cannot_be_used_on_another_size_do_no_harm(segmenter):
