@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vosrt.errors import BundleError, CheckpointError, Error, ExportError, InputError, MissingDependencyError
+from vosrt.errors import (
+    BundleError,
+    CheckpointError,
+    Error,
+    ExportError,
+    GpuMemoryError,
+    InputError,
+    MissingDependencyError,
+)
 
 if TYPE_CHECKING:
     from vosrt.nv12_frame import Nv12Frame
@@ -24,6 +32,7 @@ __all__ = [
     "CheckpointError",
     "Error",
     "ExportError",
+    "GpuMemoryError",
     "InputError",
     "LostRule",
     "MissingDependencyError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Error(Exception):
     """A mistake the user can mend: says what was given, what is allowed and what to do next.
@@ -26,6 +28,10 @@ class Error(Exception):
         if cure:
             parts.append(cure)
         super().__init__("; ".join(parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets it as it is: its text is not made again."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class BundleError(Error):

@@ -152,7 +152,7 @@ class Stream:
         Raises:
             InputError: the frame or mask cannot be used, there is no room for another object or reference,
                 too little memory, or another thread is using the stream.
-            BundleError: a graph fails on this frame.
+            BundleError, GpuMemoryError: a graph fails on this frame; the GPU is full, which may pass.
         """
         with self._alone():
             started = time.perf_counter()
@@ -194,7 +194,7 @@ class Stream:
                 before.
 
         Raises:
-            InputError, BundleError: as `step` does.
+            InputError, BundleError, GpuMemoryError: as `step` does.
         """
         feed = FramesAhead(frames, self.ahead)
         feed.fetch()

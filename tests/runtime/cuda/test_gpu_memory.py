@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
+import vosrt
 from tests.plugins.kernels.emulated import emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
 from tests.runtime.cuda.scene import BUNDLE, scene
@@ -112,3 +116,11 @@ def test_nothing_is_left_to_give_back(device):
     expected = Segmenter(BUNDLE, device="cpu").stream()
     expected.step(images[0], mask=masks[0])
     assert np.array_equal(stream.step(images[1]).labels, expected.step(images[1]).labels)
+
+
+def test_the_error_can_be_caught_by_its_public_name_and_sent_to_another_process():
+    assert vosrt.GpuMemoryError is GpuMemoryError
+    error = GpuMemoryError("no memory left on the GPU for 8 bytes")
+    for sent in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(sent) is GpuMemoryError
+        assert (str(sent), sent.what, sent.cure) == (str(error), error.what, error.cure)
