@@ -96,7 +96,7 @@ def _chosen(parts: Sequence[Part], only: str) -> list[Part]:
 
 
 def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
-    facts = environment(default_threads()) | {"gpu": _gpu()}
+    facts = environment(default_threads()) | {"gpu": _gpu(options.limit)}
     folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "suite.json"
@@ -293,14 +293,11 @@ def _steady(
         )
 
 
-def _gpu() -> str | None:
-    """The GPU's name; None without one."""
-    from vosrt.cuda.driver import open_driver
-
-    try:
-        return str(open_driver().gpu())
-    except Error:
-        return None
+def _gpu(limit: float) -> str | None:
+    """The GPU's name; None without one. Another process asks: this one would keep memory there."""
+    program = "from vosrt.cuda.driver import open_driver; print(open_driver().gpu())"
+    _, output, _ = _run_command([sys.executable, "-c", program], limit)
+    return output.strip() or None
 
 
 def _words(text: str) -> tuple[str, ...]:

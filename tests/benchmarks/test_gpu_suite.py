@@ -112,6 +112,19 @@ def test_mistakes_are_said(arguments, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_the_suite_itself_holds_nothing_on_the_gpu(tmp_path, monkeypatch):
+    def open_driver():
+        raise AssertionError("of every part's process alone")
+
+    monkeypatch.setattr("vosrt.cuda.driver.open_driver", open_driver)
+    (tmp_path / "sitecustomize.py").write_text(
+        "from types import SimpleNamespace\nfrom vosrt.cuda import driver\n"
+        "driver.open_driver = lambda: SimpleNamespace(gpu=lambda: 'NVIDIA H200 (sm_90)')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert gpu_suite._gpu(60.0) == "NVIDIA H200 (sm_90)"
+
+
 def test_a_part_without_a_result_has_failed(tmp_path, monkeypatch):
     (tmp_path / "silent.py").write_text("print('not JSON')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
