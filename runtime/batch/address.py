@@ -10,6 +10,10 @@ from vosrt.errors import InputError
 from vosrt.optional_import import import_for
 from vosrt.sources.address import scheme_of, shown_address
 
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts"),
+    *(".mpg", ".mpeg", ".wmv", ".flv", ".y4m", ".3gp", ".ogv"),
+)
 _CAMERAS = ("rtsp", "rtsps", "rtmp", "v4l2", "csi", "gstreamer")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 
@@ -50,6 +54,23 @@ def open_remote(address: str) -> tuple[Any, str]:
         raise InputError(f"{scheme}:// cannot be opened ({error})", cure=cure) from error
     except Exception as error:  # every file system has errors of its own
         raise InputError(f"{shown_address(address)} cannot be used ({error})", cure="check it") from error
+
+
+def remote_entries(address: str) -> list[str] | None:
+    """Addresses of a folder's entries, sorted; None for what is no folder.
+
+    Raises:
+        InputError: it cannot be listed.
+    """
+    files, path = open_remote(address)
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES:
+        return None  # a server without lists of its files still gives files
+    try:
+        if not files.isdir(path):
+            return None
+        return [files.unstrip_protocol(entry) for entry in sorted(files.ls(path, detail=False))]
+    except Exception as error:  # every file system has errors of its own
+        raise InputError(f"{shown_address(address)} cannot be listed ({error})") from error
 
 
 def join(base: str, path: str) -> str:

@@ -10,23 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vosrt.batch.address import (
+    VIDEO_SUFFIXES,
     check_is_recording,
     folder_of,
     is_remote,
     join,
     open_remote,
+    remote_entries,
     stem_of,
 )
 from vosrt.batch.job import BatchJob
 from vosrt.batch.video_manifest import manifest_jobs
 from vosrt.errors import InputError
 from vosrt.sources.address import scheme_of, shown_address
+from vosrt.sources.image_folder import IMAGE_SUFFIXES
 
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts"),
-    *(".mpg", ".mpeg", ".wmv", ".flv", ".y4m", ".3gp", ".ogv"),
-)
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _LIST_SUFFIXES, _MANIFEST_SUFFIXES = (".txt", ".lst"), (".jsonl", ".ndjson")
 _LONGEST_NAME = 150
 
@@ -120,7 +118,7 @@ def _videos_at(address: str) -> Iterator[tuple[str, str]]:
     if scheme_of(address) == "test":
         yield address, address.partition("://")[2]
         return
-    look = _remote_entries if is_remote(address) else _local_entries
+    look = remote_entries if is_remote(address) else _local_entries
     entries = look(address)
     if entries is None or any(_has(entry, IMAGE_SUFFIXES) for entry in entries):
         yield address, stem_of(address)
@@ -151,18 +149,6 @@ def _local_entries(address: str) -> list[str] | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"video {address} cannot be used ({reason})", cure="check the path") from error
-
-
-def _remote_entries(address: str) -> list[str] | None:
-    files, path = open_remote(address)
-    if Path(path).suffix.lower() in VIDEO_SUFFIXES:
-        return None  # a server without lists of its files still gives files
-    try:
-        if not files.isdir(path):
-            return None
-        return [files.unstrip_protocol(entry) for entry in sorted(files.ls(path, detail=False))]
-    except Exception as error:  # every file system has errors of its own
-        raise InputError(f"{shown_address(address)} cannot be listed ({error})") from error
 
 
 def _has(entry: str, suffixes: Sequence[str]) -> bool:

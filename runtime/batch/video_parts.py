@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vosrt.batch.address import is_remote, join, open_remote, stem_of
+from vosrt.batch.address import is_remote, join, remote_entries, stem_of
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.input_facts import facts_of, sha256_of
 from vosrt.batch.job import OUTPUTS, BatchJob, FramePart
@@ -19,6 +19,7 @@ from vosrt.batch.storage import fetched
 from vosrt.batch.worker import WorkerSetup
 from vosrt.errors import Error, InputError
 from vosrt.sources.address import shown_address
+from vosrt.sources.image_folder import IMAGE_SUFFIXES, frame_order
 from vosrt.sources.open_source import open_source
 
 
@@ -33,12 +34,11 @@ def parts_of(job: BatchJob) -> list[BatchJob]:
     starts = _frames_of(job, _mask_names(job.mask))
     if min(starts) != 0:
         raise InputError(f"video {job.name} is to be split and its first frame has no mask")
-    ordered = sorted(starts)
+    ordered = sorted(start for start in starts if job.frames is None or start < job.frames)
     stops: list[int | None] = [*ordered[1:], job.frames]
     return [
         job.cut(FramePart(number, start, stop), join(job.mask, starts[start]))
         for number, (start, stop) in enumerate(zip(ordered, stops, strict=True))
-        if job.frames is None or start < job.frames
     ]
 
 
@@ -102,8 +102,10 @@ def _join_whole(
 def _mask_names(folder: str) -> list[str]:
     """Names of the PNGs in a folder."""
     if is_remote(folder):
-        files, path = open_remote(folder)
-        names = [entry.rpartition("/")[2] for entry in files.ls(path, detail=False)]
+        entries = remote_entries(folder)
+        if entries is None:
+            raise InputError(f"folder of masks {shown_address(folder)} is not there")
+        names = [entry.rpartition("/")[2] for entry in entries]
     else:
         try:
             names = os.listdir(folder)
@@ -117,10 +119,7 @@ def _mask_names(folder: str) -> list[str]:
 
 def _frames_of(job: BatchJob, masks: Sequence[str]) -> dict[int, str]:
     """Masks by the number of their frame."""
-    names = None
-    if not is_remote(job.video):
-        with open_source(job.video) as source:
-            names = source.names
+    names = _frame_names(job.video)
     found: dict[int, str] = {}
     for mask in masks:
         stem = stem_of(mask)
@@ -131,6 +130,21 @@ def _frames_of(job: BatchJob, masks: Sequence[str]) -> dict[int, str]:
         else:
             raise InputError(f"mask {mask} of video {job.name} belongs to no frame")
     return found
+
+
+def _frame_names(video: str) -> Sequence[str] | None:
+    """Names of the images of a folder, in order; None for a video file, whose frames have numbers alone."""
+    if not is_remote(video):
+        with open_source(video) as source:
+            return source.names
+    entries = remote_entries(video)
+    if entries is None:
+        return None
+    files = [Path(entry.rpartition("/")[2]) for entry in entries]
+    images = [
+        file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    ]
+    return [file.stem for file in sorted(images, key=frame_order)]
 
 
 def _record_of_all(job: BatchJob, records: Sequence[BatchRecord], setup: WorkerSetup) -> BatchRecord:

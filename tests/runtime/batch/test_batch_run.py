@@ -202,6 +202,44 @@ def test_parts_that_are_done_stay_done(batch, tmp_path):
     assert (ran, len(report.failed)) == (["clip_000/0001"], 0)
 
 
+def test_the_last_part_ends_where_the_video_is_to_end(batch, tmp_path):
+    masks = tmp_path / "masks" / "clip_000"
+    masks.mkdir()
+    for name in ("00000.png", "00002.png", "00004.png"):
+        shutil.copy(tmp_path / "masks" / "clip_000.png", masks / name)
+    (tmp_path / "masks" / "clip_000.png").unlink()
+    report, ran = batch(tmp_path / "videos" / "clip_000.mp4", split=True, frames=3)
+    assert (ran, report.records["clip_000"].frames) == (["clip_000/0000", "clip_000/0001"], 3)
+    assert len(list((tmp_path / "out" / "results" / "clip_000" / "masks").iterdir())) == 3
+
+
+def test_split_folders_of_images_go_by_names_wherever_they_are(batch, scene, tmp_path):
+    pytest.importorskip("fsspec")
+    masks = tmp_path / "masks" / "frames"
+    masks.mkdir()
+    shutil.copy(scene / "mask.png", masks / "shot_00.png")
+    shutil.copy(scene / "mask.png", masks / "shot_03.png")
+    given = {"split": True, "outputs": ("masks", "rle")}
+    _, ran = batch(scene / "frames", output=tmp_path / "local", **given)
+    report, remote_ran = batch(
+        (scene / "frames").as_uri(), masks=(tmp_path / "masks").as_uri(), output=tmp_path / "remote", **given
+    )
+    assert (remote_ran, report.failed) == (ran, [])
+    assert digests(tmp_path / "remote") == digests(tmp_path / "local")
+
+
+def test_a_split_video_without_masks_on_a_server_fails_and_stops_no_other(batch, tmp_path):
+    pytest.importorskip("fsspec")
+    masks = tmp_path / "masks" / "clip_000"
+    masks.mkdir()
+    (tmp_path / "masks" / "clip_000.png").rename(masks / "0.png")
+    (tmp_path / "masks" / "clip_001.png").unlink()
+    videos = [tmp_path / "videos" / f"clip_{number:03d}.mp4" for number in range(2)]
+    report, ran = batch(*videos, masks=(tmp_path / "masks").as_uri(), split=True)
+    assert (ran, [record.key for record in report.failed]) == (["clip_000/0000"], ["clip_001"])
+    assert "is not there" in report.failed[0].failures[0].reason
+
+
 def test_addresses_of_file_systems_are_fetched_and_written(batch, tmp_path):
     pytest.importorskip("fsspec")
     base, output = tmp_path.as_uri(), (tmp_path / "remote").as_uri()
