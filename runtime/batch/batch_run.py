@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -115,7 +116,7 @@ class BatchRun:
         try:
             parts = parts_of(job)
         except InputError as error:
-            failures = (Failure(str(error), "", 0.0),)
+            failures = (Failure(str(error), "", time.time()),)
             record = BatchRecord(job.key, Ending.FAILED, self._setup.needs_of(job), failures=failures)
             self._folder.write(record, job.record)
             self._end(record)

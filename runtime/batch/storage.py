@@ -20,6 +20,7 @@ from vosrt.sources.address import shown_address
 from vosrt.whole_file import write_whole_file
 
 _UNFINISHED = "unfinished"
+_TRIES = 100  # other workers remove the folder of scratch folders whenever it is empty
 
 
 class Storage(Protocol):
@@ -112,9 +113,7 @@ class LocalStorage:
     def scratch(self, name: str) -> Iterator[Path]:
         """A new folder beside the results, so that it can be renamed. Those of dead processes go."""
         base = self._root / _UNFINISHED
-        base.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned(base, name)
-        path = Path(tempfile.mkdtemp(prefix=_scratch_prefix(name) + f"{os.getpid()}~", dir=base))
+        path = self._new_scratch(base, name)
         try:
             yield path
         finally:
@@ -134,6 +133,14 @@ class LocalStorage:
     def local_copy(self, name: str, scratch: Path) -> Path:
         """The folder of results itself."""
         return self._root / name
+
+    def _new_scratch(self, base: Path, name: str) -> Path:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError, FileExistsError):
+                base.mkdir(parents=True, exist_ok=True)
+                self._remove_abandoned(base, name)
+                return Path(tempfile.mkdtemp(prefix=_scratch_prefix(name) + f"{os.getpid()}~", dir=base))
+        raise InputError(f"{base} is no folder, or is removed again and again", cure="look what does so")
 
     @staticmethod
     def _remove_abandoned(base: Path, name: str) -> None:
