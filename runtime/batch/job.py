@@ -12,6 +12,9 @@ OUTPUTS: Mapping[str, str] = {  # kind -> its name in the folder of a video's re
     "rle": "masks.jsonl",
     "cutout": "cutout",
 }
+LONGEST_NAME = (
+    230  # bytes, of the 255 that a file's name may have: a record is first written under a longer one
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class BatchJob:
     """A video, what marks its objects, and what is wanted of it.
 
     Attributes:
-        name: of its results; no two videos of a batch share it.
+        name: of its results, `LONGEST_NAME` bytes at most; no two videos of a batch share it.
         video: a file, a folder of images, `test://…`, or an address that fsspec opens.
         mask: indexed PNG, folder of PNGs, or an address of either; None where marks are given or the
             source knows its truth.

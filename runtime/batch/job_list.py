@@ -19,14 +19,13 @@ from vosrt.batch.address import (
     remote_entries,
     stem_of,
 )
-from vosrt.batch.job import BatchJob
+from vosrt.batch.job import LONGEST_NAME, BatchJob
 from vosrt.batch.video_manifest import manifest_jobs
 from vosrt.errors import InputError
 from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.image_folder import IMAGE_SUFFIXES
 
 _LIST_SUFFIXES, _MANIFEST_SUFFIXES = (".txt", ".lst"), (".jsonl", ".ndjson")
-_LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,8 @@ def _named(video: str, name: str, defaults: JobDefaults) -> BatchJob:
 
 def _usable_name(name: str) -> str:
     """A file's path as a name of results."""
-    return re.sub(r"[^\w.+@=,-]", "_", name.replace("/", "__")).lstrip(".")[:_LONGEST_NAME] or "video"
+    usable = re.sub(r"[^\w.+@=,-]", "_", name.replace("/", "__")).lstrip(".")
+    return usable.encode()[:LONGEST_NAME].decode(errors="ignore") or "video"
 
 
 def _completed(job: BatchJob, base: str, defaults: JobDefaults) -> BatchJob:

@@ -20,6 +20,7 @@ from vosrt.sources.address import shown_address
 from vosrt.whole_file import write_whole_file
 
 _UNFINISHED = "unfinished"
+_LONGEST_START = 150  # bytes of a video's name; machine, process and a random part follow
 _TRIES = 100  # other workers remove the folder of scratch folders whenever it is empty
 
 
@@ -249,4 +250,5 @@ def _looked_at(address: str) -> os.stat_result | None:
 
 
 def _scratch_prefix(name: str) -> str:
-    return f"{name.replace('/', '~')}~{socket.gethostname()}~"
+    start = name.replace("/", "~").encode()[:_LONGEST_START].decode(errors="ignore")
+    return f"{start}~{socket.gethostname()}~"

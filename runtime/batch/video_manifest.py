@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from vosrt.batch.job import OUTPUTS, BatchJob
+from vosrt.batch.job import LONGEST_NAME, OUTPUTS, BatchJob
 from vosrt.errors import BundleError, InputError
 from vosrt.strict_json import Node, parse_json
 from vosrt.user_input import LARGEST_ID
 
 _FIELDS = ("video", "name", "mask", "boxes", "outputs", "frames", "split")
-_NAME = r"(?!\.)[^/\\\x00-\x1f\x7f]{1,150}"
+_NAME = r"(?!\.)[^/\\\x00-\x1f\x7f]+"
 _LARGEST_SIDE = 65536
 _Value = TypeVar("_Value")
 
@@ -44,9 +44,7 @@ def _job(line: str, place: str) -> BatchJob:
     if "mask" in fields and "boxes" in fields:
         raise fields["boxes"].error(allowed="a mask or boxes, not both")
     return BatchJob(
-        name=fields["name"].text(_NAME, allowed="a file name of 150 characters at most")
-        if "name" in fields
-        else "",
+        name=_name(fields["name"]) if "name" in fields else "",
         video=fields["video"].text(),
         mask=fields["mask"].text() if "mask" in fields else None,
         boxes=_boxes(fields["boxes"]) if "boxes" in fields else {},
@@ -54,6 +52,14 @@ def _job(line: str, place: str) -> BatchJob:
         frames=fields["frames"].integer(1) if "frames" in fields else None,
         split=fields["split"].boolean() if "split" in fields else False,
     )
+
+
+def _name(node: Node) -> str:
+    allowed = f"a file name of {LONGEST_NAME} bytes at most"
+    name = node.text(_NAME, allowed=allowed)
+    if len(name.encode()) > LONGEST_NAME:
+        raise node.error(allowed=allowed)
+    return name
 
 
 def _boxes(node: Node) -> dict[int, tuple[int, int, int, int]]:

@@ -15,6 +15,7 @@ from vosrt.batch.batch_display import BatchDisplay
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.batch_run import BatchRun, Shard
 from vosrt.batch.batch_status import BatchStatus
+from vosrt.batch.job import LONGEST_NAME
 from vosrt.batch.job_list import JobDefaults, find_jobs
 from vosrt.batch.worker import WorkerSetup
 from vosrt.errors import InputError
@@ -158,6 +159,15 @@ def test_manifests_name_masks_boxes_outputs_and_lengths(batch, tmp_path):
     labels = [read_label_map(path) for path in sorted((results / "clip_001" / "masks").iterdir())]
     assert len(labels) == 2
     assert set(np.unique(labels[0])) == {0, 3}
+
+
+def test_names_may_be_as_long_as_files_allow(batch, tmp_path):
+    name = "ж" * (LONGEST_NAME // 2)  # two bytes each
+    (tmp_path / "videos" / "clip_000.mp4").rename(tmp_path / "videos" / f"{name}.mp4")
+    (tmp_path / "masks" / "clip_000.png").rename(tmp_path / "masks" / f"{name}.png")
+    report, _ = batch()
+    assert (name in report.records, report.failed) == (True, [])
+    assert len(list((tmp_path / "out" / "results" / name / "masks").iterdir())) == FRAMES
 
 
 def test_split_videos_start_anew_at_every_mask_and_are_put_together(batch, tmp_path):

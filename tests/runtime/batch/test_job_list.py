@@ -50,6 +50,14 @@ def test_one_video_twice_is_one_job(tree):
     assert names(tree / "a.mp4", tree / "*.mp4") == ["a"]
 
 
+def test_long_names_are_cut_between_letters(tree):
+    folder = tree / ("п" * 100)
+    folder.mkdir()
+    (folder / f"{'ё' * 100}.mp4").write_bytes(b"x")
+    (name,) = names(f"{tree}/*/*.mp4")
+    assert name == "п" * 100 + "__" + "ё" * 14
+
+
 def test_masks_are_files_folders_or_patterns(tree):
     (tree / "m" / "b").mkdir(parents=True)
     (tree / "m" / "a.png").write_bytes(b"x")
@@ -103,6 +111,7 @@ def test_a_place_without_any_mask_is_refused(tree):
         ('{"video": "a.mp4", "outputs": []}', "at least one of"),
         ('{"video": "a.mp4", "name": "../../etc"}', "a file name"),
         ('{"video": "a.mp4", "name": ".hidden"}', "a file name"),
+        (f'{{"video": "a.mp4", "name": "{"я" * 116}"}}', "a file name of 230 bytes at most"),
         ('{"video": "a.mp4", "frames": 0}', "an integer from 1"),
         ('{"video": "a.mp4", "split": true, "outputs": ["video"]}', "is to be split"),
         ("[1, 2]", "line 2: the document is a list"),
