@@ -168,14 +168,14 @@ def _usable_name(name: str) -> str:
 
 def _completed(job: BatchJob, base: str, defaults: JobDefaults) -> BatchJob:
     """A job with what a manifest left open."""
-    job = replace(job, video=join(base, job.video) if base else job.video)
+    video = join(base, job.video) if base else job.video
+    job = replace(job, video=video, name=job.name or _usable_name(stem_of(video)))
     if job.mask is not None:
         job = replace(job, mask=join(base, job.mask))
     elif not job.boxes and defaults.masks is not None:
         job = replace(job, mask=_mask_for(job.name, defaults.masks))
     return replace(
         job,
-        name=job.name or _usable_name(stem_of(job.video)),
         outputs=job.outputs or defaults.outputs,
         frames=job.frames or defaults.frames,
         split=job.split or defaults.split,

@@ -50,6 +50,16 @@ def test_one_video_twice_is_one_job(tree):
     assert names(tree / "a.mp4", tree / "*.mp4") == ["a"]
 
 
+def test_masks_go_by_the_names_of_videos_that_a_manifest_leaves_open(tree):
+    (tree / "list.jsonl").write_text('{"video": "a.mp4"}\n{"video": "b.MKV", "name": "other"}')
+    (tree / "m").mkdir()
+    for name in ("a.png", "other.png"):
+        (tree / "m" / name).write_bytes(b"x")
+    for masks in (tree / "m", tree / "m" / "{name}.png"):
+        jobs = find_jobs([str(tree / "list.jsonl")], JobDefaults(masks=str(masks)))
+        assert [Path(job.mask).name for job in jobs] == ["a.png", "other.png"]
+
+
 def test_long_names_are_cut_between_letters(tree):
     folder = tree / ("п" * 100)
     folder.mkdir()
