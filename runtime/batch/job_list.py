@@ -119,10 +119,10 @@ def _videos_at(address: str) -> Iterator[tuple[str, str]]:
         return
     look = remote_entries if is_remote(address) else _local_entries
     entries = look(address)
-    if entries is None or any(_has(entry, IMAGE_SUFFIXES) for entry in entries):
+    videos = [entry for entry in entries or () if _has(entry, VIDEO_SUFFIXES)]
+    if entries is None or (not videos and any(_has(entry, IMAGE_SUFFIXES) for entry in entries)):
         yield address, stem_of(address)
         return
-    videos = [entry for entry in entries if _has(entry, VIDEO_SUFFIXES)]
     folders = [
         entry
         for entry in entries

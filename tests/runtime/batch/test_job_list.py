@@ -36,6 +36,13 @@ def test_a_folder_of_images_is_one_video(tree):
     assert names(tree / "frames") == ["frames"]
 
 
+def test_masks_may_lie_beside_their_videos(tree):
+    (tree / "a.png").write_bytes(b"x")
+    jobs = find_jobs([str(tree)], JobDefaults(masks=str(tree)))
+    assert (jobs[0].name, Path(jobs[0].mask)) == ("a", tree / "a.png")
+    assert [job.name for job in jobs] == ["a", "b", "frames"]
+
+
 def test_patterns_keep_the_folders_in_names(tree):
     assert names(tree / "**/*.[am][pv][4i]") == ["a", "deep__c"]
 
