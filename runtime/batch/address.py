@@ -63,7 +63,7 @@ def remote_entries(address: str) -> list[str] | None:
         InputError: it cannot be listed.
     """
     files, path = open_remote(address)
-    if Path(path).suffix.lower() in VIDEO_SUFFIXES:
+    if Path(name_of(address)).suffix.lower() in VIDEO_SUFFIXES:
         return None  # a server without lists of its files still gives files
     try:
         if not files.isdir(path):
@@ -89,8 +89,13 @@ def folder_of(address: str) -> str:
     return str(Path(address).parent)
 
 
-def stem_of(address: str) -> str:
-    """A file's name without its folder and suffix."""
+def name_of(address: str) -> str:
+    """A file's name without its folder, and without what an address asks for behind `?`."""
     if scheme_of(address) is not None:
         address = address.partition("://")[2].partition("?")[0]
-    return PurePosixPath(address.replace(os.sep, "/").rstrip("/")).stem
+    return PurePosixPath(address.replace(os.sep, "/")).name
+
+
+def stem_of(address: str) -> str:
+    """A file's name without its folder and suffix."""
+    return PurePosixPath(name_of(address)).stem

@@ -14,6 +14,11 @@ from vosrt.errors import InputError
 from vosrt.manifest import sha256_of_file
 from vosrt.sources.address import scheme_of, shown_address
 
+_CHANGES = (  # what file systems call that which tells one content of a file from another
+    *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified", "last_modified", "updated"),
+    *("mtime", "modified", "modify", "last_write_time"),
+)
+
 
 @dataclass(frozen=True)
 class InputFacts:
@@ -108,7 +113,7 @@ def _remote_stamp(address: str) -> str:
 
 
 def _one_remote_stamp(info: Mapping[str, Any]) -> str:
-    known = [str(info[key]) for key in ("ETag", "etag", "LastModified", "updated", "mtime") if key in info]
+    known = [str(info[key]) for key in _CHANGES if key in info]
     return " ".join([str(info.get("name")), str(info.get("size")), *known])
 
 

@@ -15,6 +15,7 @@ from vosrt.batch.address import (
     folder_of,
     is_remote,
     join,
+    name_of,
     open_remote,
     remote_entries,
     stem_of,
@@ -82,7 +83,7 @@ def find_jobs(addresses: Sequence[str], defaults: JobDefaults) -> list[BatchJob]
 
 
 def _jobs_at(address: str, defaults: JobDefaults) -> Iterable[BatchJob]:
-    suffix = Path(address).suffix.lower()
+    suffix = Path(name_of(address)).suffix.lower()
     if suffix in _MANIFEST_SUFFIXES:
         base = folder_of(address)
         jobs = manifest_jobs(_text_of(address), document=shown_address(address))

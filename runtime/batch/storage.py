@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from vosrt.batch.address import is_remote, open_remote
+from vosrt.batch.address import is_remote, name_of, open_remote
 from vosrt.errors import InputError
 from vosrt.regular_file import stat_of
 from vosrt.running_process import is_running
@@ -21,6 +21,10 @@ from vosrt.whole_file import write_whole_file
 
 _UNFINISHED = "unfinished"
 _LONGEST_START = 150  # bytes of a video's name; machine, process and a random part follow
+_LONGEST_END = 60  # letters of an input's name, which may be longer on a server than here; the suffix counts
+_PATTERN = frozenset(
+    "*?["
+)  # in an address that fsspec's `rm` and `get` are given; elsewhere they are letters
 _TRIES = 100  # other workers remove the folder of scratch folders whenever it is empty
 
 
@@ -178,8 +182,13 @@ class RemoteStorage:
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder with all that is in it, if it is there."""
+        path = self._path(name)
         with suppress(FileNotFoundError):
-            self._files.rm(self._path(name), recursive=True)
+            if not set(path) & _PATTERN:
+                self._files.rm(path, recursive=True)
+                return
+            for file in self._files.find(path):
+                self._files.rm_file(file)
 
     def names(self, folder: str) -> list[str]:
         """Names of a folder's entries; none where there is no folder."""
@@ -207,7 +216,7 @@ class RemoteStorage:
     def local_copy(self, name: str, scratch: Path) -> Path:
         """A download."""
         target = scratch / "download" / name
-        self._files.get(self._path(name), str(target), recursive=True)
+        _download(self._files, self._path(name), target)
         return target
 
     def _path(self, name: str) -> str:
@@ -232,14 +241,26 @@ def fetched(address: str, scratch: Path) -> str:
         return address
     files, path = open_remote(address)
     scratch.mkdir(parents=True, exist_ok=True)
-    target = scratch / path.rstrip("/").rpartition("/")[2]
+    target = scratch / name_of(address)[-_LONGEST_END:]
     try:
-        files.get(path, str(target), recursive=files.isdir(path))
+        _download(files, path, target)
     except FileNotFoundError as error:
         raise InputError(f"{shown_address(address)} is not there", cure="check the address") from error
     except Exception as error:  # every file system has errors of its own
         raise InputError(f"{shown_address(address)} cannot be downloaded ({error})") from error
     return str(target)
+
+
+def _download(files: Any, path: str, target: Path) -> None:
+    """A file, or a folder with all that is in it; no pattern, whatever the address."""
+    if not files.isdir(path):
+        files.get_file(path, str(target))
+        return
+    found = files.find(path)
+    places = [target / file.removeprefix(path).lstrip("/") for file in found]
+    for folder in {place.parent for place in places}:
+        folder.mkdir(parents=True, exist_ok=True)
+    files.get(found, [str(place) for place in places])
 
 
 def _looked_at(address: str) -> os.stat_result | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -264,6 +265,26 @@ def test_addresses_of_file_systems_are_fetched_and_written(batch, tmp_path):
         f"{base}/videos/*.mp4", output=output, masks=f"{base}/masks", outputs=("masks", "rle")
     )
     assert (report.current, ran) == (3, [])
+
+
+def test_no_name_is_a_pattern_to_a_file_system(batch, scene, tmp_path):
+    files = pytest.importorskip("fsspec").filesystem("memory")
+    place = f"memory://{tmp_path.name}"
+    for kind in ("videos", "masks"):
+        files.put(str(tmp_path / kind), f"/{tmp_path.name}/{kind}", recursive=True)
+    files.put(str(scene / "frames"), f"/{tmp_path.name}/more/[1]", recursive=True)
+    files.put_file(str(scene / "mask.png"), f"/{tmp_path.name}/masks/_1_.png")
+    names = [{"video": f"videos/clip_{i:03d}.mp4", "name": name} for i, name in enumerate(("ab", "ac", "a*"))]
+    masks = [{"mask": f"masks/clip_{i:03d}.png"} for i in range(3)]
+    lines = [json.dumps(one | other) for one, other in zip(names, masks, strict=True)]
+    files.pipe(f"/{tmp_path.name}/list.jsonl", "\n".join(lines).encode())
+    addresses = [f"{place}/list.jsonl", f"{place}/more"]
+    for frames in (None, 2):  # the second time what was there goes
+        report, ran = batch(*addresses, masks=f"{place}/masks", output=f"{place}/out", frames=frames)
+        assert (len(ran), report.failed) == (4, [])
+    found = {Path(file).parts[4] for file in files.find(f"/{tmp_path.name}/out/results")}
+    assert found == {"ab", "ac", "a*", "_1_"}
+    assert all(len(files.find(f"/{tmp_path.name}/out/results/{name}")) == 2 for name in found)
 
 
 def test_a_folder_of_something_else_is_refused(batch, tmp_path):
