@@ -52,20 +52,14 @@ class BatchFolder:
         Raises:
             InputError: something else lies there, or it cannot be written.
         """
-        try:
-            if self.storage.read(PLAN) is None and self.storage.names(""):
-                raise InputError(
-                    f"output {self.storage.address} is not empty and holds no {PLAN} of a batch",
-                    cure="choose another --output",
-                )
-            self.planned(missing_is_empty=True)
-            content = {"program": _PROGRAM, "names": sorted(names)}
-            self.storage.write(PLAN, (json.dumps(content, indent=1) + "\n").encode())
-        except OSError as error:
+        if self.storage.read(PLAN) is None and self.storage.names(""):
             raise InputError(
-                f"output {self.storage.address} cannot be written ({error.strerror or error})",
-                cure="choose a folder that can be written and has room",
-            ) from error
+                f"output {self.storage.address} is not empty and holds no {PLAN} of a batch",
+                cure="choose another --output",
+            )
+        self.planned(missing_is_empty=True)
+        content = {"program": _PROGRAM, "names": sorted(names)}
+        self._write(PLAN, (json.dumps(content, indent=1) + "\n").encode())
 
     def planned(self, *, missing_is_empty: bool = False) -> list[str]:
         """Names of all videos of the batch.
@@ -120,8 +114,22 @@ class BatchFolder:
         return bool(self.storage.names(job.results))
 
     def write(self, record: BatchRecord, file: str) -> None:
-        """Keep a record."""
-        self.storage.write(file, record.to_bytes())
+        """Keep a record.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._write(file, record.to_bytes())
+
+    def _write(self, file: str, data: bytes) -> None:
+        try:
+            self.storage.write(file, data)
+        except Exception as error:  # every file system has errors of its own
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"output {self.storage.address} cannot be written ({reason})",
+                cure="choose a folder that can be written and has room",
+            ) from error
 
 
 def _is_as_before(address: str, before: InputFacts) -> bool:

@@ -169,6 +169,9 @@ class RemoteStorage:
             return self._files.cat_file(self._path(name))
         except FileNotFoundError:
             return None
+        except Exception as error:  # every file system has errors of its own
+            place = f"{shown_address(self.address)}/{name}"
+            raise InputError(f"{place} cannot be read ({error})", cure="check the address") from error
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file, or replace it."""

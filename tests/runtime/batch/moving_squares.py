@@ -41,7 +41,7 @@ def _frame(index: int, speeds: np.ndarray, height: int, width: int) -> tuple[np.
     return image, mask
 
 
-def command(bundle: object, folder: Path, output: Path, *options: object) -> list[str]:
+def command(bundle: object, folder: Path, output: object, *options: object) -> list[str]:
     """`vosrt batch run` over the videos, one thread per graph, as a command line of this Python."""
     line = ["-m", "vosrt", "batch", "run", bundle, "--videos", folder / "videos", "--masks", folder / "masks"]
     return [sys.executable, *map(str, [*line, "--output", output, "--threads", 1, "--json", *options])]

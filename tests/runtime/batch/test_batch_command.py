@@ -127,7 +127,7 @@ def test_a_killed_batch_takes_its_workers_along_and_goes_on_where_it_was(videos,
     assert {name: records(videos / "out")[name] for name in before} == before
 
 
-def test_videos_come_from_a_server(videos, scene):
+def test_videos_come_from_a_server(videos, scene, capsys):
     pytest.importorskip("aiohttp")
     handler = functools.partial(_Silent, directory=str(videos))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -149,6 +149,8 @@ def test_videos_come_from_a_server(videos, scene):
         assert run(line)["current"] == 2
         os.utime(videos / "videos" / "clip_001.mp4", (1e9, 1e9))  # of the same size, at another time
         assert run(line)["done"] == 1
+        assert main(command(scene / "bundle", videos, f"{base}/out")[3:]) == 2  # it takes no files
+        assert f"output {base}/out cannot be written" in capsys.readouterr().err
         server.shutdown()
     run(command(scene / "bundle", videos, videos / "local", "--limit", 2))
     assert digests(videos / "out") == digests(videos / "local")

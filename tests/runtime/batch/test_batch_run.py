@@ -295,6 +295,14 @@ def test_a_folder_of_something_else_is_refused(batch, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
+def test_an_output_that_takes_no_records_is_named(batch, tmp_path):
+    batch(limit=1)
+    shutil.rmtree(tmp_path / "out" / "records")
+    (tmp_path / "out" / "records").write_text("in the way")
+    with pytest.raises(InputError, match=r"output .*out cannot be written"):
+        batch()
+
+
 def test_leftovers_of_dead_workers_go(batch, tmp_path):
     import socket
 
