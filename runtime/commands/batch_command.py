@@ -131,7 +131,7 @@ def run_batch(arguments: argparse.Namespace) -> int:
     todo = run.plan(jobs, shard=Shard(*arguments.shard), limit=arguments.limit)
     if arguments.dry_run:
         return _print_plan(todo, as_json=arguments.json)
-    report = run.run(todo, _pool_opener(arguments, setup, len(todo)), retries=arguments.retry)
+    report = run.run(todo, _pool_opener(arguments, setup, todo), retries=arguments.retry)
     return _print_report(report, as_json=arguments.json)
 
 
@@ -178,9 +178,11 @@ def _setup(arguments: argparse.Namespace) -> WorkerSetup:
     )
 
 
-def _pool_opener(arguments: argparse.Namespace, setup: WorkerSetup, videos: int) -> Callable[[], Pool]:
+def _pool_opener(
+    arguments: argparse.Namespace, setup: WorkerSetup, jobs: Sequence[BatchJob]
+) -> Callable[[], Pool]:
     """What starts workers: no more than there are videos, where those are not shared out."""
-    most = sys.maxsize if arguments.split else max(1, videos)
+    most = sys.maxsize if any(job.split for job in jobs) else max(1, len(jobs))
     if arguments.ray is not None:
         return lambda: _open_cluster(arguments, setup, most)
     return lambda: _open_processes(arguments, setup, most)

@@ -24,6 +24,7 @@ from tests.runtime.batch.moving_squares import (
 )
 from tests.waiting import wait_for
 from vosrt.cli import main
+from vosrt.errors import Error
 from vosrt.video_writer import VideoWriter
 
 
@@ -70,6 +71,24 @@ def test_a_dry_run_writes_a_plan_and_no_results(videos, scene, capsys):
     assert main([*command(scene / "bundle", videos, videos / "out", "--dry-run")[3:]]) == 0
     assert json.loads(capsys.readouterr().out)["videos"] == [f"clip_{i:03d}" for i in range(4)]
     assert not (videos / "out" / "results").exists()
+
+
+def test_as_many_workers_as_are_wanted_share_a_video_that_a_manifest_splits(videos, scene, monkeypatch):
+    started = []
+
+    def start(setups):
+        started.extend(setups)
+        raise Error("enough")
+
+    monkeypatch.setattr("vosrt.batch.local_pool.LocalPool", start)
+    (videos / "masks" / "parts").mkdir()
+    (videos / "masks" / "clip_000.png").rename(videos / "masks" / "parts" / "0.png")
+    line = {"video": "videos/clip_000.mp4", "mask": "masks/parts", "split": True}
+    (videos / "list.jsonl").write_text(json.dumps(line))
+    options = command(scene / "bundle", videos, videos / "out", "--workers", "2")[3:]
+    options[options.index("--videos") + 1] = str(videos / "list.jsonl")
+    assert main(options) == 2
+    assert len(started) == 2
 
 
 @pytest.mark.parametrize(
