@@ -83,8 +83,10 @@ class Clip:
     def shortened(self, count: int | None) -> Clip:
         """The clip with its first frames only; None for all of them."""
         names = set(islice(self.frames, count))
+        starts = self.starts and {key: name for key, name in self.starts.items() if name in names}
         return replace(
             self,
+            starts=starts,
             frames={name: path for name, path in self.frames.items() if name in names},
             masks={name: files for name, files in self.masks.items() if name in names},
             saved=tuple(name for name in self.saved if name in names),

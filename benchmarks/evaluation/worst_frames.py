@@ -86,13 +86,16 @@ def write_worst_frames(path: Path, worst: Sequence[WorstFrame], masks: Path) -> 
 def _drawn(worst: WorstFrame, masks: Path) -> Image:
     clip, object_id = worst.clip, worst.object_id
     union = clip.scoring is Scoring.UNION
-    given = next(name for name, files in clip.masks.items() if _mask(files.truth(), object_id, union).any())
+    holding = (name for name, files in clip.masks.items() if _mask(files.truth(), object_id, union).any())
+    given = next(holding, None)
+    start = given or next(iter(clip.masks))
     result = LabelFile(
         masks / clip.name / f"{worst.frame}.png", foreground_only=clip.foreground_only
     ).labels()
+    how = "in no mask" if given is None else f"given on {given}"
     object_name = "all objects" if union else f"object {object_id}"
     panels = [
-        (given, clip.masks[given].truth(), f"{clip.name}, {object_name}: given on {given}"),
+        (start, clip.masks[start].truth(), f"{clip.name}, {object_name}: {how}"),
         (worst.frame, result, f"found on {worst.frame}: J {100 * worst.lowest:.1f}"),
         (worst.frame, clip.truth[worst.frame].truth(), f"truth (J of the clip {100 * worst.mean:.1f})"),
     ]

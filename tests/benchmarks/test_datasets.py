@@ -206,6 +206,8 @@ def test_a_shortened_clip_keeps_what_belongs_to_its_frames(tmp_path):
     assert tuple(short.frames) == short.saved == tuple(short.truth) == tuple(clip.frames)[:4]
     assert scored(short) == {1: 2}  # of object 2 the first and the last frame are left
     assert clip.shortened(None) == clip
+    assert set(clip.starts) == {1, 2}
+    assert set(clip.shortened(2).starts) == {1}  # the other one is not missing, but starts later
 
 
 def test_the_digest_changes_with_the_clip(tmp_path):

@@ -117,6 +117,15 @@ def test_wrong_results_get_their_scores(tmp_path, clips):
     assert (tmp_path / "out/scores.png").is_file()
 
 
+def test_an_object_that_is_scored_and_in_no_given_mask_is_shown_as_such(tmp_path, toy):
+    folder = trees.write_clip(tmp_path / "clips" / "pair")
+    labels = image_and_labels(0)[1]
+    trees.write_mask(folder / "init", "00000", np.where(labels == 1, labels, 0))
+    document = document_of(tmp_path, toy, "--clips", tmp_path / "clips")
+    assert document["clips"]["pair"]["objects"]["2"]["J"] == 0
+    assert Image.open(tmp_path / "out/worst.png").size[0] == 3 * 640
+
+
 def test_a_sheet_shows_what_was_missed_and_what_is_too_much(tmp_path, clips):
     """Squares that move, and results that repeat the first mask."""
     for name in ("pair", "union", "prompts"):
