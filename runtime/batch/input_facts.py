@@ -12,6 +12,7 @@ from typing import Any
 from vosrt.batch.address import is_remote, open_remote
 from vosrt.errors import InputError
 from vosrt.manifest import sha256_of_file
+from vosrt.regular_file import require_regular_file
 from vosrt.sources.address import scheme_of, shown_address
 
 _CHANGES = (  # what file systems call that which tells one content of a file from another
@@ -85,6 +86,7 @@ def sha256_of(path: Path) -> str:
     """
     if path.is_dir():
         return _digest([f"{name} {sha256_of_file(path / name)}" for name in _files_below(path)])
+    require_regular_file(path)  # a pipe would never end
     return sha256_of_file(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from vosrt.errors import InputError
 from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.image_folder import IMAGE_SUFFIXES
 
+_log = logging.getLogger(__name__)
 _LIST_SUFFIXES, _MANIFEST_SUFFIXES = (".txt", ".lst"), (".jsonl", ".ndjson")
 
 
@@ -127,9 +129,7 @@ def _videos_at(address: str) -> Iterator[tuple[str, str]]:
     folders = [
         entry
         for entry in entries
-        if entry not in videos
-        and not Path(entry).name.startswith(".")
-        and any(_has(inner, IMAGE_SUFFIXES) for inner in look(entry) or ())
+        if entry not in videos and not Path(entry).name.startswith(".") and _holds_images(entry, look)
     ]
     if not videos and not folders:
         raise InputError(
@@ -138,6 +138,15 @@ def _videos_at(address: str) -> Iterator[tuple[str, str]]:
         )
     for entry in sorted([*videos, *folders]):
         yield entry, stem_of(entry)
+
+
+def _holds_images(folder: str, look: Callable[[str], list[str] | None]) -> bool:
+    """Whether an entry of a folder is a folder of images; one that cannot be looked at is left out."""
+    try:
+        return any(_has(entry, IMAGE_SUFFIXES) for entry in look(folder) or ())
+    except InputError as error:
+        _log.warning("left out: %s", error)
+        return False
 
 
 def _local_entries(address: str) -> list[str] | None:

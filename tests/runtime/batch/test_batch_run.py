@@ -127,6 +127,14 @@ def test_bad_videos_fail_and_stop_no_other(batch, tmp_path):
     assert records(tmp_path / "out")["clip_001"]["state"] == "done"
 
 
+def test_a_pipe_is_no_video_and_stops_no_other(batch, tmp_path):
+    (tmp_path / "videos" / "clip_001.mp4").unlink()
+    os.mkfifo(tmp_path / "videos" / "clip_001.mp4")
+    report, _ = batch()
+    assert [record.key for record in report.failed] == ["clip_001"]
+    assert "not an ordinary file" in report.failed[0].failures[0].reason
+
+
 def test_a_failure_leaves_older_results_alone(batch, tmp_path):
     batch()
     before = (tmp_path / "out" / "results" / "clip_000" / "masks" / "00003.png").read_bytes()

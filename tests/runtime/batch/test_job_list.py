@@ -32,6 +32,12 @@ def test_a_folder_gives_its_videos_and_folders_of_images(tree):
     assert names(tree) == ["a", "b", "frames"]
 
 
+def test_an_entry_that_leads_nowhere_is_left_out_and_told(tree, caplog):
+    (tree / "latest").symlink_to(tree / "gone")
+    assert names(tree) == ["a", "b", "frames"]
+    assert "left out: video" in caplog.text
+
+
 def test_a_folder_of_images_is_one_video(tree):
     assert names(tree / "frames") == ["frames"]
 
