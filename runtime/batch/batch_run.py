@@ -48,6 +48,11 @@ class BatchReport:
     records: dict[str, BatchRecord] = field(default_factory=dict)
 
     @property
+    def done(self) -> int:
+        """How many videos ran well."""
+        return len(self.records) - len(self.failed)
+
+    @property
     def failed(self) -> list[BatchRecord]:
         """Of videos that failed."""
         return [record for record in self.records.values() if record.ending is Ending.FAILED]

@@ -230,17 +230,18 @@ def _print_plan(jobs: Sequence[BatchJob], *, as_json: bool) -> int:
 
 
 def _print_report(report: BatchReport, *, as_json: bool) -> int:
-    done = [record for record in report.records.values() if record not in report.failed]
     if as_json:
         failed = {record.key: record.failures[-1].reason for record in report.failed}
         print(
-            json.dumps({"done": len(done), "failed": failed, "current": report.current, "left": report.left})
+            json.dumps(
+                {"done": report.done, "failed": failed, "current": report.current, "left": report.left}
+            )
         )
     else:
         if report.records:
             _print_table(list(report.records.values()))
         left = f", {report.left} left for another run" if report.left else ""
-        print(f"{len(done)} done, {len(report.failed)} failed, {report.current} had their results{left}")
+        print(f"{report.done} done, {len(report.failed)} failed, {report.current} had their results{left}")
     return EXIT_FAILURES if report.failed else 0
 
 
