@@ -40,8 +40,11 @@ class BatchStatus:
         with ThreadPoolExecutor(_READERS) as threads:
             records = threads.map(lambda name: folder.record(f"records/{name}.json"), names)
         found = {name: record for name, record in zip(names, records, strict=True) if record is not None}
-        unfinished = sorted({name.partition("~")[0] for name in folder.storage.names("unfinished")})
-        return cls(names, found, unfinished)
+        keys = {name.rsplit("~", 3)[0] for name in folder.storage.names("unfinished")}  # machine, process, …
+        unfinished = {
+            key if key in names else key.rpartition("~")[0] or key for key in keys
+        }  # without the part
+        return cls(names, found, sorted(unfinished))
 
     @property
     def done(self) -> list[BatchRecord]:

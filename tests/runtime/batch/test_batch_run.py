@@ -295,6 +295,13 @@ def test_no_name_is_a_pattern_to_a_file_system(batch, scene, tmp_path):
     assert all(len(files.find(f"/{tmp_path.name}/out/results/{name}")) == 2 for name in found)
 
 
+def test_status_names_the_videos_in_work(batch, tmp_path):
+    folder = BatchFolder.open(str(tmp_path / "out"))
+    folder.start(["left", "split", "take~2"])
+    with folder.storage.scratch("take~2"), folder.storage.scratch("split/0003"):
+        assert BatchStatus.of(folder).unfinished == ["split", "take~2"]
+
+
 def test_a_folder_of_something_else_is_refused(batch, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("x")
