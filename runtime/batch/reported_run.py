@@ -40,7 +40,8 @@ def reported_run(
     except MemoryError:
         reason = "there is not enough memory"
     except Exception as error:  # one video must not stop the others
-        _log.exception("%s", job.key)
+        if not lost:
+            _log.exception("%s", job.key)
         reason = f"{type(error).__name__}: {error}"
     if lost:
         raise lost[0]

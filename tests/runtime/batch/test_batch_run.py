@@ -18,7 +18,8 @@ from vosrt.batch.batch_run import BatchRun, Shard
 from vosrt.batch.batch_status import BatchStatus
 from vosrt.batch.job import LONGEST_NAME
 from vosrt.batch.job_list import JobDefaults, find_jobs
-from vosrt.batch.worker import WorkerSetup
+from vosrt.batch.reported_run import reported_run
+from vosrt.batch.worker import BatchWorker, WorkerSetup
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map, write_label_map
 from vosrt.stream_job import StreamJob
@@ -133,6 +134,17 @@ def test_a_pipe_is_no_video_and_stops_no_other(batch, tmp_path):
     report, _ = batch()
     assert [record.key for record in report.failed] == ["clip_001"]
     assert "not an ordinary file" in report.failed[0].failures[0].reason
+
+
+def test_a_worker_whose_program_is_gone_ends_without_a_word(batch, scene, tmp_path, caplog):
+    def report(progress):
+        raise BrokenPipeError
+
+    (job, *_) = find_jobs([str(tmp_path / "videos")], JobDefaults(masks=str(tmp_path / "masks")))
+    worker = BatchWorker(WorkerSetup(str(tmp_path / "out"), [str(scene / "bundle")]))
+    with pytest.raises(BrokenPipeError):
+        reported_run(worker, "one", job, report)
+    assert not caplog.records
 
 
 def test_a_failure_leaves_older_results_alone(batch, tmp_path):
