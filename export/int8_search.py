@@ -79,7 +79,8 @@ def choose_int8(
         manifest: of the bundle.
         models: its float32 graphs by role.
         clip: its first frame has a mask.
-        least: mean J of the objects' masks with those in float32, single frames from the same state.
+        least: mean J of the objects' masks with those in float32, at least: of single frames from the same
+            state, and of frames after which int8 remembers float32's labels in its own way.
         say: is told how far the search is.
 
     Raises:
@@ -93,7 +94,7 @@ def choose_int8(
     ]
     if not layers:
         raise ExportError("int8: the network has no convolution to quantise")
-    search = _Search(manifest, models, layers, clip, say)
+    search = _Search(manifest, models, layers, clip, least, say)
     agreement = search.try_exact(())
     if _is_enough(agreement, least):
         return search.choice((), dict.fromkeys(layers, 0.0), agreement)
@@ -134,9 +135,11 @@ class _Search:
         models: Mapping[str, onnx.ModelProto],
         layers: list[Layer],
         clip: Clip,
+        least: float,
         say: Say,
     ) -> None:
-        self.manifest, self.models, self.layers, self.clip, self.say = manifest, models, layers, clip, say
+        self.manifest, self.models, self.layers, self.clip = manifest, models, layers, clip
+        self.least, self.say = least, say
         watched = {role: values_of(model, self._of(role, ())) for role, model in models.items()}
         sessions = GraphSessions(manifest, models, watched=watched, kept=_COMPARED)
         stream = stream_of(manifest, sessions)
@@ -166,13 +169,24 @@ class _Search:
         }
 
     def try_exact(self, exact: tuple[Layer, ...] | list[Layer]) -> Agreement:
-        """Labels where some layers stay in float32."""
+        """Labels where some layers stay in float32.
+
+        From float32's state they say nothing of the graphs that make a state, so these are tried as well.
+        """
         tried = GraphSessions(self.manifest, {**self.models, **self.quantized(exact)})
-        agreement = agreement_of(
-            stream_of(self.manifest, self.exact), stream_of(self.manifest, tried), self.clip
-        )
+        agreement = self._agreement(tried, same_state=True)
+        if _is_enough(agreement, self.least):
+            tried.follows = self.exact
+            own = self._agreement(tried, same_state=False)
+            agreement = min(
+                agreement, own, key=lambda one: (_is_enough(one, self.least), one.similarity or 0.0)
+            )
         self.say(f"int8: {len(self.layers) - len(exact)} of {len(self.layers)} convolutions: {agreement}")
         return agreement
+
+    def _agreement(self, tried: GraphSessions, *, same_state: bool) -> Agreement:
+        exact_stream, stream = stream_of(self.manifest, self.exact), stream_of(self.manifest, tried)
+        return agreement_of(exact_stream, stream, self.clip, same_state=same_state)
 
     def damage(self) -> dict[Layer, float]:
         """The error that each layer alone causes in its graph's results, as a share of them."""

@@ -43,7 +43,11 @@ class Agreement:
 
 
 def agreement_of(
-    exact: Stream, tried: Stream, clip: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]]
+    exact: Stream,
+    tried: Stream,
+    clip: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]],
+    *,
+    same_state: bool = True,
 ) -> Agreement:
     """Segment a clip twice, every frame from the same state.
 
@@ -51,6 +55,8 @@ def agreement_of(
         exact: a new stream in float32.
         tried: a new stream that is compared with it.
         clip: frames uint8 `[H, W, 3]`, each with a mask `[H, W]` or None; the first frame's is given.
+        same_state: the second stream starts every frame from the state of the first; if not, it remembers
+            what its own graphs gave.
     """
     shares, similarity = [], RegionSimilarity()
     for index, (image, mask) in enumerate(clip):
@@ -58,7 +64,8 @@ def agreement_of(
             exact.step(image, mask=mask)
             tried.step(image, mask=mask)  # builds what a frame with a mask needs
         else:
-            tried.restore(exact.save())
+            if same_state:
+                tried.restore(exact.save())
             wanted, found = exact.step(image), tried.step(image)
             shares.append(float((wanted.labels == found.labels).mean()))
             similarity.add(found.labels, wanted.labels, wanted.ids)

@@ -10,6 +10,8 @@ from tests.conftest import STAND_IN
 from vosrt import Segmenter
 from vosrt.bundle import Bundle
 from vosrt.export.bundle_writer import ExportSettings, export_bundle
+from vosrt.export.int8_graph import Range, convolutions_of
+from vosrt.export.int8_search import _Search
 from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.memory_budget import row_parts
@@ -82,3 +84,17 @@ def test_large_convolutions_have_their_name(bundle):
     nodes = onnx.load(bundle / "encode.onnx").graph.node
     named = {node.op_type for node in nodes if node.domain == "vosrt"}
     assert named == {"Convolution3x3", "Convolution3x3Relu"}
+
+
+def test_int8_of_what_is_remembered_is_judged(bundle):
+    """From float32's state labels say nothing of a graph whose results the next frame alone reads."""
+    manifest = Bundle.open(bundle).manifest
+    models = {role: onnx.load(bundle / f"{role}.onnx") for role in manifest.graphs}
+    remembering = [("memorize", name) for name in convolutions_of(models["memorize"])]
+    images, masks = make_clip(4, 64, 96, 2)
+    clip = [(image, masks[0] if index == 0 else None) for index, image in enumerate(images)]
+    search = _Search(manifest, models, remembering, clip, 0.5, print)
+    assert search.try_exact(()).similarity > 0.8
+    search.ranges["memorize"] = {name: Range(1e-9, 0) for name in search.ranges["memorize"]}
+    assert search.try_exact(()).similarity < 0.5
+    assert search.try_exact(remembering).similarity == 1
