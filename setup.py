@@ -136,7 +136,7 @@ setup(
         "numpy>=1.24",  # arrays
         "opencv-python>=4.8",  # JPEG decoding, colour conversion, drawing
         "pillow>=10",  # indexed PNG: OpenCV expands palettes
-        "av>=12",  # FFmpeg bindings: decodes files, writes H.264
+        "av>=17.1",  # FFmpeg: decodes, writes H.264; older ones have wrong colours (BT.709) or crash
         "rich>=13",  # progress bars and tables of the command line
     ],
     extras_require={

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.errors import MissingDependencyError
-from vosrt.native_libraries import CURE, native_library
+from vosrt.native_libraries import build_cure, native_library
 from vosrt.plugins import channel_gate, frame_image, group_norm, least_other
 
 _METHODS = {
@@ -64,7 +64,7 @@ def open_kernels(arguments: argparse.Namespace, *, is_poisoned: bool = True) -> 
     """
     path = arguments.library or native_library("vosrt_kernels")
     if path is None:
-        raise MissingDependencyError("libvosrt_kernels.so has not been built", cure=CURE)
+        raise MissingDependencyError("libvosrt_kernels.so has not been built", cure=build_cure("nvcc"))
     device = torch.device(arguments.device)
 
     def allocate(size: int) -> Tensor:

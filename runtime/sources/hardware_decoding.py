@@ -6,7 +6,6 @@ import functools
 import logging
 from typing import Any
 
-from vosrt.errors import MissingDependencyError
 from vosrt.optional_import import import_for
 
 _CODEC = "h264"  # that a device must decode to be taken; others fall back to software one by one
@@ -33,15 +32,12 @@ def hardware_decoding(*, wanted: bool) -> dict[str, Any]:
 def _device() -> str | None:
     """FFmpeg's name of the first device that decodes here; None where none does."""
     av = import_for("hardware decoding", "av")
-    try:
-        hwaccel = import_for("hardware decoding", "av.codec.hwaccel")
-        codec = av.Codec(_CODEC, "r")
-        for device in hwaccel.hwdevices_available():
-            if _works(av, hwaccel, device, codec):
-                _log.info("videos are decoded by %s", device)
-                return str(device)
-    except (MissingDependencyError, AttributeError):  # av before 14
-        pass
+    hwaccel = import_for("hardware decoding", "av.codec.hwaccel")
+    codec = av.Codec(_CODEC, "r")
+    for device in hwaccel.hwdevices_available():
+        if _works(av, hwaccel, device, codec):
+            _log.info("videos are decoded by %s", device)
+            return str(device)
     _log.warning("no hardware decodes videos here; software does")
     return None
 
