@@ -54,10 +54,18 @@ class Site:
         open_cameras: opens the cameras, given what is to be called with every view.
         token: that clients must show; None for none.
         most_objects: of each camera.
+        ended: called when the cameras are closed.
     """
 
-    def __init__(self, open_cameras: Opener, token: str | None, most_objects: int) -> None:
+    def __init__(
+        self,
+        open_cameras: Opener,
+        token: str | None,
+        most_objects: int,
+        ended: Callable[[], object] | None,
+    ) -> None:
         self.token = token
+        self._ended = ended
         self._most_objects = most_objects
         self.measures = Measures()
         self.recordings = Recordings()
@@ -76,8 +84,12 @@ class Site:
 
     async def stop(self) -> None:
         """Close everything."""
-        await asyncio.to_thread(self.cameras.close)
-        self.recordings.close()
+        try:
+            await asyncio.to_thread(self.cameras.close)
+            self.recordings.close()
+        finally:
+            if self._ended is not None:
+                await asyncio.to_thread(self._ended)
 
     def camera(self, name: str, object_id: int | None = None) -> WatchedCamera:
         """A camera by its name; 404 where there is none, or it has not this object."""
@@ -113,7 +125,7 @@ def build_app(
         save: where objects are only picked: keeps what is picked, returns where in words.
         ended: called when the cameras are closed.
     """
-    site = Site(open_cameras, token, most_objects)
+    site = Site(open_cameras, token, most_objects, ended)
 
     @asynccontextmanager
     async def life(_: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -121,11 +133,7 @@ def build_app(
         try:
             yield
         finally:
-            try:
-                await site.stop()
-            finally:
-                if ended is not None:
-                    await asyncio.to_thread(ended)
+            await site.stop()
 
     app = fastapi.FastAPI(
         title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None
