@@ -41,9 +41,8 @@ class BatchStatus:
             records = threads.map(lambda name: folder.record(f"records/{name}.json"), names)
         found = {name: record for name, record in zip(names, records, strict=True) if record is not None}
         keys = {name.rsplit("~", 3)[0] for name in folder.storage.names("unfinished")}  # machine, process, …
-        unfinished = {
-            key if key in names else key.rpartition("~")[0] or key for key in keys
-        }  # without the part
+        # A key that is no video's name is that of a part, which ends with a ~ and what it is.
+        unfinished = {key if key in names else key.rpartition("~")[0] or key for key in keys}
         return cls(names, found, sorted(unfinished))
 
     @property

@@ -12,9 +12,7 @@ OUTPUTS: Mapping[str, str] = {  # kind -> its name in the folder of a video's re
     "rle": "masks.jsonl",
     "cutout": "cutout",
 }
-LONGEST_NAME = (
-    230  # bytes, of the 255 that a file's name may have: a record is first written under a longer one
-)
+LONGEST_NAME = 230  # bytes of a file name's 255: a record is first written under a longer one
 
 
 @dataclass(frozen=True)

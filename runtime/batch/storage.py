@@ -22,9 +22,7 @@ from vosrt.whole_file import write_whole_file
 _UNFINISHED = "unfinished"
 _LONGEST_START = 150  # bytes of a video's name; machine, process and a random part follow
 _LONGEST_END = 60  # letters of an input's name, which may be longer on a server than here; the suffix counts
-_PATTERN = frozenset(
-    "*?["
-)  # in an address that fsspec's `rm` and `get` are given; elsewhere they are letters
+_PATTERN = frozenset("*?[")  # to fsspec's `rm` and `get`; elsewhere they are letters
 _TRIES = 100  # other workers remove the folder of scratch folders whenever it is empty
 
 

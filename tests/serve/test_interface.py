@@ -224,16 +224,13 @@ def test_without_the_token_nothing_is_told():
         assert client.get(f"/?token={TOKEN}").status_code == 303
         with pytest.raises(InvalidStatus, match="403"):
             live(site)
-        other = {
-            "Cookie": f"vosrt_token_8001={TOKEN}",
-            "Host": "cameras.example:8000",
-        }  # of another server's port
+        # The cookie of another server's port:
+        other = {"Cookie": f"vosrt_token_8001={TOKEN}", "Host": "cameras.example:8000"}
         assert client.get("/api/cameras", headers=other).status_code == 401
         cookie = {"Cookie": f"vosrt_token={TOKEN}", "Host": "cameras.example"}  # through a proxy …
         assert client.get("/api/cameras", headers=cookie).status_code == 200
-        assert (
-            client.get("/api/cameras", headers=cookie, auth=("user", "word")).status_code == 200
-        )  # … of its own
+        of_proxy = client.get("/api/cameras", headers=cookie, auth=("user", "word"))  # … with passwords
+        assert of_proxy.status_code == 200
 
 
 def test_the_address_that_is_printed_opens_the_page():
