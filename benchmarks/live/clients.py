@@ -108,14 +108,13 @@ def measure(server: ServerProcess, count: int, silent: int, seconds: float, *, r
     _mark(server)
     alone, watched, memory = [], [], []
     received = (0, 0)
+    fresh = multiprocessing.get_context("spawn")  # a fork may wait for threads that it has not
     for _ in range(rounds):
         alone.append(_rate(server, seconds))
-        inbox: Any = multiprocessing.Queue()
-        ready = multiprocessing.Event()
-        over = multiprocessing.Event()
-        process = multiprocessing.Process(
-            target=_run_clients, args=(server.address, count, silent, ready, over, inbox)
-        )
+        inbox: Any = fresh.Queue()
+        ready = fresh.Event()
+        over = fresh.Event()
+        process = fresh.Process(target=_run_clients, args=(server.address, count, silent, ready, over, inbox))
         process.start()
         ready.wait(60)
         watched.append(_rate(server, seconds))
