@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import subprocess
 import sys
 
@@ -45,10 +44,8 @@ def test_usage_counts_what_a_process_holds():
 def test_readings_are_printed_and_drawn(tmp_path, capsys):
     bundle, plot = str(write_colour_bundle(tmp_path / "bundle", ids=True)), tmp_path / "plots" / "run.png"
     line = [bundle, "--frames", "400", "--size", "17x23", "--threads", "1"]
-    assert endurance.main([*line, "--plot", str(plot)]) in (
-        0,
-        1,
-    )  # a process of tests may grow for others' sake
+    grown = endurance.main([*line, "--plot", str(plot)])
+    assert grown in (0, 1)  # a process of tests may grow for others' sake
     said = capsys.readouterr().out.splitlines()
     assert said[0] == endurance.Reading.HEAD
     assert [int(row.split()[0]) for row in said[1:7]] == [200, 240, 280, 320, 360, 400]
@@ -60,19 +57,32 @@ def test_readings_are_printed_and_drawn(tmp_path, capsys):
     assert set(figures["median_ms"]) <= {"1", "2", "3"}
 
 
-def test_growth_beyond_the_limit_is_exit_status_1(tmp_path, monkeypatch, capsys):
+_LEAK = """
+import mmap, sys
+from vosrt.benchmarks import endurance
+
+leaked, held, step = int(sys.argv[1]), [], endurance.Stream.step
+
+def leaking(*arguments):
+    if leaked:
+        held.append(mmap.mmap(-1, leaked))
+        held[-1].write(bytes(leaked))
+    return step(*arguments)
+
+endurance.Stream.step = leaking
+sys.exit(endurance.main([*sys.argv[2:], "--frames", "400", "--size", "17x23", "--json"]))
+"""
+
+
+@pytest.mark.parametrize(("leaked", "status"), [(0, 0), (40_960, 1)])
+def test_growth_beyond_the_limit_is_exit_status_1(tmp_path, leaked, status):
+    # In a process of its own: what other tests left running allocates in this one.
     bundle = str(write_colour_bundle(tmp_path / "bundle", ids=True))
-    step, held = endurance.Stream.step, []
-
-    def leaking(*arguments):
-        pages = mmap.mmap(-1, 40_960)  # never ones that an earlier test has given back
-        pages.write(bytes(40_960))
-        held.append(pages)
-        return step(*arguments)
-
-    monkeypatch.setattr(endurance.Stream, "step", leaking)
-    assert endurance.main([bundle, "--frames", "400", "--size", "17x23"]) == 1
-    assert "+8." in capsys.readouterr().out.splitlines()[-1].split("resident")[0]
+    program = [sys.executable, "-c", _LEAK, str(leaked), bundle]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == status, ended.stderr
+    growth = json.loads(ended.stdout)["growth_mb"]
+    assert growth == pytest.approx(200 * leaked / 1e6, abs=endurance.MOST_GROWTH)
 
 
 def test_many_frames_are_measured_from_the_thousandth_on():
