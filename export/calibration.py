@@ -35,10 +35,6 @@ class GraphSessions:
         models: role to graph.
         watched: role to names of values to count.
         kept: inputs and outputs of so many calls of every role are kept, in `calls`.
-
-    Attributes:
-        follows: sessions that ran the same frame before; frames end here with their labels and probabilities,
-            so what is remembered is computed by these graphs and labels do not drift.
     """
 
     def __init__(
@@ -51,9 +47,6 @@ class GraphSessions:
     ) -> None:
         self._graphs = manifest.graphs
         self._kept = kept
-        self.follows: GraphSessions | None = None
-        self.ends: dict[str, Arrays] = {role: {} for role in models}  # inputs of the last call
-        self._ends = ends_of_frames(manifest)
         self.histograms = {
             role: {name: Histogram() for name in names} for role, names in (watched or {}).items()
         }
@@ -64,9 +57,6 @@ class GraphSessions:
         """Run a graph; see `vosrt.executor.Executor`."""
         graph = self._graphs[role]
         given = {name: np.ascontiguousarray(inputs[name]) for name in graph.inputs}
-        if self.follows is not None:
-            given |= self.follows.ends[role]
-        self.ends[role] = {name: given[name].copy() for name in self._ends[role]}
         names = [*graph.outputs, *self._inner(role)]
         found = dict(zip(names, self._sessions[role].run(names, given), strict=True))
         for name, histogram in self.histograms.get(role, {}).items():
@@ -123,18 +113,6 @@ class Histogram:
         while largest > self.most:  # twice as wide, with half of the bins
             self.counts = np.pad(self.counts.reshape(-1, 2).sum(1), (0, BINS // 2))
             self.most *= 2
-
-
-def ends_of_frames(manifest: Manifest) -> dict[str, list[str]]:
-    """By role, the inputs that are labels or probabilities with which this frame or the last one ended."""
-    sources = {"step.labels", "step.probabilities"}
-    for entry_name, entry in manifest.state.items():
-        ends = [name for name, tensor in entry.tensors.items() if tensor.source in sources]
-        sources |= {f"state.{entry_name}.{name}" for name in ends}
-    return {
-        role: [name for name, value in graph.inputs.items() if value.source in sources]
-        for role, graph in manifest.graphs.items()
-    }
 
 
 def open_graph(model: onnx.ModelProto, more: Sequence[str] = ()) -> Any:

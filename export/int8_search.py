@@ -169,24 +169,12 @@ class _Search:
         }
 
     def try_exact(self, exact: tuple[Layer, ...] | list[Layer]) -> Agreement:
-        """Labels where some layers stay in float32.
-
-        From float32's state they say nothing of the graphs that make a state, so these are tried as well.
-        """
+        """Labels where some layers stay in float32."""
         tried = GraphSessions(self.manifest, {**self.models, **self.quantized(exact)})
-        agreement = self._agreement(tried, same_state=True)
-        if _is_enough(agreement, self.least):
-            tried.follows = self.exact
-            own = self._agreement(tried, same_state=False)
-            agreement = min(
-                agreement, own, key=lambda one: (_is_enough(one, self.least), one.similarity or 0.0)
-            )
+        exact_stream, stream = stream_of(self.manifest, self.exact), stream_of(self.manifest, tried)
+        agreement = agreement_of(exact_stream, stream, self.clip, [self.manifest])
         self.say(f"int8: {len(self.layers) - len(exact)} of {len(self.layers)} convolutions: {agreement}")
         return agreement
-
-    def _agreement(self, tried: GraphSessions, *, same_state: bool) -> Agreement:
-        exact_stream, stream = stream_of(self.manifest, self.exact), stream_of(self.manifest, tried)
-        return agreement_of(exact_stream, stream, self.clip, same_state=same_state)
 
     def damage(self) -> dict[Layer, float]:
         """The error that each layer alone causes in its graph's results, as a share of them."""

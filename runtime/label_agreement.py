@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.manifest import Manifest
 from vosrt.region_similarity import RegionSimilarity
+from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
 
 LEAST_AGREEMENT = 0.995  # of the pixels of a frame, on average
+_MASKS = {"step.labels", "step.probabilities"}  # with which a frame ends
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,15 @@ def agreement_of(
     exact: Stream,
     tried: Stream,
     clip: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8] | None]],
-    *,
-    same_state: bool = True,
+    manifests: Sequence[Manifest],
 ) -> Agreement:
-    """Segment a clip twice, every frame from the same state.
+    """Segment a clip twice, every frame from the same masks; what else is remembered, each stream computes.
 
     Args:
         exact: a new stream in float32.
         tried: a new stream that is compared with it.
         clip: frames uint8 `[H, W, 3]`, each with a mask `[H, W]` or None; the first frame's is given.
-        same_state: the second stream starts every frame from the state of the first; if not, it remembers
-            what its own graphs gave.
+        manifests: of each variant that the streams run.
     """
     shares, similarity = [], RegionSimilarity()
     for index, (image, mask) in enumerate(clip):
@@ -64,9 +65,23 @@ def agreement_of(
             exact.step(image, mask=mask)
             tried.step(image, mask=mask)  # builds what a frame with a mask needs
         else:
-            if same_state:
-                tried.restore(exact.save())
+            tried.restore(_with_masks(tried.save(), exact.save(), manifests))
             wanted, found = exact.step(image), tried.step(image)
             shares.append(float((wanted.labels == found.labels).mean()))
             similarity.add(found.labels, wanted.labels, wanted.ids)
     return Agreement(tuple(shares), similarity.mean)
+
+
+def _with_masks(own: Snapshot, given: Snapshot, manifests: Sequence[Manifest]) -> Snapshot:
+    """A snapshot with the labels and probabilities of another: graphs that differ in a few do not drift."""
+    variants = []
+    for kept, record, manifest in zip(own.variants, given.variants, manifests, strict=True):
+        tensors = {
+            entry: {
+                name: (record if spec.tensors[name].source in _MASKS else kept).tensors[entry][name]
+                for name in kept.tensors[entry]
+            }
+            for entry, spec in manifest.state.items()
+        }
+        variants.append(replace(kept, tensors=tensors))
+    return replace(given, variants=tuple(variants))

@@ -29,7 +29,7 @@ def compare_with_float32(
     objects: int,
     memory_limit: int,
 ) -> Agreement:
-    """Segment a generated scene twice, every frame from the same state.
+    """Segment a generated scene twice, every frame from the same masks.
 
     Args:
         variants: on the engines.
@@ -46,6 +46,7 @@ def compare_with_float32(
         Stream(reference, CpuDevice(), memory_limit=on_host),
         Stream(variants, device, memory_limit=memory_limit),
         frames,
+        [variant.manifest for variant in variants],
     )
 
 

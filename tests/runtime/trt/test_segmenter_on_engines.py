@@ -50,18 +50,18 @@ def test_the_fastest_is_chosen_and_its_engines_are_compared_once(gpu_machine, sc
     assert segmenter.prepare(64, 96).worst == 1.0
 
 
-@pytest.fixture
-def wrong_engines(monkeypatch):
-    """Engines that turn labels upside down."""
+@pytest.fixture(params=["labels", "bank_labels"])
+def wrong_engines(request, monkeypatch):
+    """Engines that turn labels upside down, or those that are kept of reference frames."""
     good = stand_in.IExecutionContext.execute_async_v3
 
     def wrong(self, stream_handle):
         done = good(self, stream_handle)
         for value in self._engine._graph.output:
-            if value.name == "labels":
-                shape = self.get_tensor_shape("labels")
-                array = array_at(self._addresses["labels"], shape, "int32")
-                array[...] = array[::-1].copy()
+            if value.name == request.param:
+                shape = self.get_tensor_shape(value.name)
+                array = array_at(self._addresses[value.name], shape, "int32")
+                array[...] = array[..., ::-1, :].copy()
         return done
 
     monkeypatch.setattr(stand_in.IExecutionContext, "execute_async_v3", wrong)
