@@ -12,7 +12,8 @@ from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.hardware_decoding import hardware_decoding
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
-from vosrt.sources.upright import upright
+from vosrt.sources.upright import upright, upright_aspect
+from vosrt.sources.video_track import video_track
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
 READ_WITHIN = 5.0  # seconds for each packet
@@ -74,18 +75,18 @@ class NetworkReader:
             if time.monotonic() - started >= OPEN_WITHIN:  # FFmpeg calls it invalid data, or an exit
                 raise ReadError("nothing came in time") from None
             raise self._failure(error) from None  # the error's text holds the address
-        if not self._container.streams.video:
+        self._stream: Any = video_track(self._container)
+        if self._stream is None:
             self.close()
             raise ReadError("it holds no video", is_refusal=True)
-        stream = self._container.streams.video[0]
-        stream.thread_type = "SLICE"  # threads by frame hold frames back
-        rate = stream.average_rate or stream.guessed_rate
+        self._stream.thread_type = "SLICE"  # threads by frame hold frames back
+        rate = self._stream.average_rate or self._stream.guessed_rate
         self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
         self.is_finite = bool(self._container.duration) and scheme.startswith("http")
         self.time: float | None = None
         self.pixel_aspect = Fraction(1)
         self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
-        self._frames = self._decoded(stream)
+        self._frames = self._decoded(self._stream)
 
     def read(self) -> Picture:
         """See `Reader`."""
@@ -99,8 +100,8 @@ class NetworkReader:
             raise self._failure(error) from None
         if self.is_finite:
             self.time = self._times.next(frame.time)
-        self.pixel_aspect = Fraction(self._container.streams.video[0].sample_aspect_ratio or 1)
-        return lambda: upright(frame)[0]
+        self.pixel_aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
+        return lambda: upright(frame)
 
     def close(self) -> None:
         """See `Reader`."""

@@ -16,7 +16,8 @@ from vosrt.sources.hardware_decoding import hardware_decoding
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
-from vosrt.sources.upright import upright
+from vosrt.sources.upright import upright, upright_aspect
+from vosrt.sources.video_track import video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
@@ -44,9 +45,9 @@ class VideoFile(Source):
             self._container = self._av.open(f"file:{self.path}", options=self._options(), **decoding)
         except (OSError, self._av.FFmpegError) as error:
             raise self._error(f"is not a readable video ({self._refusal(error)})") from error
-        if not self._container.streams.video:
+        self._stream: Any = video_track(self._container)
+        if self._stream is None:
             raise self._error("holds no video, only sound or data")
-        self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _ASSUMED_RATE)
         self.length = self._stream.frames or None
@@ -65,8 +66,9 @@ class VideoFile(Source):
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
         for frame in self._decoded():
-            image, aspect = upright(frame, Fraction(self._stream.sample_aspect_ratio or 1))
-            current = SourceFrame(image, f"{count:05d}", times.next(frame.time), pixel_aspect=aspect)
+            aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
+            shown = times.next(frame.time)
+            current = SourceFrame(upright(frame), f"{count:05d}", shown, pixel_aspect=aspect)
             first = first or current
             check_same_size(self.path, first, current)
             yield current
@@ -83,6 +85,8 @@ class VideoFile(Source):
                 for frame in packet.decode():
                     yield frame
                     count += 1
+        except self._av.error.DecoderNotFoundError as error:
+            raise self._error("is of a kind that this FFmpeg cannot decode") from error
         except self._av.FFmpegError as error:
             raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def write_plain_mp4(path: Path, count: int = 30) -> Path:
             image = random.integers(0, 256, (48, 64, 3)).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())
+    return path
+
+
+def turn(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Have a plain MP4 be shown turned: its (x, y) at (ax + cy, bx + dy), for a matrix (a, b, c, d)."""
+    a, b, c, d = (factor << 16 for factor in matrix)
+    written = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    data = path.read_bytes()
+    start = data.index(identity, data.index(b"tkhd"))
+    path.write_bytes(data[:start] + written + data[start + len(written) :])
     return path
 
 

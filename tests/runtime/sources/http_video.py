@@ -24,6 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: VideoServer
 
     def do_GET(self) -> None:
+        self.server.asked.append(self.path)
         if self.path == "/locked" and self.headers.get("Authorization") != self.server.authorization:
             self._answer(401, [("WWW-Authenticate", 'Basic realm="camera"')])
         elif self.path in ("/camera", "/locked"):
@@ -72,6 +73,7 @@ class VideoServer(ThreadingHTTPServer):
         self.folder = folder
         self.authorization = "Basic " + base64.b64encode(user.encode()).decode()
         self.most_bytes = most_bytes  # of every file, then the connection breaks
+        self.asked: list[str] = []
         self.is_closing = threading.Event()
 
     def address(self, path: str, user: str = "") -> str:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.runtime.clips import CLOSE, differences, picture, write_video
+from tests.runtime.clips import CLOSE, differences, picture, turn, write_plain_mp4, write_video
 from tests.runtime.sources.http_video import RATE, video_server
 from vosrt.errors import InputError
 from vosrt.serve.camera_list import camera
@@ -100,10 +100,35 @@ def test_pixels_that_are_no_squares_are_none_of_what_is_made_of_them(server, tmp
             assert next(iter(live)).pixel_aspect == shown
 
 
+def test_turned_pixels_are_turned(server, tmp_path):
+    turn(write_plain_mp4(tmp_path / "turned.mp4", count=3), (0, 1, -1, 0))
+    for address in (server.address("turned.mp4"), tmp_path / "turned.mp4"):
+        with open_source(address) as source:
+            frame = next(iter(source))
+        assert (frame.image.shape, frame.pixel_aspect) == ((64, 48, 3), Fraction(3, 4))
+
+
 def test_playlist_is_followed_to_its_segments(server, tmp_path):
     write_segments(tmp_path)
     with open_source(server.address("list.m3u8")) as source:
         assert len(list(source)) == FRAMES
+
+
+def test_other_qualities_of_a_playlist_are_not_fetched(server, tmp_path):
+    write_video(tmp_path / "film.mp4", 200)
+    write_segments(tmp_path)
+    text = (tmp_path / "list.m3u8").read_text()
+    (tmp_path / "other.m3u8").write_text(text.replace("list", "other"))
+    for path in tmp_path.glob("list*.ts"):
+        (tmp_path / path.name.replace("list", "other")).write_bytes(path.read_bytes())
+    lines = [
+        f"#EXT-X-STREAM-INF:BANDWIDTH={rate}\n{name}.m3u8\n" for rate, name in ((9, "list"), (5, "other"))
+    ]
+    (tmp_path / "all.m3u8").write_text("#EXTM3U\n" + "".join(lines))
+    with open_source(server.address("all.m3u8")) as source:
+        assert len(list(source)) == 200
+    fetched = {name: sum(path.startswith(f"/{name}") for path in server.asked) for name in ("list", "other")}
+    assert fetched["other"] < fetched["list"]
 
 
 def test_playlist_does_not_lead_to_files_of_this_machine(server, tmp_path):

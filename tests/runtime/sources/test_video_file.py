@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from tests.runtime.clips import (
     CLOSE,
     differences,
     picture,
     read_error,
+    turn,
     write_images,
     write_plain_mp4,
     write_video,
@@ -82,6 +83,45 @@ def test_file_with_sound_only_is_an_error(tmp_path):
     assert "holds no video, only sound or data" in read_error(path).what
 
 
+def test_cover_of_a_sound_file_is_no_video(tmp_path):
+    path = tmp_path / "sound.mp3"
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("libmp3lame", rate=8000, layout="mono")
+        cover = add_track(container, "mjpeg", 24, 32, Disposition.attached_pic)
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(picture(0, 24, 32), format="bgr24")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
+        silence.rate = 8000
+        container.mux([*sound.encode(silence), *sound.encode()])
+    assert "holds no video, only sound or data" in read_error(path).what
+
+
+@pytest.mark.parametrize(
+    ("codec", "count", "dispositions"),
+    [("mjpeg", 1, (0, 0)), ("libx264", 12, (0, Disposition.default))],
+    ids=["cover", "another track"],
+)
+def test_of_several_tracks_the_one_that_players_show_is_read(tmp_path, codec, count, dispositions):
+    path = tmp_path / "tracks.mkv"
+    with av.open(str(path), "w") as container:
+        other = add_track(container, codec, 24, 32, dispositions[0])
+        shown = add_track(container, "libx264", 48, 64, dispositions[1])
+        for index in range(12):
+            if index < count:
+                image = av.VideoFrame.from_ndarray(picture(index, 24, 32), format="bgr24")
+                container.mux(other.encode(image))
+            container.mux(shown.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
+        container.mux([*other.encode(), *shown.encode()])
+    frames = list(VideoFile(path))
+    assert len(frames) == 12
+    assert differences(frames[0].image, picture(0)).max() <= CLOSE
+
+
+def test_kind_of_video_that_ffmpeg_does_not_know_is_an_error_that_says_so(tmp_path):
+    path = write_plain_mp4(tmp_path / "strange.mp4", count=3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1").replace(b"avcC", b"zzzC"))
+    assert "is of a kind that this FFmpeg cannot decode" in read_error(path).what
+
+
 @pytest.mark.parametrize(
     ("matrix", "shown"),
     [  # of x' = a x + c y and y' = b x + d y: a, b, c, d
@@ -97,15 +137,9 @@ def test_file_with_sound_only_is_an_error(tmp_path):
 def test_video_of_a_turned_or_mirroring_phone_is_read_upright(tmp_path, matrix, shown):
     path = write_plain_mp4(tmp_path / "turned.mp4", count=3)
     lying = [frame.image for frame in VideoFile(path)]
-    a, b, c, d = (factor << 16 for factor in matrix)
-    written = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    identity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    data = path.read_bytes()
-    start = data.index(identity, data.index(b"tkhd"))
-    path.write_bytes(data[:start] + written + data[start + len(written) :])
-    for frame, image in zip(VideoFile(path), lying, strict=True):
+    for frame, image in zip(VideoFile(turn(path, matrix)), lying, strict=True):
         assert np.array_equal(frame.image, shown(image))
-        assert frame.pixel_aspect == (Fraction(4, 3) if a else Fraction(3, 4))
+        assert frame.pixel_aspect == (Fraction(4, 3) if matrix[0] else Fraction(3, 4))
         assert frame.image.flags.c_contiguous
 
 
@@ -148,3 +182,11 @@ def test_playlist_is_refused(tmp_path, name, text):
     write_video(tmp_path / "video.ts", 3)
     (tmp_path / name).write_text(text)
     assert "is not a readable video (a playlist, or" in read_error(tmp_path / name).what
+
+
+def add_track(container, codec, height, width, disposition):
+    track = container.add_stream(codec, rate=25)
+    track.width, track.height = width, height
+    track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    track.disposition = Disposition(disposition)
+    return track

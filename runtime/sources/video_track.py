@@ -1,0 +1,27 @@
+"""Which of a file's or sender's tracks is the video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vosrt.optional_import import import_for
+
+
+def video_track(container: Any) -> Any | None:
+    """The track that players show; of the others nothing is read.
+
+    Args:
+        container: av's, opened for reading.
+
+    Returns:
+        av's stream: the default one, else one of moving pictures rather than of one; None where there is none
+        but a cover picture.
+    """
+    av = import_for("reading a video", "av")
+    found = container.streams.best("video")
+    if found is None or found.disposition & av.stream.Disposition.attached_pic:
+        return None
+    for track in container.streams:
+        if track is not found:
+            track.discard = av.stream.Discard.all  # else each quality of a playlist comes over the network
+    return found
