@@ -37,7 +37,7 @@ class StreamSummary:
     masks: str | None
     rle: str | None
     cutout: str | None
-    age_ms: float | None = None  # median, from a camera's frame to its masks; None for files
+    age_ms: float | None = None  # median, from a camera's frame to its masks; None for recordings
     dropped: int = 0  # frames of a camera that newer ones replaced, or that were late
     reconnects: int = 0  # how often it came back
     older_masks: int = 0  # PNGs of other frames that were in the folders before and still are
@@ -125,7 +125,7 @@ class StreamRecord:
             masks=outputs.masks,
             rle=outputs.rle,
             cutout=outputs.cutout,
-            age_ms=round(float(np.median(self._ages)) * 1e3, 1) if self._ages else None,
+            age_ms=round(float(np.median(self._ages)) * 1e3, 1) if self._ages and source.is_live else None,
             dropped=self.late + (status.dropped if status else 0),
             reconnects=status.reconnects if status else 0,
             older_masks=older_masks,

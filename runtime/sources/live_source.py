@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,9 @@ class LiveSource(Source):
     One thread owns the connection: opens, reads and closes it. Of a camera a frame that nobody took in time
     is dropped and counted; of a recording none is, and the thread waits.
 
+    Attributes:
+        is_live: False once the first frame has come and is one of a recording.
+
     Args:
         name: for messages; holds no secrets.
         connect: opens a connection.
@@ -43,8 +47,6 @@ class LiveSource(Source):
     Raises:
         InputError: the first connection is refused, or brings no frame in time.
     """
-
-    is_live = True
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class LiveSource(Source):
         self.name = name
         self._notify = notify or _nothing
         self.rate = ASSUMED_RATE
+        self.is_live = True
         self._connect = connect
         self._stall_after = stall_after
         self._delays = delays
@@ -69,7 +72,8 @@ class LiveSource(Source):
         self._newest: _Arrived | None = None
         self._last: float | None = None
         self._frames = self._dropped = self._connections = self._taken = 0
-        self._first_taken = self._last_taken = self._last_time = -1.0
+        self._first_taken = self._last_taken = -1.0
+        self._last_time = -math.inf
         self._failure: ReadError | None = None
         self._is_broken = False  # a recording that cannot go on
         self._thread = threading.Thread(target=self._work, name=f"source {name}", daemon=True)
@@ -128,7 +132,7 @@ class LiveSource(Source):
         """Number a frame that is taken."""
         if not self._taken:
             self._first_taken = self._last_taken = arrived
-        gap = 0.0
+        gap, is_recorded = 0.0, shown is not None
         if shown is None:
             gap = max(arrived - self._last_taken - self._stall_after, 0.0)
             shown = arrived - self._first_taken
@@ -136,7 +140,9 @@ class LiveSource(Source):
         self._last_taken = arrived
         self._taken += 1
         name = f"{self._taken - 1:05d}"
-        return SourceFrame(picture(), name, self._last_time, captured=arrived, gap=gap, pixel_aspect=aspect)
+        image = picture()
+        captured = time.monotonic() if is_recorded else arrived  # a recording's frame waits for its turn
+        return SourceFrame(image, name, self._last_time, captured=captured, gap=gap, pixel_aspect=aspect)
 
     def _take(self) -> _Arrived | None:
         """The newest frame, waiting for it; None when there will be none."""
@@ -191,7 +197,10 @@ class LiveSource(Source):
         reader = self._connect()
         try:
             picture = reader.read()
+            if self._connections and reader.is_finite:  # what was live is offered as a recording
+                raise ReadError("the sender has ended the video")
             self._connections += 1
+            self.is_live = not reader.is_finite
             self.rate = reader.rate or ASSUMED_RATE
             if self._connections > 1:
                 _log.warning("source %s is back", self.name)
@@ -199,7 +208,7 @@ class LiveSource(Source):
                 self._put(picture, reader)
                 picture = reader.read()
         except ReadError:
-            self._is_broken = reader.is_finite and self._frames > 0
+            self._is_broken = not self.is_live
             raise
         finally:
             reader.close()

@@ -10,6 +10,7 @@ from typing import Any
 from vosrt.optional_import import import_for
 from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.hardware_decoding import hardware_decoding
+from vosrt.sources.pace import Pace
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
 from vosrt.sources.upright import upright, upright_aspect
@@ -33,6 +34,7 @@ _PROTOCOLS = {  # what an address may lead to; never a file
     "https": "http,https,tcp,tls,crypto,hls,data",
 }
 SCHEMES = tuple(_OPTIONS)
+_NO_FILES = ("hls", "jpeg_pipe", "mpjpeg")  # playlist, snapshot, pictures: their length is not the video's
 _REFUSALS = {  # FFmpeg's errors that trying again does not mend
     "HTTPUnauthorizedError": "it refuses the user or the password",
     "HTTPForbiddenError": "it refuses this user",
@@ -48,7 +50,7 @@ class NetworkReader:
 
     Attributes:
         rate: frames per second, where the sender says so.
-        is_finite: whether it is a recording.
+        is_finite: whether it is a recording: over HTTP, what has a duration, or is a file with an end.
         time: of a recording's frame that was read last, in seconds; None for a camera.
         pixel_aspect: width of pixels over their height, as the sender says.
 
@@ -82,7 +84,10 @@ class NetworkReader:
         self._stream.thread_type = "SLICE"  # threads by frame hold frames back
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
-        self.is_finite = bool(self._container.duration) and scheme.startswith("http")
+        form, has_length = self._container.format.name, self._container.size > 0
+        is_recording = bool(self._container.duration) or (has_length and form not in _NO_FILES)
+        self.is_finite = is_recording and scheme.startswith("http")
+        self._pace = Pace() if form == "hls" and not self.is_finite else None  # whole segments come at once
         self.time: float | None = None
         self.pixel_aspect = Fraction(1)
         self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
@@ -100,6 +105,8 @@ class NetworkReader:
             raise self._failure(error) from None
         if self.is_finite:
             self.time = self._times.next(frame.time)
+        if self._pace is not None and frame.time is not None:
+            self._pace.wait(frame.time)
         self.pixel_aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
         return lambda: upright(frame)
 

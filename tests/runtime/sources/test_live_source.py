@@ -157,6 +157,32 @@ def test_of_a_recording_no_frame_is_dropped_and_its_end_is_the_end():
         assert source.status.state is LiveState.ENDED
 
 
+def test_frames_of_a_recording_do_not_age_while_they_wait():
+    """Their ages are what a latency budget leaves frames out for."""
+    connection = Connection(range(5), EndOfVideo(), is_finite=True)
+    connection.time = 0.0
+    with LiveSource("film", Camera(connection), delays=no_delays) as source:
+        assert not source.is_live
+        for _ in range(5):
+            asked = time.monotonic()
+            assert next(iter(source)).captured >= asked
+
+
+def test_what_was_live_is_not_played_again_as_a_recording():
+    """A playlist of a camera says, once it has ended, what there was."""
+    last = Connection(count(7), ReadError("never"), pause=0.005)
+    camera = Camera(
+        Connection([1], ReadError("the sender has ended the video")),
+        Connection(range(2, 7), EndOfVideo(), is_finite=True),
+        last,
+    )
+    with LiveSource("door", camera, delays=no_delays) as source:
+        frames = iter(source)
+        assert next(frames).image[0, 0, 0] == 1
+        assert next(frames).image[0, 0, 0] >= 7
+        assert source.is_live
+
+
 def test_recording_that_breaks_off_is_an_error_after_its_last_frame():
     connection = Connection(range(5), ReadError("connection reset"), is_finite=True)
     frames = []

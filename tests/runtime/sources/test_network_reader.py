@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from itertools import islice
 
@@ -65,12 +66,26 @@ def test_what_is_no_video_is_an_error(server):
 
 def test_of_a_film_every_frame_comes_once(server):
     with open_source(server.address("film.mp4")) as source:
+        assert not source.is_live
         frames = list(source)
         assert source.status.state is LiveState.ENDED
         assert source.status.dropped == 0
     assert len(frames) == FRAMES
     for index, frame in enumerate(frames):
         assert differences(frame.image, picture(index)).max() <= CLOSE
+
+
+def test_film_that_does_not_say_how_long_it_is_is_no_camera(server, tmp_path):
+    """A browser's recording, for one."""
+    with av.open(str(tmp_path / "film.webm"), "w", options={"live": "1"}) as film:
+        stream = film.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(FRAMES):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
+        film.mux(stream.encode())
+    with open_source(server.address("film.webm")) as source:
+        assert not source.is_live
+        assert len(list(source)) == FRAMES
 
 
 def test_frames_of_a_film_are_shown_when_it_shows_them_not_when_they_come(server, tmp_path):
@@ -112,6 +127,18 @@ def test_playlist_is_followed_to_its_segments(server, tmp_path):
     write_segments(tmp_path)
     with open_source(server.address("list.m3u8")) as source:
         assert len(list(source)) == FRAMES
+
+
+def test_playlist_of_a_camera_brings_frames_at_their_own_pace(server, tmp_path):
+    """Segments come whole, and all but their last frames would be dropped."""
+    write_segments(tmp_path)
+    text = (tmp_path / "list.m3u8").read_text()
+    (tmp_path / "list.m3u8").write_text(text.replace("#EXT-X-ENDLIST", ""))
+    reader = NetworkReader(server.address("list.m3u8"))
+    assert not reader.is_finite
+    times = [reader.read() and time.monotonic() for _ in range(FRAMES)]
+    reader.close()
+    assert times[-1] - times[0] >= (FRAMES - 2) / RATE  # the first is looked at a little late
 
 
 def test_other_qualities_of_a_playlist_are_not_fetched(server, tmp_path):
