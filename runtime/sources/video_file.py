@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -21,6 +22,9 @@ from vosrt.sources.video_track import video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
+_SLACK = 1.0  # seconds by which a video may be shorter than its file says
+
+_log = logging.getLogger(__name__)
 
 
 class VideoFile(Source):
@@ -62,19 +66,18 @@ class VideoFile(Source):
         Raises:
             InputError: the file holds no frame, is cut off or damaged, or changes its size.
         """
-        count = 0
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
-        for frame in self._decoded():
+        for index, frame in enumerate(self._decoded()):
             aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
             shown = times.next(frame.time)
-            current = SourceFrame(upright(frame), f"{count:05d}", shown, pixel_aspect=aspect)
+            current = SourceFrame(upright(frame), f"{index:05d}", shown, pixel_aspect=aspect)
             first = first or current
             check_same_size(self.path, first, current)
             yield current
-            count += 1
-        if count == 0:
+        if first is None:
             raise self._error("holds no frame")
+        self._compare_with_stated(current.timestamp)
 
     def _decoded(self) -> Iterator[Any]:
         count, incomplete = 0, False
@@ -91,6 +94,14 @@ class VideoFile(Source):
             raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
             raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
+
+    def _compare_with_stated(self, last: float) -> None:
+        """Warn where the file promises more: some kinds of file are cut off without an error."""
+        track, whole = self._stream.duration, self._container.duration  # the latter is that of the sound, too
+        stated = float(track * self._stream.time_base) if track else (whole or 0) / 1_000_000
+        if last + float(1 / self.rate) + _SLACK < stated:
+            text = "source %s: the video ends at %.1f s, the file says %.1f s: it may be cut off"
+            _log.warning(text, self.path, last, stated)
 
     def _refusal(self, error: Exception) -> str:
         refused = isinstance(error, self._av.FFmpegError) and error.errno == errno.EINVAL

@@ -122,6 +122,24 @@ def test_kind_of_video_that_ffmpeg_does_not_know_is_an_error_that_says_so(tmp_pa
     assert "is of a kind that this FFmpeg cannot decode" in read_error(path).what
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_video_that_ends_before_its_file_says_is_warned_of(tmp_path, caplog, share):
+    """FFmpeg reads Matroska that is cut off as if it ended there."""
+    whole = write_plain_mp4(tmp_path / "whole.mp4", count=100)
+    with av.open(str(whole)) as film, av.open(str(tmp_path / "whole.mkv"), "w") as copied:
+        copy = copied.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                copied.mux(packet)
+    data = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(data[: int(share * len(data))])
+    assert 40 < len(list(VideoFile(tmp_path / "cut.mkv"))) <= 100 * share
+    told = [record.message for record in caplog.records]
+    assert all("the file says 4.0 s: it may be cut off" in message for message in told)
+    assert len(told) == (share < 1)
+
+
 @pytest.mark.parametrize(
     ("matrix", "shown"),
     [  # of x' = a x + c y and y' = b x + d y: a, b, c, d
