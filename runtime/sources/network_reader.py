@@ -24,8 +24,8 @@ _FASTEST = 1000  # frames per second; senders say nonsense beyond it
 _OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "100000"},  # microseconds: else a second is lost
     "rtsps": {"rtsp_transport": "tcp", "analyzeduration": "100000"},
-    "http": {"reconnect": "0"},
-    "https": {"reconnect": "0", "tls_verify": "1"},
+    "http": {"reconnect": "1"},  # goes on within a file; a camera's connection is made anew
+    "https": {"reconnect": "1", "tls_verify": "1"},
 }
 _PROTOCOLS = {  # what an address may lead to; never a file
     "rtsp": "rtsp,rtp,tcp,udp,tls",

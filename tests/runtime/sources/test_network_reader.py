@@ -88,6 +88,16 @@ def test_film_that_does_not_say_how_long_it_is_is_no_camera(server, tmp_path):
         assert len(list(source)) == FRAMES
 
 
+def test_film_goes_on_where_its_connection_broke(tmp_path):
+    """Servers end one that a slow reader leaves alone for a minute."""
+    size = write_plain_mp4(tmp_path / "film.mp4").stat().st_size
+    with (
+        video_server(tmp_path, most_bytes=size // 3) as server,
+        open_source(server.address("film.mp4")) as source,
+    ):
+        assert len(list(source)) == 30
+
+
 def test_frames_of_a_film_are_shown_when_it_shows_them_not_when_they_come(server, tmp_path):
     times = [0, 0.04, 0.3, 0.31, 0.9, 20]
     with VideoWriter(tmp_path / "variable.mp4", rate=25) as writer:
