@@ -14,13 +14,12 @@ from vosrt.sources.pace import Pace
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
 from vosrt.sources.upright import upright, upright_aspect
-from vosrt.sources.video_track import video_track
+from vosrt.sources.video_track import stated_rate, video_track
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
 READ_WITHIN = 5.0  # seconds for each packet
 _RTSP_LIMITS = 2  # that FFmpeg lets pass over RTSP: after the first it gives the packet it still held
 FRAME_WITHIN = 15.0  # seconds for each frame, though packets come: the first needs a key frame
-_FASTEST = 1000  # frames per second; senders say nonsense beyond it
 _OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "100000"},  # microseconds: else a second is lost
     "rtsps": {"rtsp_transport": "tcp", "analyzeduration": "100000"},
@@ -82,8 +81,7 @@ class NetworkReader:
             self.close()
             raise ReadError("it holds no video", is_refusal=True)
         self._stream.thread_type = "SLICE"  # threads by frame hold frames back
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.rate = Fraction(rate) if rate and 0 < rate <= _FASTEST else None
+        self.rate = stated_rate(self._stream)
         form, has_length = self._container.format.name, self._container.size > 0
         is_recording = bool(self._container.duration) or (has_length and form not in _NO_FILES)
         self.is_finite = is_recording and scheme.startswith("http")

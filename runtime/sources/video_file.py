@@ -18,7 +18,7 @@ from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
 from vosrt.sources.upright import upright, upright_aspect
-from vosrt.sources.video_track import video_track
+from vosrt.sources.video_track import stated_rate, video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
@@ -53,7 +53,7 @@ class VideoFile(Source):
         if self._stream is None:
             raise self._error("holds no video, only sound or data")
         self._stream.thread_type = "AUTO"
-        self.rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _ASSUMED_RATE)
+        self.rate = stated_rate(self._stream) or _ASSUMED_RATE
         self.length = self._stream.frames or None
 
     def close(self) -> None:

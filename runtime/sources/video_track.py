@@ -1,10 +1,13 @@
-"""Which of a file's or sender's tracks is the video."""
+"""Which of a file's or sender's tracks is the video, and what it says of itself."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from vosrt.optional_import import import_for
+
+_FASTEST = 1000  # frames per second; more is nonsense, and as many are the ticks of a clock of milliseconds
 
 
 def video_track(container: Any) -> Any | None:
@@ -25,3 +28,9 @@ def video_track(container: Any) -> Any | None:
         if track is not found:
             track.discard = av.stream.Discard.all  # else each quality of a playlist comes over the network
     return found
+
+
+def stated_rate(track: Any) -> Fraction | None:
+    """Frames per second of a track, nominal; None where it does not say."""
+    rate = track.average_rate or track.guessed_rate
+    return Fraction(rate) if rate and 0 < rate < _FASTEST else None

@@ -122,16 +122,27 @@ def test_kind_of_video_that_ffmpeg_does_not_know_is_an_error_that_says_so(tmp_pa
     assert "is of a kind that this FFmpeg cannot decode" in read_error(path).what
 
 
+def test_clock_of_milliseconds_is_no_rate(tmp_path):
+    """A browser's recording says none, and FFmpeg then gives that of the clock."""
+    times = np.random.default_rng(0).integers(20, 60, 90).cumsum()
+    with av.open(str(tmp_path / "film.webm"), "w") as container:
+        track = add_track(container, "libvpx", 48, 64, 0)
+        track.codec_context.time_base = Fraction(1, 1000)
+        for index, time in enumerate(times):
+            image = av.VideoFrame.from_ndarray(picture(index), format="bgr24")
+            image.pts, image.time_base = int(time), Fraction(1, 1000)
+            container.mux(track.encode(image))
+        container.mux(track.encode())
+    film = VideoFile(copied(tmp_path / "film.webm", tmp_path / "browser.webm", options={"live": "1"}))
+    assert film.rate == 24
+    np.testing.assert_allclose([frame.timestamp for frame in film], times / 1000)
+
+
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_video_that_ends_before_its_file_says_is_warned_of(tmp_path, caplog, share):
     """FFmpeg reads Matroska that is cut off as if it ended there."""
     whole = write_plain_mp4(tmp_path / "whole.mp4", count=100)
-    with av.open(str(whole)) as film, av.open(str(tmp_path / "whole.mkv"), "w") as copied:
-        copy = copied.add_stream_from_template(film.streams.video[0])
-        for packet in film.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = copy
-                copied.mux(packet)
+    copied(whole, tmp_path / "whole.mkv")
     data = (tmp_path / "whole.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(data[: int(share * len(data))])
     assert 40 < len(list(VideoFile(tmp_path / "cut.mkv"))) <= 100 * share
@@ -208,3 +219,14 @@ def add_track(container, codec, height, width, disposition):
     track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     track.disposition = Disposition(disposition)
     return track
+
+
+def copied(source, path, **options):
+    """The packets of a video in another container, of which nothing else is known."""
+    with av.open(str(source)) as film, av.open(str(path), "w", **options) as target:
+        copy = target.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+    return path
