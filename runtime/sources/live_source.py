@@ -233,7 +233,8 @@ class LiveSource(Source):
         with self._changed:
             self._failure = failure
             self._changed.notify_all()
-        if self._frames and (not known or self._state is LiveState.LIVE):  # not at every try
+        is_news = not known or self._state is LiveState.LIVE  # not at every try
+        if self._frames and is_news and not self._is_broken:
             _log.warning("source %s is lost (%s); it is tried again for ever", self.name, failure)
 
     def _enter(self, state: LiveState) -> None:

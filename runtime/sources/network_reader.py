@@ -14,7 +14,7 @@ from vosrt.sources.pace import Pace
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
 from vosrt.sources.upright import upright, upright_aspect
-from vosrt.sources.video_track import stated_rate, video_track
+from vosrt.sources.video_track import stated_rate, stated_seconds, video_track
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
 READ_WITHIN = 5.0  # seconds for each packet
@@ -97,6 +97,7 @@ class NetworkReader:
             frame = next(self._frames)
         except StopIteration:
             if self.is_finite:
+                self._times.end(stated_seconds(self._container, self._stream))
                 raise EndOfVideo from None
             raise ReadError("the sender has ended the video") from None
         except (OSError, ValueError, self._av.FFmpegError) as error:
@@ -113,17 +114,22 @@ class NetworkReader:
         self._container.close()
 
     def _decoded(self, stream: Any) -> Iterator[Any]:
-        last = time.monotonic()
+        last, incomplete = time.monotonic(), False
         for packet in self._container.demux(stream):
+            incomplete = packet.is_corrupt if packet.size else incomplete  # the last packet is empty
             try:
                 frames = packet.decode()
-            except self._av.InvalidDataError:  # the next key frame heals it
+            except self._av.InvalidDataError:  # the next key frame heals it, but one is missing
+                if self.is_finite:
+                    raise
                 frames = []
             for frame in frames:
                 yield frame
                 last = time.monotonic()
             if time.monotonic() - last > FRAME_WITHIN:
                 raise ReadError(f"nothing could be decoded for {FRAME_WITHIN:.0f} s")
+        if incomplete and self.is_finite:
+            raise ReadError("its last packet is incomplete")
 
     def _failure(self, error: Exception) -> ReadError:
         if isinstance(error, ReadError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from fractions import Fraction
 
+_SLACK = 1.0  # seconds by which a video may be shorter than its file says
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,3 +40,9 @@ class PresentationTimes:
             )
             self._repaired = True
         return self._last
+
+    def end(self, stated: float | None) -> None:
+        """Warn where the file says it is longer, in seconds: some kinds are cut off without an error."""
+        if self._last is not None and stated and self._last + self._duration + _SLACK < stated:
+            text = "source %s: the video ends at %.1f s, the file says %.1f s: it may be cut off"
+            _log.warning(text, self._source, self._last, stated)

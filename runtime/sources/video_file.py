@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,13 +17,10 @@ from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
 from vosrt.sources.upright import upright, upright_aspect
-from vosrt.sources.video_track import stated_rate, video_track
+from vosrt.sources.video_track import stated_rate, stated_seconds, video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
-_SLACK = 1.0  # seconds by which a video may be shorter than its file says
-
-_log = logging.getLogger(__name__)
 
 
 class VideoFile(Source):
@@ -77,7 +73,7 @@ class VideoFile(Source):
             yield current
         if first is None:
             raise self._error("holds no frame")
-        self._compare_with_stated(current.timestamp)
+        times.end(stated_seconds(self._container, self._stream))
 
     def _decoded(self) -> Iterator[Any]:
         count, incomplete = 0, False
@@ -94,14 +90,6 @@ class VideoFile(Source):
             raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
             raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
-
-    def _compare_with_stated(self, last: float) -> None:
-        """Warn where the file promises more: some kinds of file are cut off without an error."""
-        track, whole = self._stream.duration, self._container.duration  # the latter is that of the sound, too
-        stated = float(track * self._stream.time_base) if track else (whole or 0) / 1_000_000
-        if last + float(1 / self.rate) + _SLACK < stated:
-            text = "source %s: the video ends at %.1f s, the file says %.1f s: it may be cut off"
-            _log.warning(text, self.path, last, stated)
 
     def _refusal(self, error: Exception) -> str:
         refused = isinstance(error, self._av.FFmpegError) and error.errno == errno.EINVAL

@@ -34,3 +34,10 @@ def stated_rate(track: Any) -> Fraction | None:
     """Frames per second of a track, nominal; None where it does not say."""
     rate = track.average_rate or track.guessed_rate
     return Fraction(rate) if rate and 0 < rate < _FASTEST else None
+
+
+def stated_seconds(container: Any, track: Any) -> float | None:
+    """How long a track is, or a file with its sound; None where neither says so."""
+    if track.duration:
+        return float(track.duration * track.time_base)
+    return container.duration / 1_000_000 if container.duration else None

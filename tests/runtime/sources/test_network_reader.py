@@ -88,6 +88,28 @@ def test_film_that_does_not_say_how_long_it_is_is_no_camera(server, tmp_path):
         assert len(list(source)) == FRAMES
 
 
+def test_film_that_is_damaged_or_cut_off_on_its_server_is_an_error(server, tmp_path, caplog):
+    data = write_plain_mp4(tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: 2 * len(data) // 3])
+    (tmp_path / "damaged.mp4").write_bytes(data[:20_000] + bytes(2_000) + data[22_000:])
+    with av.open(str(tmp_path / "whole.avi"), "w") as film:
+        stream = film.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for noise in np.random.default_rng(0).integers(0, 256, (FRAMES, 48, 64, 3), np.uint8):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
+    data = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    for name in ("cut.mp4", "damaged.mp4", "cut.avi"):
+        with (
+            open_source(server.address(name)) as source,
+            pytest.raises(
+                InputError, match=rf"{name} breaks off .(Invalid data|its last packet is incomplete)"
+            ),
+        ):
+            list(source)
+    assert "tried again" not in caplog.text
+
+
 def test_film_goes_on_where_its_connection_broke(tmp_path):
     """Servers end one that a slow reader leaves alone for a minute."""
     size = write_plain_mp4(tmp_path / "film.mp4").stat().st_size
