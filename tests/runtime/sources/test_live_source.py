@@ -160,12 +160,13 @@ def test_of_a_recording_no_frame_is_dropped_and_its_end_is_the_end():
 def test_frames_of_a_recording_do_not_age_while_they_wait():
     """Their ages are what a latency budget leaves frames out for."""
     connection = Connection(range(5), EndOfVideo(), is_finite=True)
-    connection.time = 0.0
+    connection.time = -5.0  # what an edit list leaves out may begin before 0
     with LiveSource("film", Camera(connection), delays=no_delays) as source:
         assert not source.is_live
         for _ in range(5):
-            asked = time.monotonic()
-            assert next(iter(source)).captured >= asked
+            asked, frame = time.monotonic(), next(iter(source))
+            assert frame.captured >= asked
+            assert frame.timestamp == pytest.approx(-5.0, abs=1e-4)
 
 
 def test_what_was_live_is_not_played_again_as_a_recording():
