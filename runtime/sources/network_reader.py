@@ -40,7 +40,6 @@ _REFUSALS = {  # FFmpeg's errors that trying again does not mend
     "HTTPNotFoundError": "it knows no such path",
     "HTTPBadRequestError": "it does not understand the request",
     "ProtocolNotFoundError": "this FFmpeg does not speak the protocol",
-    "DecoderNotFoundError": "this FFmpeg cannot decode the video",
 }
 
 
@@ -80,6 +79,9 @@ class NetworkReader:
         if self._stream is None:
             self.close()
             raise ReadError("it holds no video", is_refusal=True)
+        if self._stream.codec_context is None:  # decoding crashes some versions of av
+            self.close()
+            raise ReadError("this FFmpeg cannot decode the video", is_refusal=True)
         self._stream.thread_type = "SLICE"  # threads by frame hold frames back
         self.rate = stated_rate(self._stream)
         form, has_length = self._container.format.name, self._container.size > 0

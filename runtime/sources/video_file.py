@@ -48,6 +48,8 @@ class VideoFile(Source):
         self._stream: Any = video_track(self._container)
         if self._stream is None:
             raise self._error("holds no video, only sound or data")
+        if self._stream.codec_context is None:  # decoding crashes some versions of av
+            raise self._error("is of a kind that this FFmpeg cannot decode")
         self._stream.thread_type = "AUTO"
         self.rate = stated_rate(self._stream) or _ASSUMED_RATE
         self.length = self._stream.frames or None
@@ -84,8 +86,6 @@ class VideoFile(Source):
                 for frame in packet.decode():
                     yield frame
                     count += 1
-        except self._av.error.DecoderNotFoundError as error:
-            raise self._error("is of a kind that this FFmpeg cannot decode") from error
         except self._av.FFmpegError as error:
             raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence

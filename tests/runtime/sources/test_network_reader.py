@@ -110,6 +110,13 @@ def test_film_that_is_damaged_or_cut_off_on_its_server_is_an_error(server, tmp_p
     assert "tried again" not in caplog.text
 
 
+def test_kind_of_video_that_ffmpeg_does_not_know_is_refused(server, tmp_path):
+    data = write_plain_mp4(tmp_path / "film.mp4", count=3).read_bytes()
+    (tmp_path / "strange.mp4").write_bytes(data.replace(b"avc1", b"zzz1").replace(b"avcC", b"zzzC"))
+    with pytest.raises(InputError, match="this FFmpeg cannot decode the video"):
+        open_source(server.address("strange.mp4"))
+
+
 def test_film_goes_on_where_its_connection_broke(tmp_path):
     """Servers end one that a slow reader leaves alone for a minute."""
     size = write_plain_mp4(tmp_path / "film.mp4").stat().st_size
