@@ -33,5 +33,9 @@ def upright_aspect(frame: Any, pixel_aspect: Fraction | None) -> Fraction:
 
 def _matrix(frame: Any) -> NDArray[np.int32]:
     """`(a, b, c, d)`: what is at (x, y) is to be seen at ax + cy to the right and bx + dy downwards."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # a kind that av does not know is among them: EXIF of a picture, views of stereo
+        turn = -np.radians(frame.rotation)  # clockwise; whether it is mirrored remains unknown
+        return np.rint([np.cos(turn), np.sin(turn), -np.sin(turn), np.cos(turn)]).astype(np.int32)
     return _AS_IT_IS if matrix is None else np.frombuffer(matrix, np.int32)[[0, 1, 3, 4]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 
 import av
@@ -170,6 +171,18 @@ def test_video_of_a_turned_or_mirroring_phone_is_read_upright(tmp_path, matrix, 
         assert np.array_equal(frame.image, shown(image))
         assert frame.pixel_aspect == (Fraction(4, 3) if matrix[0] else Fraction(3, 4))
         assert frame.image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_pictures_with_exif_are_read_and_turned_as_it_says(tmp_path, orientation, turns):
+    """As some cameras send them; av knows no such data."""
+    jpeg = cv2.imencode(".jpg", picture(0))[1].tobytes()
+    tags = b"Exif\0\0MM" + struct.pack(">HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = b"\xff\xe1" + struct.pack(">H", len(tags) + 2) + tags
+    (tmp_path / "film.mjpeg").write_bytes(3 * (jpeg[:2] + exif + jpeg[2:]))
+    frames = list(VideoFile(tmp_path / "film.mjpeg"))
+    assert len(frames) == 3
+    assert differences(frames[0].image, np.rot90(picture(0), turns)).max() <= CLOSE
 
 
 @pytest.mark.parametrize("kind", ["folder", "video"])
