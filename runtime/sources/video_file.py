@@ -20,6 +20,7 @@ from vosrt.sources.upright import upright, upright_aspect
 from vosrt.sources.video_track import stated_rate, stated_seconds, video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
+_TEXT = {"tty"}  # which FFmpeg draws, page by page
 _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
 
 
@@ -97,7 +98,7 @@ class VideoFile(Source):
 
     def _options(self) -> dict[str, str]:
         """FFmpeg's limits: nothing is fetched over a network, and lists are not even opened."""
-        formats = sorted(self._av.formats_available - _PLAYLISTS)
+        formats = sorted(self._av.formats_available - _PLAYLISTS - _TEXT)
         return {"protocol_whitelist": "file", "format_whitelist": ",".join(formats)}
 
     def _error(self, what: str) -> InputError:

@@ -217,7 +217,9 @@ def test_frames_of_different_sizes_are_an_error_that_names_both(tmp_path, kind):
         ("list.ffconcat", "ffconcat version 1.0\nfile video.mp4\n"),
         ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nvideo.ts\n#EXT-X-ENDLIST\n"),
         ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/v.ts\n"),
+        ("list.txt", 500 * "video.mp4\n"),
     ],
+    ids=["concat", "HLS", "HLS of a server", "text"],
 )
 def test_playlist_is_refused(tmp_path, name, text):
     write_video(tmp_path / "video.mp4", 3)
