@@ -135,11 +135,13 @@ def test_another_size_comes_through(camera):
 
 def test_wrong_password_heals_when_the_right_one_is_back(quick, caplog):
     with RtspServer(size=(160, 120), fps=20, credentials="viewer:right") as server:
-        words = iter(["right", "wrong", "wrong"])
-        connect = lambda: NetworkReader(server.url_for(credentials=f"viewer:{next(words, 'right')}"))  # noqa: E731
-        with LiveSource("camera", connect, delays=soon) as source, FaultProxy(server.port):
+        password = "right"
+        connect = lambda: NetworkReader(server.url_for(credentials=f"viewer:{password}"))  # noqa: E731
+        with LiveSource("camera", connect, delays=soon) as source:
+            password = "wrong"
             server.restart()
             wait_for(lambda: source.status.error == "it refuses the user or the password")
+            password = "right"
             recovered(source)
     assert "wrong" not in caplog.text
 
