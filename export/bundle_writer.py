@@ -48,7 +48,7 @@ class ExportSettings:
         taps: add the network's intermediate results to the outputs, for checking.
         calibration: frames on which int8 is calibrated and judged, the first with a mask; None for a
             generated clip.
-        similarity: mean J of masks with those in float32 that int8 has to reach.
+        similarity: mean J of masks with those in float32 that int8 has to reach (0.995).
     """
 
     frame: tuple[int, int] | None = None

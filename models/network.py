@@ -40,7 +40,12 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """Inputs and outputs of one graph role, in calling order."""
+    """Inputs and outputs of one graph role, in calling order.
+
+    Attributes:
+        inputs: by name, as the role's method takes them.
+        outputs: by name, as it returns them.
+    """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
@@ -48,7 +53,12 @@ class GraphSpec:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """How frames become network input: colour order and the manifest's resize rule."""
+    """How frames become network input.
+
+    Attributes:
+        color: order of the channels, "bgr" or "rgb".
+        resize: the manifest's resize rule.
+    """
 
     color: str = "bgr"
     resize: Mapping[str, Any] = field(default_factory=lambda: {"rule": "native"})
@@ -56,11 +66,17 @@ class NetworkInput:
 
 @dataclass(frozen=True)
 class NetworkRecipe:
-    """How a network was built: enough to build it again, weights aside."""
+    """How a network was built: enough to build it again, weights aside.
+
+    Attributes:
+        model: its name in `MODELS`; of a network of your own any other.
+        backbone: its trunk.
+        options: of the constructor, those that were given.
+    """
 
     model: str
     backbone: str
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the constructor, those that were given
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest's `options`."""

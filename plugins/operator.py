@@ -28,7 +28,14 @@ _REDUCE_BY_INPUT = r"\1 <\3> (\4, axis_\2)"
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output; a dimension with the same letter is the same size on every port."""
+    """One input or output.
+
+    Attributes:
+        name: in the graph.
+        dtypes: that it may have.
+        shape: dimensions; the same letter is the same size on every port.
+        meaning: in words.
+    """
 
     name: str
     dtypes: tuple[str, ...]
@@ -38,10 +45,17 @@ class Port:
 
 @dataclass(frozen=True)
 class Attribute:
-    """A compile-time parameter of a node; without a default the node must carry it."""
+    """A compile-time parameter of a node.
+
+    Attributes:
+        name: in the graph.
+        kind: "int" or "ints".
+        meaning: in words.
+        default: None where the node must carry it.
+    """
 
     name: str
-    kind: str  # "int" or "ints"
+    kind: str
     meaning: str
     default: int | None = None
 
@@ -50,14 +64,19 @@ class Attribute:
 class Operator:
     """The one definition of an operator; native versions follow it and are found by its name.
 
-    `body` holds the nodes of the ONNX function in ONNX text format, in standard operators of opset 17
-    that take every dimension as dynamic. Its outputs and inputs are the ports' names, an attribute is
-    read as `@name`, and a reduction over axis n names a constant `axis_n` (opset 18 needs it).
-
-    `compute` is the PyTorch implementation: ports as positional tensors, attributes by keyword. It
-    computes in float32, or in float64 for float64 features.
-
-    `has_plugin` says whether there are CUDA kernels and a TensorRT plugin; without, a GPU runs the body.
+    Attributes:
+        name: of the node in a graph.
+        inputs: ports, in order.
+        outputs: ports, in order.
+        attributes: in order.
+        body: nodes of the ONNX function in ONNX text format, in standard operators of opset 17 that take
+            every dimension as dynamic. Its outputs and inputs are the ports' names, an attribute is read as
+            `@name`, and a reduction over axis n names a constant `axis_n` (opset 18 needs it).
+        compute: the PyTorch implementation: ports as positional tensors, attributes by keyword. It computes
+            in float32, or in float64 for float64 features.
+        has_plugin: whether there are CUDA kernels and a TensorRT plugin; without, a GPU runs the body.
+        domain: of the node.
+        version: of the plugin (1).
     """
 
     name: str

@@ -80,8 +80,8 @@ class Cameras:
     Args:
         segmenter: shared by all.
         sources: by name; each opens a source and returns at once, whether the camera is there or not.
-        gap: seconds without frames after which objects are looked for from their reference.
-        latency: seconds from a frame's arrival to its masks that are to be kept; see `LatencyBudget`.
+        gap: seconds without frames after which objects are looked for from their reference (5).
+        latency: seconds from a frame's arrival to its masks that are to be kept; None for no limit.
         seen: called by the thread with every new view.
     """
 

@@ -36,7 +36,7 @@ class LastingStream:
 
     Args:
         stream: fresh.
-        gap: seconds without frames after which the frame before is forgotten; None where there are no gaps.
+        gap: seconds without frames after which the frame before is forgotten (5); None for no such gap.
         latency: seconds from a frame's arrival to its masks that are to be kept; None for no limit.
     """
 

@@ -70,11 +70,17 @@ Option = str | int | float | bool | list[str | int | float | bool | None] | None
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where the weights came from."""
+    """Where the weights came from.
+
+    Attributes:
+        file: name of the checkpoint.
+        sha256: of the file, in hexadecimal digits.
+        stand_in: whether they are generated weights, not trained ones.
+    """
 
     file: str
     sha256: str
-    stand_in: bool  # True: generated weights, not trained ones
+    stand_in: bool
 
     @classmethod
     def parse(cls, node: Node) -> Checkpoint:

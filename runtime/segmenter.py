@@ -29,7 +29,6 @@ from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_sca
 
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
 MOST_SLOTS_ON_GPU = 500  # frames of a memory
-Path = str | os.PathLike[str]
 
 
 class Segmenter:
@@ -55,7 +54,7 @@ class Segmenter:
         device: "cpu", "cuda", or "auto" for the fastest there is.
         executor: "onnxruntime", "tensorrt", or "auto" for the fastest there is.
         require: "cuda" or "tensorrt": an error where it does not work, instead of the next best.
-        placement: of `place` or another segmenter, in place of the three.
+        placement: of another segmenter, in place of device, executor and require.
         engines: how TensorRT engines are built and used.
         threads: threads per graph; None means one per physical core.
         memory_limit: most bytes that the graphs of a frame may take (a number, or "2G"); rows of many
@@ -76,7 +75,7 @@ class Segmenter:
         MissingDependencyError: ONNX Runtime is not installed or is installed twice, or what is required does
             not work here.
 
-    Example:
+    Examples:
         >>> segmenter = Segmenter("bundles/cfbi")
         >>> stream = segmenter.stream()
         >>> stream.step(frame, mask=mask)
@@ -85,7 +84,7 @@ class Segmenter:
 
     def __init__(
         self,
-        bundles: Path | Sequence[Path],
+        bundles: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
@@ -102,7 +101,7 @@ class Segmenter:
         memory_limit: int | str | None = None,
         lost: LostRule | None = None,
         finder: MaskFinder | None = None,
-        profile: Path | None = None,
+        profile: str | os.PathLike[str] | None = None,
     ) -> None:
         given_limit = _checked_limit(memory_limit)
         self._lost = lost
@@ -186,7 +185,7 @@ class Segmenter:
         )
 
     def _open_executors(
-        self, precisions: Sequence[str], threads: int | None, profile: Path | None
+        self, precisions: Sequence[str], threads: int | None, profile: str | os.PathLike[str] | None
     ) -> list[Executor]:
         """One for each bundle."""
         if self._engines is not None:
@@ -219,7 +218,7 @@ class Segmenter:
         """What TensorRT made of every layer, by graph, where engines have run; else empty."""
         return {} if self._engines is None else self._engines.layer_reports()
 
-    def stream(self, snapshot: Snapshot | Path | None = None) -> Stream:
+    def stream(self, snapshot: Snapshot | str | os.PathLike[str] | None = None) -> Stream:
         """Start a video, or go on with one.
 
         Args:

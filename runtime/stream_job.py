@@ -58,8 +58,8 @@ class StreamJob:
         most_frames: stop after so many; None for all.
         adjustment: what is done to frames first; masks and boxes are of the adjusted ones.
         hardware_decode: decode videos by hardware where there is some.
-        gap: seconds without frames of a camera after which objects are looked for from their reference.
-        latency: seconds from a camera's frame to its masks that are to be kept; see `LatencyBudget`.
+        gap: seconds without frames of a camera after which objects are looked for from their reference (5).
+        latency: seconds from a camera's frame to its masks that are to be kept; None for no limit.
         show_progress: on standard error.
     """
 

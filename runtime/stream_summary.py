@@ -20,27 +20,49 @@ _MOST_TIMES = 100_000  # of the last frames, for the spread: a camera may run fo
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """What a run did; times are in milliseconds per frame and leave out the first, which is not predicted."""
+    """What a run did; times are in milliseconds per frame and leave out the first, which is not predicted.
+
+    Attributes:
+        frames: that were segmented.
+        objects: that were there at the end.
+        lost_objects: ids that were lost on the last frame.
+        precision: of the graphs.
+        placement: what the graphs ran on, in words.
+        seconds: spent in the network.
+        startup_seconds: from the job's start until the first frame was written.
+        frames_per_second: of the network alone.
+        median_ms: of a frame.
+        p95_ms: of a frame, the 95th percentile.
+        mean_j: agreement with a generated source's truth, 0 to 1; None elsewhere.
+        video: that was written; None where none was, as for the next three.
+        masks: folder.
+        rle: file.
+        cutout: folder.
+        age_ms: median, from a camera's frame to its masks; None for recordings.
+        dropped: frames of a camera that newer ones replaced, or that were late.
+        reconnects: how often it came back.
+        older_masks: PNGs of other frames that were in the folders before and still are.
+    """
 
     frames: int
     objects: int
-    lost_objects: tuple[int, ...]  # ids that were lost on the last frame
+    lost_objects: tuple[int, ...]
     precision: str
-    placement: str  # what the graphs ran on, in words
-    seconds: float  # spent in the network
-    startup_seconds: float  # from the job's start until the first frame was written
+    placement: str
+    seconds: float
+    startup_seconds: float
     frames_per_second: float
     median_ms: float
     p95_ms: float
-    mean_j: float | None  # agreement with a generated source's truth; None elsewhere
+    mean_j: float | None
     video: str | None
     masks: str | None
     rle: str | None
     cutout: str | None
-    age_ms: float | None = None  # median, from a camera's frame to its masks; None for recordings
-    dropped: int = 0  # frames of a camera that newer ones replaced, or that were late
-    reconnects: int = 0  # how often it came back
-    older_masks: int = 0  # PNGs of other frames that were in the folders before and still are
+    age_ms: float | None = None
+    dropped: int = 0
+    reconnects: int = 0
+    older_masks: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """For machines."""

@@ -116,12 +116,12 @@ def build_app(
     save: Callable[[], str] | None = None,
     ended: Callable[[], object] | None = None,
 ) -> fastapi.FastAPI:
-    """The application.
+    """The application that `vosrt serve` runs.
 
     Args:
-        open_cameras: opens the cameras, given what is to be called with every view.
+        open_cameras: opens `Cameras`, given what they are to call with every view (`seen`).
         token: that clients must show; None where only this machine can ask.
-        most_objects: that clients may add to a camera.
+        most_objects: that clients may add to a camera (20).
         save: where objects are only picked: keeps what is picked, returns where in words.
         ended: called when the cameras are closed.
     """

@@ -32,7 +32,7 @@ class SegmentedVideo:
 
     Args:
         folder: where the files go; those that are there stay.
-        seconds: of video in a file.
+        seconds: of video in a file (60).
         keep: so many files stay in the folder, the oldest are removed; None for all.
         clock: seconds since 1970.
 

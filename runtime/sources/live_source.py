@@ -39,8 +39,8 @@ class LiveSource(Source):
         connect: opens a connection.
         is_patient: return at once and wait for the first frame for ever; otherwise it must come within
             `warm_up`.
-        warm_up: seconds.
-        stall_after: seconds without a frame until the source counts as stalled.
+        warm_up: seconds (30).
+        stall_after: seconds without a frame until the source counts as stalled (2).
         delays: seconds before each new try, from the first again after every frame.
         notify: called by the source's thread whenever `poll` would give something new, a frame or the end.
 

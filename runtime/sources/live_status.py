@@ -7,12 +7,20 @@ from enum import Enum
 
 
 class LiveState(Enum):
-    """Of a source; only `ENDED` is for good."""
+    """Of a source.
 
-    CONNECTING = "connecting"  # no frame yet on this connection
+    Attributes:
+        CONNECTING: no frame yet on this connection.
+        LIVE: frames come.
+        STALLED: connected, but no frame for a while.
+        LOST: waits before it tries again.
+        ENDED: for good.
+    """
+
+    CONNECTING = "connecting"
     LIVE = "live"
-    STALLED = "stalled"  # connected, but no frame for a while
-    LOST = "lost"  # waits before it tries again
+    STALLED = "stalled"
+    LOST = "lost"
     ENDED = "ended"
 
 

@@ -13,15 +13,25 @@ from vosrt.errors import InputError
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One frame and where it comes from."""
+    """One frame and where it comes from.
 
-    image: NDArray[np.uint8]  # BGR [H, W, 3]
-    name: str  # stem of the image file, or the frame's number with five digits
-    timestamp: float  # seconds; strictly greater than the frame's before
-    truth: NDArray[np.uint8] | None = None  # [H, W] object ids, where the source knows them
-    captured: float | None = None  # when a live frame reached this machine, on the clock of time.monotonic
-    gap: float = 0.0  # seconds without frames before a live one, beyond the usual distance
-    pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height, where it is shown
+    Attributes:
+        image: BGR uint8 `[H, W, 3]`.
+        name: stem of the image file, or the frame's number with five digits.
+        timestamp: seconds; strictly greater than the frame's before.
+        truth: uint8 `[H, W]`, object ids; None where the source does not know them.
+        captured: when a live frame reached this machine, on the clock of time.monotonic.
+        gap: seconds without frames before a live one, beyond the usual distance.
+        pixel_aspect: width of a pixel over its height, where it is shown.
+    """
+
+    image: NDArray[np.uint8]
+    name: str
+    timestamp: float
+    truth: NDArray[np.uint8] | None = None
+    captured: float | None = None
+    gap: float = 0.0
+    pixel_aspect: Fraction = Fraction(1)
 
 
 def check_same_size(source: object, first: SourceFrame, current: SourceFrame) -> None:

@@ -32,12 +32,12 @@ class EngineSettings:
     """What the user may say of engines.
 
     Attributes:
-        objects: room for so many; each takes time whether it is there or not.
+        objects: room for so many (4); each takes time whether it is there or not.
         workspace: most bytes that a layer may take while it runs; None for 1 GiB.
         allow_drift: use engines whose labels differ too much from float32, with a warning.
         record: record runs as CUDA graphs.
         detailed: keep what a report of the layers needs.
-        cache: where engines are kept; None for the user's cache folder.
+        cache: where engines are kept.
         building: is told the name of an engine that is about to be built.
         progress: is told a build's outermost phase and how much of it is done, 0 to 1.
     """

@@ -41,4 +41,6 @@ def test_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_pa
     reference = (tmp_path / "reference/api.html").read_text(encoding="utf-8")
     for name in ("vosrt.Segmenter", "vosrt.Stream.step", "vosrt.cameras.Cameras", "vosrt.InputError"):
         assert f'id="{name}"' in reference
+    two_lines = r"an <code>Error</code> where the marks cannot be\s+used"  # of one item
+    assert re.search(two_lines, reference)
     assert Path(tmp_path, "search/search_index.json").stat().st_size > 10_000
