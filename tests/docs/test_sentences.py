@@ -37,6 +37,19 @@ def test_table_of_a_command_names_options_that_it_has(section):
     assert named <= known
 
 
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.split("\n")[0])
+def test_section_of_a_command_names_all_its_options(section):
+    """There, on a page that it links to, or in the section of the command whose settings it shares."""
+    title, _, text = section.partition("\n")
+    for page in re.findall(r"\]\(\.\./(tasks/[\w-]+\.md)", text):
+        text += (COMMANDS_PAGE.parents[1] / page).read_text(encoding="utf-8")
+    if "as for `vosrt stream`" in " ".join(text.split()):
+        text += next(one for one in SECTIONS if one.startswith("vosrt stream"))
+    known = set().union(*map(options_of_program, title.split(", ")))
+    known = {option for option in known if option.startswith("--")} - {"--help", "--finder", "--output"}
+    assert known - options_of(text) == set()
+
+
 def test_every_command_has_a_section():
     from vosrt.cli import _parser
 
