@@ -113,7 +113,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="vosrt", description="Video object segmentation from a trained network, anywhere.")
+    parser = _Parser(
+        prog="vosrt",
+        description="Video object segmentation from a trained network, anywhere.",
+        epilog="`vosrt COMMAND --help` lists the options of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"vosrt {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_stream_command(commands)

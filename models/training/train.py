@@ -209,11 +209,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--steps", type=int, help="steps of the optimiser")
     add("--batch", type=int, help="clips per step, over all processes")
-    add("--learning-rate", type=option_readers.learning_rate)
+    add(
+        "--learning-rate",
+        type=option_readers.learning_rate,
+        metavar="RATE",
+        help="of the optimiser, after warm-up",
+    )
     add("--optimizer", help="adamw or sgd")
     add("--synthetic", type=float, metavar="SHARE", help="of generated clips, 0 to 1")
     add("--photographs", metavar="DIR", help="images as textures of generated clips")
-    add("--seed", type=int)
+    add("--seed", type=int, help="of everything that is drawn")
     add(
         "--hold-out",
         type=lambda text: [name for name in text.split(",") if name],
@@ -228,7 +233,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-every", type=positive, default=50, metavar="STEPS", help="between lines of the curve (50)")
     add("--save-every", type=positive, default=250, metavar="STEPS", help="between checkpoints (250)")
     add("--stop-after", type=positive, metavar="STEP", help="end early; the same command without it goes on")
-    add("--device", type=_device, default="cuda" if torch.cuda.is_available() else "cpu")
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    add(
+        "--device",
+        type=_device,
+        default=default,
+        help="of PyTorch: cpu, cuda or cuda:1 (cuda where it works)",
+    )
     add("--data-notice", metavar="TEXT", help="credit and terms of the data, stored with the weights")
     return parser
 

@@ -35,10 +35,22 @@ _ANY_HARDWARE = ("device", "executor", "require", "threads", "memory_limit", "en
 
 def add_batch_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("batch", help="segment many videos, on one machine or a cluster")
+    parser = commands.add_parser(
+        "batch",
+        help="segment many videos, on one machine or a cluster",
+        description="Segment many videos. What is done is recorded, and never done again unless it changed.",
+    )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    _add_run(actions.add_parser("run", help="do what is missing or has changed"))
-    status = actions.add_parser("status", help="say how far a batch is")
+    _add_run(
+        actions.add_parser(
+            "run",
+            help="do what is missing or has changed",
+            description="Do the videos of a batch that are missing, have failed or have changed.",
+        )
+    )
+    status = actions.add_parser(
+        "status", help="say how far a batch is", description="Say how far a batch is, and what failed."
+    )
     status.set_defaults(run=run_status)
     status.add_argument("output", metavar="FOLDER", help="the --output of `vosrt batch run`")
     status.add_argument("--json", action="store_true", help="print it as JSON")

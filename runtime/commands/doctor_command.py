@@ -11,7 +11,11 @@ _EXIT_BROKEN = 2
 
 def add_doctor_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("doctor", help="say what works on this machine and how to mend the rest")
+    parser = commands.add_parser(
+        "doctor",
+        help="say what works on this machine and how to mend the rest",
+        description="Look at machine and packages, run a small graph, and say how to mend what fails.",
+    )
     parser.set_defaults(run=run_doctor)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 

@@ -75,7 +75,7 @@ FORWARDED: Mapping[str, Forwarded] = {
 def add_forwarded_commands(commands: Any) -> None:
     """Add the commands to a parser's commands, for its help; they are run by `run_forwarded`."""
     for name, command in FORWARDED.items():
-        commands.add_parser(name, help=f"{command.purpose} (see `vosrt {name} --help`)")
+        commands.add_parser(name, help=command.purpose)
 
 
 def run_forwarded(name: str, arguments: Sequence[str]) -> int:

@@ -9,9 +9,13 @@ from typing import Any
 
 def add_inspect_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("inspect", help="verify a bundle and print what it holds")
+    parser = commands.add_parser(
+        "inspect",
+        help="verify a bundle and print what it holds",
+        description="Verify a bundle's files and print its graphs, its state and how near it is to PyTorch.",
+    )
     parser.set_defaults(run=run_inspect)
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `vosrt export` wrote")
+    parser.add_argument("bundle", metavar="BUNDLE", help="as for stream; cfbi-lite-davis comes along")
     parser.add_argument("--json", action="store_true", help="print the manifest")
 
 

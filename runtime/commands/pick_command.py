@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 def add_pick_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("pick", help="choose objects on a frame, in a window or a browser")
+    parser = commands.add_parser(
+        "pick",
+        help="choose objects on a frame, in a window or a browser",
+        description="Choose objects on a frame by boxes and clicks, and write them as the mask of a stream.",
+    )
     parser.set_defaults(run=run_pick)
     parser.add_argument("source", metavar="SOURCE", help="as for stream")
     parser.add_argument("-o", "--output", required=True, metavar="PNG", help="mask to write, for --mask")

@@ -18,7 +18,11 @@ TOKEN_VARIABLE = "VOSRT_TOKEN"
 
 def add_serve_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("serve", help="show cameras in a browser, mark objects and follow them")
+    parser = commands.add_parser(
+        "serve",
+        help="show cameras in a browser, mark objects and follow them",
+        description="Show cameras on a page, where objects are marked and followed, until Ctrl-C.",
+    )
     parser.set_defaults(run=run_serve)
     parser.add_argument("bundle", metavar="BUNDLE", nargs="+", help=f"as for stream; {DEFAULT} comes along")
     group = parser.add_argument_group("cameras")

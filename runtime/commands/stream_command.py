@@ -30,7 +30,11 @@ _SOURCES = (
 
 def add_stream_command(commands: Any) -> None:
     """Add the command to a parser's commands."""
-    parser = commands.add_parser("stream", help="segment a video, a folder of images or a camera")
+    parser = commands.add_parser(
+        "stream",
+        help="segment a video, a folder of images or a camera",
+        description="Follow the objects of the first frame through a video, a folder of images or a camera.",
+    )
     parser.set_defaults(run=run_stream)
     parser.add_argument(
         "bundle",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.command_lines import options_of_program
+from tests.docs.command_lines import options_of_program, parser_of
 from tests.docs.fenced_blocks import PAGES, ROOT, code_spans
 
 COMMANDS_PAGE = ROOT / "docs/reference/commands.md"
@@ -48,6 +50,22 @@ def test_section_of_a_command_names_all_its_options(section):
     known = set().union(*map(options_of_program, title.split(", ")))
     known = {option for option in known if option.startswith("--")} - {"--help", "--finder", "--output"}
     assert known - options_of(text) == set()
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser of a command and those of its own commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from parsers(one)
+
+
+@pytest.mark.parametrize("title", [section.split("\n")[0] for section in SECTIONS])
+def test_help_says_what_a_command_and_its_options_are_for(title):
+    for parser in (one for program in title.split(", ") for one in parsers(parser_of(program))):
+        assert parser.description, parser.prog
+        assert [action.dest for action in parser._actions if not action.help] in ([], [argparse.SUPPRESS])
 
 
 def test_every_command_has_a_section():
