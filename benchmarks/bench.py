@@ -271,8 +271,8 @@ def _add_candidates(candidates: Any) -> None:
         type=names_of(EXECUTORS),
         default=(ONNXRUNTIME,),
         metavar="LIST",
-        help="onnxruntime, tensorrt, torch (with this project's operators), torch-compiled, torch-published "
-        "(as published); as published is the baseline, else torch, else the first (onnxruntime)",
+        help="tensorrt, onnxruntime, torch-compiled, torch (with this project's operators), torch-published "
+        "(as published); the last of these that is given is the baseline (onnxruntime)",
     )
     candidates.add_argument(
         "--tensorrt-python",

@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.command_lines import options_of_program, parser_of
 from tests.docs.fenced_blocks import PAGES, ROOT, code_spans
+from vosrt.benchmarks.candidate import BASELINE_ORDER
 
 COMMANDS_PAGE = ROOT / "docs/reference/commands.md"
 SECTIONS = re.split(r"^## ", COMMANDS_PAGE.read_text(encoding="utf-8"), flags=re.M)[1:]
@@ -66,6 +67,15 @@ def test_help_says_what_a_command_and_its_options_are_for(title):
     for parser in (one for program in title.split(", ") for one in parsers(parser_of(program))):
         assert parser.description, parser.prog
         assert [action.dest for action in parser._actions if not action.help] in ([], [argparse.SUPPRESS])
+
+
+def test_executors_are_listed_with_the_baseline_last():
+    (executors,) = (action for action in parser_of("vosrt bench")._actions if action.dest == "executors")
+    page = (ROOT / "docs/tasks/performance.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"torch-published|torch-compiled|torch(?= \()|onnxruntime|tensorrt", str(executors.help)
+    )
+    assert listed[:5] == re.findall(r"^\| `([\w-]+)` \|", page, re.M) == [*reversed(BASELINE_ORDER)]
 
 
 def test_every_command_has_a_section():
