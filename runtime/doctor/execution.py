@@ -47,7 +47,7 @@ def _operators(runtime: ModuleType) -> Finding:
     """The compiled operators that take the place of ONNX Runtime's own on the CPU."""
     library = native_library("vosrt_ort_cpu")
     if library is None:
-        detail = "not compiled, so convolutions take longer"
+        detail = "not compiled, so frames take longer"
         return Finding(GROUP, "CPU operators", State.ABSENT, detail, _OPERATORS_CURE)
     try:
         runtime.SessionOptions().register_custom_ops_library(str(library))
