@@ -6,11 +6,16 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 
+import numpy as np
 import pytest
 
 from tests.docs.fenced_blocks import ROOT, all_blocks
+from vosrt import Result
+from vosrt.sinks.rle_file import frame_record
+from vosrt.sources.source_frame import SourceFrame
 
 pytest.importorskip("torch", reason="networks and export are part of the interface")
 
@@ -74,3 +79,13 @@ def test_sections_are_those_that_the_site_knows():
     """`Example:` would be shown as a quotation."""
     for name in NAMES:
         assert "Example:" not in (inspect.getdoc(OBJECTS[name]) or ""), name
+
+
+def test_shown_line_of_run_lengths_is_what_is_written():
+    (block,) = (one for one in all_blocks() if one.page.endswith("commands.md") and one.language == "json")
+    labels = np.zeros((96, 160), np.uint8)
+    labels[19:22, 12:15] = 1
+    image = np.zeros((96, 160, 3), np.uint8)
+    result = Result(labels=labels, ids=(1,), frame_index=1, timings={}, confidence={1: 0.9822})
+    record = frame_record(SourceFrame(image, "00001", 1 / 24), result, index=1)
+    assert list(json.loads(block.text).items()) == list(record.items())
