@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,8 @@ _ASSUMED_RATE = Fraction(24)  # frames per second, where the file does not say
 class VideoFile(Source):
     """The frames of a video file in the order of display, turned upright; each can be read once.
 
+    Threads may close it while another one reads: that one gets an error in place of the next frame.
+
     Attributes:
         rate: frames per second.
         length: how many frames the file says it holds; None when it does not say.
@@ -39,6 +42,8 @@ class VideoFile(Source):
     def __init__(self, path: str | os.PathLike[str], *, hardware: bool = False) -> None:
         self.path = Path(path)
         self._av = import_for("reading a video", "av")
+        self._lock = threading.Lock()  # FFmpeg frees at once what another thread may be reading
+        self._is_begun = self._is_closed = False
         try:
             require_regular_file(self.path)
             # "file:" keeps FFmpeg from taking a name with a colon for a protocol
@@ -57,14 +62,31 @@ class VideoFile(Source):
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        with self._lock:
+            self._is_closed = True
+            self._container.close()
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames.
 
         Raises:
-            InputError: the file holds no frame, is cut off or damaged, or changes its size.
+            InputError: the file holds no frame, is cut off or damaged, or changes its size; or the source is
+                closed, or was iterated before.
         """
+        if self._is_begun:
+            raise self._over("was read before")
+        self._is_begun = True
+        frames = self._numbered()
+        while True:
+            with self._lock:
+                if self._is_closed:
+                    raise self._over("is closed")
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+
+    def _numbered(self) -> Iterator[SourceFrame]:
         times = PresentationTimes(self.path, self.rate)
         first: SourceFrame | None = None
         for index, frame in enumerate(self._decoded()):
@@ -100,6 +122,9 @@ class VideoFile(Source):
         """FFmpeg's limits: nothing is fetched over a network, and lists are not even opened."""
         formats = sorted(self._av.formats_available - _PLAYLISTS - _TEXT)
         return {"protocol_whitelist": "file", "format_whitelist": ",".join(formats)}
+
+    def _over(self, what: str) -> InputError:
+        return InputError(f"source {self.path} {what}", cure="open it again: its frames can be read once")
 
     def _error(self, what: str) -> InputError:
         return InputError(f"source {self.path} {what}", cure="copy or convert the video again")

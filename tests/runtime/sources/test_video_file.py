@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
@@ -245,3 +247,30 @@ def copied(source, path, **options):
                 packet.stream = copy
                 target.mux(packet)
     return path
+
+
+def test_video_is_read_once_and_not_after_it_was_closed(tmp_path):
+    path = write_video(tmp_path / "video.mp4")
+    source = VideoFile(path)
+    frames = iter(source)
+    next(frames)
+    with pytest.raises(InputError, match="was read before; open it again"):
+        next(iter(source))  # would give the second frame under the first one's name
+    source.close()
+    with pytest.raises(InputError, match="is closed; open it again"):
+        next(frames)
+    source.close()
+    closed = VideoFile(path)
+    closed.close()
+    with pytest.raises(InputError, match="is closed"):
+        list(closed)
+
+
+def test_video_can_be_closed_while_another_thread_reads(tmp_path):
+    source, is_reading = VideoFile(write_video(tmp_path / "video.mp4", 600)), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(lambda: [is_reading.set() for _ in source])
+        is_reading.wait()
+        source.close()
+    with pytest.raises(InputError, match="is closed"):
+        reading.result()
