@@ -23,7 +23,7 @@ class BackgroundSinks:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._waiting: queue.Queue[tuple[SourceFrame, Result] | None] = queue.Queue(_ROOM)
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
@@ -37,7 +37,7 @@ class BackgroundSinks:
         """Have a frame written; waits only where several still wait.
 
         Raises:
-            Exception: what the sink raised at an earlier frame.
+            BaseException: what the sink raised at an earlier frame.
         """
         self._raise()
         self._waiting.put((frame, result))  # the thread takes it, after an error too
@@ -46,7 +46,7 @@ class BackgroundSinks:
         """Wait until everything is written.
 
         Raises:
-            Exception: as `write` does.
+            BaseException: as `write` does.
         """
         self._waiting.join()
         self._raise()
@@ -55,7 +55,7 @@ class BackgroundSinks:
         """Write what waits and close the sink.
 
         Raises:
-            Exception: as `write` does; or closing fails.
+            BaseException: as `write` does; or closing fails.
         """
         if self._thread is not None:
             thread, self._thread = self._thread, None
@@ -77,7 +77,7 @@ class BackgroundSinks:
             try:
                 if not has_failed:
                     self._sink.write(*taken)
-            except Exception as error:
+            except BaseException as error:  # a sink of the user's may call sys.exit
                 self._error, has_failed = error, True
             finally:
                 self._waiting.task_done()

@@ -16,12 +16,13 @@ from vosrt.sinks.background_sinks import BackgroundSinks
 class Slow:
     """Waits until it may write; notes what it gets, and in which thread."""
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, failure: BaseException | None = None) -> None:
         self.may_write = threading.Event()
         self.names: list[str] = []
         self.threads: set[int] = set()
         self.closed = 0
         self._fails_at = fails_at
+        self._failure = failure or InputError("the disk is full")
 
     def open(self, first, rate) -> None:
         self.names.append("open")
@@ -29,7 +30,7 @@ class Slow:
     def write(self, frame, result) -> None:
         assert self.may_write.wait(10)
         if len(self.names) - 1 == self._fails_at:
-            raise InputError("the disk is full")
+            raise self._failure
         self.names.append(frame.name)
         self.threads.add(threading.get_ident())
 
@@ -59,12 +60,13 @@ def test_writing_waits_for_nobody_and_loses_nothing():
     assert slow.closed == 1
 
 
-def test_an_error_comes_back_and_nothing_hangs():
-    slow = Slow(fails_at=2)
+@pytest.mark.parametrize("failure", [InputError("the disk is full"), SystemExit(), KeyboardInterrupt()])
+def test_whatever_is_raised_comes_back_and_nothing_hangs(failure):
+    slow = Slow(fails_at=2, failure=failure)
     slow.may_write.set()
     sinks = BackgroundSinks(slow)
     sinks.open(noisy_frame(0), Fraction(25))
-    with pytest.raises(InputError, match="the disk is full"):
+    with pytest.raises(type(failure)):
         write_many(sinks, 100)
     sinks.close()
     assert slow.names == ["open", "00000", "00001"]
