@@ -97,12 +97,14 @@ class Cameras:
         self._new = threading.Event()
         self._closing = threading.Event()
         self._seen = seen
-        self._cameras = {
-            name: _Camera(
-                name, open_it(self._new.set), LastingStream(segmenter.stream(), gap=gap, latency=latency)
-            )
-            for name, open_it in sources.items()
-        }
+        self._cameras: dict[str, _Camera] = {}
+        try:
+            for name, open_it in sources.items():
+                stream = LastingStream(segmenter.stream(), gap=gap, latency=latency)
+                self._cameras[name] = _Camera(name, open_it(self._new.set), stream)
+        except BaseException:
+            self._close_sources()
+            raise
         self._thread = threading.Thread(target=self._work, name="cameras", daemon=True)
         self._thread.start()
 
@@ -156,7 +158,7 @@ class Cameras:
 
         Returns:
             what the marked frame ended with, as soon as that is known; an `Error` where the marks cannot be
-            used.
+            used. Cancelled where the cameras are closed before.
 
         Raises:
             InputError: there is no such camera.
@@ -190,12 +192,11 @@ class Cameras:
         """End the thread and all sources; requests that wait are cancelled."""
         self._closing.set()
         self._new.set()
-        self._thread.join()
+        if self._thread is not threading.current_thread():  # which calls `seen`
+            self._thread.join()
+        self._close_sources()
         for camera in self._cameras.values():
-            camera.source.end()  # all at once: each may take as long as a read
-        for camera in self._cameras.values():
-            camera.source.close()
-            for _, future in camera.requests:
+            for _, future in camera.requests.copy():  # others may ask still
                 future.cancel()
 
     def __enter__(self) -> Cameras:
@@ -203,6 +204,12 @@ class Cameras:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _close_sources(self) -> None:
+        for camera in self._cameras.values():
+            camera.source.end()  # all at once: each may take as long as a read
+        for camera in self._cameras.values():
+            camera.source.close()
 
     def _camera(self, name: str) -> _Camera:
         if name not in self._cameras:
@@ -213,6 +220,8 @@ class Cameras:
         future: Future[Any] = Future()
         camera.requests.append((work, future))
         self._new.set()
+        if self._closing.is_set():  # maybe nobody takes it any more
+            future.cancel()
         return future
 
     def _work(self) -> None:
@@ -256,7 +265,7 @@ class Cameras:
         try:
             if self._seen is not None:
                 self._seen(camera.name, view)
-        except Exception as error:  # who looks on does not stop the cameras
+        except BaseException as error:  # who looks on, and may call sys.exit, does not stop the cameras
             if str(error) != camera.complaint:
                 _log.exception("camera %s: what it shows cannot be used", camera.name)
             camera.complaint = str(error)
@@ -265,5 +274,5 @@ class Cameras:
 def _fulfil(work: Callable[[], Any], future: Future[Any]) -> None:
     try:
         future.set_result(work())
-    except Exception as error:  # it goes to whoever asked
+    except BaseException as error:  # it goes to whoever asked
         future.set_exception(error)

@@ -146,8 +146,39 @@ def test_closing_cancels_what_waits(segmenter):
     cameras = Cameras(segmenter, {"door": paced(SCENE)})
     wait_for(lambda: cameras.view("door"))
     cameras.close()
-    assert cameras.remove("door", [1]).done() is False
+    assert cameras.mark("door", boxes={1: (8, 8, 40, 40)}).cancelled()
+    assert cameras.remove("door", [1]).cancelled()
     assert cameras.status("door")["state"] == "ended"
+
+
+def test_a_source_that_is_refused_leaves_no_other_open(segmenter):
+    opened: list[LiveSource] = []
+
+    def first(notify):
+        opened.append(paced(SCENE)(notify))
+        return opened[0]
+
+    def refused(notify):
+        raise InputError("there is no such camera")
+
+    with pytest.raises(InputError, match="no such camera"):
+        Cameras(segmenter, {"door": first, "yard": refused})
+    assert opened[0].status.state.value == "ended"
+
+
+def test_who_looks_on_may_close_the_cameras_or_exit(segmenter):
+    views: list[str] = []
+
+    def seen(name, view):
+        views.append(name)
+        if len(views) == 1:
+            raise SystemExit
+        cameras.close()
+
+    cameras = Cameras(segmenter, {"door": paced(SCENE)}, seen=seen)
+    wait_for(lambda: cameras.status("door")["state"] == "ended", within=WITHIN)
+    cameras.close()
+    assert len(views) == 2
 
 
 def test_all_sources_end_at_once(segmenter):
