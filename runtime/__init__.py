@@ -54,10 +54,17 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import the classes on first use, so that `import vosrt` and `vosrt --help` stay instant."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'vosrt' has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # to a type checker any name would be there
 
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    def __getattr__(name: str) -> object:
+        """Import the classes on first use, so that `import vosrt` and `vosrt --help` stay instant."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'vosrt' has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """With the classes that are not imported yet: shells complete names from it."""
+    return sorted({*globals(), *__all__})

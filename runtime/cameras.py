@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from vosrt.segmenter import Segmenter
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.live_status import LiveState
 from vosrt.sources.source_frame import SourceFrame
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _IDLE = 0.5  # seconds between looks at whether to end
 _RECENT = 5.0  # seconds over which frames are counted for the rate
@@ -199,7 +202,7 @@ class Cameras:
             for _, future in camera.requests.copy():  # others may ask still
                 future.cancel()
 
-    def __enter__(self) -> Cameras:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -153,6 +154,22 @@ def test_unknown_name_of_the_package_is_an_attribute_error():
         assert getattr(vosrt, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Segmentor'"):
         _ = vosrt.Segmentor
+
+
+def test_names_of_the_package_are_listed_before_their_first_use():
+    listed = run_python("import vosrt; print(set(vosrt.__all__) <= set(dir(vosrt)))")
+    assert listed.stdout == "True\n", listed.stderr
+
+
+def test_unknown_name_of_the_package_is_an_error_to_a_type_checker(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "vosrt").mkdir()
+    shutil.copy(vosrt.__file__, tmp_path / "vosrt")
+    (tmp_path / "program.py").write_text("from vosrt import Segmenter, Segmentor\n")
+    command = [sys.executable, "-m", "mypy", "--ignore-missing-imports", "--cache-dir", os.devnull]
+    found = subprocess.run([*command, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert 'has no attribute "Segmentor"' in found.stdout, found.stdout + found.stderr
+    assert "Found 1 error" in found.stdout
 
 
 def test_stream_runs_without_torch_opencv_pillow_and_av(tmp_path):
