@@ -119,14 +119,22 @@ def write_label_map(
         palette: RGB uint8 `[256, 3]`; None for the palette of DAVIS.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or the arrays are no label map and palette.
     """
+    palette = davis_palette() if palette is None else palette
+    if labels.dtype != np.uint8 or labels.ndim != 2 or 0 in labels.shape:
+        got = f"{labels.dtype} {list(labels.shape)}"
+        raise InputError("labels", value=got, allowed="uint8 [H, W]", cure="labels.astype(numpy.uint8)")
+    if palette.dtype != np.uint8 or palette.shape != (256, 3):
+        got = f"{palette.dtype} {list(palette.shape)}"
+        raise InputError("palette", value=got, allowed="uint8 [256, 3], colours from 0 to 255")
     image = import_for("writing a mask", "PIL.Image").fromarray(labels)
-    image.putpalette((davis_palette() if palette is None else palette).tobytes())
+    image.putpalette(palette.tobytes())
     encoded = io.BytesIO()
     image.save(encoded, format="PNG")
     try:
         write_whole_file(path, encoded.getvalue())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no file can have this path
+        reason = getattr(error, "strerror", None) or str(error)
         cure = "choose a folder that exists, has room and can be written"
-        raise InputError(f"mask {os.fspath(path)} cannot be written ({error.strerror})", cure=cure) from error
+        raise InputError(f"mask {os.fspath(path)} cannot be written ({reason})", cure=cure) from error

@@ -113,3 +113,31 @@ def test_label_map_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(InputError, match=r"mask .* cannot be written \(.*choose a folder"):
         write_label_map(tmp_path / "labels.png", some_labels())
     assert [path.name for path in tmp_path.iterdir()] == ["labels.png"]
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(InputError, match=r"mask .* cannot be written \(.*choose a folder"):
+        write_label_map(path, some_labels())
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        some_labels() > 0,
+        some_labels().astype(int),
+        some_labels()[..., None],
+        some_labels()[0],
+        some_labels()[:0],
+    ],
+)
+def test_what_is_no_label_map_is_refused(tmp_path, labels):
+    with pytest.raises(InputError, match=r"labels: got '\w+ \[.*allowed: uint8 \[H, W\]"):
+        write_label_map(tmp_path / "labels.png", labels)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("palette", [np.ones((256, 3)), np.zeros((3, 3), np.uint8)])
+def test_what_is_no_palette_is_refused(tmp_path, palette):
+    with pytest.raises(InputError, match=r"palette: got '.*allowed: uint8 \[256, 3\]"):
+        write_label_map(tmp_path / "labels.png", some_labels(), palette=palette)
