@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.cpu_device import CpuDevice
@@ -112,7 +114,8 @@ class Segmenter:
             )
         factors, long_edge = checked_scales(scales), checked_long_edge(long_edge)
         self.bundles = [Bundle.open(path) for path in paths]
-        _check_memory([bundle.manifest for bundle in self.bundles], memory_every, memory_capacity)
+        every = _checked_kept("memory_every", memory_every, self.bundles)
+        capacity = _checked_kept("memory_capacity", memory_capacity, self.bundles)
         self._find = finder or self._own_finder(threads)
         self.placement = placement or place(device, executor, require)
         self._memory_limit = given_limit or self._default_limit()
@@ -122,7 +125,7 @@ class Segmenter:
         self.precision = precisions[0]
 
         def adapted(manifest: Manifest) -> Manifest:
-            return manifest.limited(long_edge).remembering(every=memory_every, capacity=memory_capacity)
+            return manifest.limited(long_edge).remembering(every=every, capacity=capacity)
 
         self._engines = self._open_engines(precisions, engines or EngineSettings(), adapted)
         self.executors = self._open_executors(precisions, threads, profile)
@@ -240,15 +243,17 @@ class Segmenter:
         return stream
 
 
-def _check_memory(manifests: Sequence[Manifest], every: int | None, capacity: int | None) -> None:
-    for name, value in (("memory_every", every), ("memory_capacity", capacity)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_KEPT:
-            raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
-        if not any(manifest.keeps_frames for manifest in manifests):
-            names = ", ".join(manifest.name for manifest in manifests)
-            raise InputError(f"{name}: {names} keeps no frames", cure="leave it out")
+def _checked_kept(name: str, value: object, bundles: Sequence[Bundle]) -> int | None:
+    """How many frames are kept, or how often; None for the bundles' own number."""
+    if value is None:
+        return None
+    count = int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else 0
+    if not 1 <= count <= MOST_KEPT:
+        raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
+    if not any(bundle.manifest.keeps_frames for bundle in bundles):
+        names = ", ".join(bundle.manifest.name for bundle in bundles)
+        raise InputError(f"{name}: {names} keeps no frames", cure="leave it out")
+    return count
 
 
 def _check_slots(manifests: Sequence[Manifest]) -> None:

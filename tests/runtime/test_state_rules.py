@@ -185,13 +185,16 @@ def test_objects_may_join_on_any_number_of_frames(tmp_path, capacity):
 
 def test_rhythm_and_room_of_a_memory_are_options(tmp_path, caplog):
     path = write_memory_bundle(tmp_path / "bundle", every=5, open_slots=True)
-    stream = Segmenter(path, memory_every=2, memory_capacity=2, threads=1).stream()
+    segmenter = Segmenter(path, memory_every=np.int64(2), memory_capacity=np.uint8(2), threads=1)
+    stream = segmenter.stream()
     with caplog.at_level(logging.WARNING, logger="vosrt"):
         for index in range(8):
             mask = mask_of(5) if index == 0 else None
             result = stream.step(frame_of(10 + index), mask, probabilities=True)
     assert read_memory(result.probabilities, 1) == [10, 16]  # frame 6 is kept; frame 0 is pinned
     assert "the memory is full (2 frames)" in caplog.text
+    stream.save(tmp_path / "stream.npz")
+    assert segmenter.stream(tmp_path / "stream.npz").ids == (5,)
 
 
 @pytest.mark.parametrize("name", ["memory_every", "memory_capacity"])
