@@ -40,7 +40,7 @@ def checked_frame(
     """
     frame = (CudaArray.of(frame) if on_gpu else None) or frame
     kinds = (np.ndarray, CudaArray) if on_gpu else (np.ndarray,)
-    cure = "(frame * 255).astype(numpy.uint8)"
+    cure = "frame.astype(numpy.uint8), with values from 0 to 255 (from 0 to 1: times 255 first)"
     array = _uint8(frame, "frame", "uint8 BGR, as OpenCV reads it", cure, kinds)
     if array.ndim != 3 or array.shape[2] != 3:
         raise InputError(

@@ -91,9 +91,9 @@ def test_first_step_that_raises_leaves_an_empty_stream(fails_on_white):
         (
             np.zeros((24, 32, 3), np.float32),
             "frame dtype: got 'float32'",
-            "(frame * 255).astype(numpy.uint8)",
+            "frame.astype(numpy.uint8), with values from 0 to 255 (from 0 to 1: times 255 first)",
         ),
-        (np.zeros((24, 32, 3), np.uint16), "frame dtype: got 'uint16'", "astype(numpy.uint8)"),
+        (np.zeros((24, 32, 3), np.uint16), "frame dtype: got 'uint16'", "frame.astype(numpy.uint8)"),
         (np.zeros((24, 32), np.uint8), "frame shape: got (24, 32)", "cv2.COLOR_GRAY2BGR"),
         (np.zeros((24, 32, 1), np.uint8), "frame shape: got (24, 32, 1)", "cv2.COLOR_GRAY2BGR"),
         (np.zeros((24, 32, 4), np.uint8), "frame shape: got (24, 32, 4)", "cv2.COLOR_BGRA2BGR"),
