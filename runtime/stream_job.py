@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from vosrt.frames_ahead import FramesAhead
 from vosrt.lasting_stream import GAP, LastingStream
 from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
-from vosrt.segmenter import Segmenter
+from vosrt.segmenter import Path, Segmenter
 from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sinks.older_images import OlderImages
 from vosrt.sinks.sink import Sink
@@ -63,14 +64,14 @@ class StreamJob:
         show_progress: on standard error.
     """
 
-    bundles: str | Sequence[str]
-    source: str
-    mask: str | None = None
+    bundles: Path | Sequence[Path]
+    source: Path
+    mask: Path | None = None
     marks: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
-    video: str | None = None
-    masks: str | None = None
-    rle: str | None = None
-    cutout: str | None = None
+    video: Path | None = None
+    masks: Path | None = None
+    rle: Path | None = None
+    cutout: Path | None = None
     keep_colour: bool = False
     sinks: Sequence[Sink] = ()
     overwrite: bool = False
@@ -94,7 +95,7 @@ class StreamJob:
         """
         started = time.perf_counter()
         outputs = self._outputs()
-        outputs.check(source=self.source, mask=self.mask)
+        outputs.check(source=os.fspath(self.source), mask=_text(self.mask))
         prompts = self._prompts()
         record = StreamRecord(started, compared=isinstance(prompts, FirstTruth))
         older = OlderImages(outputs.folders())
@@ -158,10 +159,10 @@ class StreamJob:
 
     def _outputs(self) -> StreamOutputs:
         return StreamOutputs(
-            video=self.video,
-            masks=self.masks,
-            rle=self.rle,
-            cutout=self.cutout,
+            video=_text(self.video),
+            masks=_text(self.masks),
+            rle=_text(self.rle),
+            cutout=_text(self.cutout),
             keep_colour=self.keep_colour,
             overwrite=self.overwrite,
         )
@@ -173,10 +174,10 @@ class StreamJob:
                 "both a mask and marks are given", allowed="--mask, or --box, --click, --polygon"
             )
         if self.mask is not None:
-            return open_mask(self.mask)
+            return open_mask(os.fspath(self.mask))
         if is_marked:
             return FirstMarks(self.marks)
-        if scheme_of(self.source) == "test":
+        if scheme_of(os.fspath(self.source)) == "test":
             return FirstTruth()
         raise InputError(
             "no object is given",
@@ -185,10 +186,11 @@ class StreamJob:
         )
 
     def _segmenter(self) -> Segmenter:
-        bundles: Any = self.bundles
-        if not isinstance(bundles, str):
-            bundles = bundles[0] if len(bundles) == 1 else list(bundles)
-        return Segmenter(bundles, **self.settings)
+        return Segmenter(self.bundles, **self.settings)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _in_time(source: Source, stream: LastingStream, record: StreamRecord) -> Iterator[SourceFrame]:

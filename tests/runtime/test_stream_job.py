@@ -290,3 +290,17 @@ def test_of_a_recording_no_frame_is_left_out_for_a_latency(scene, tmp_path):
                 job(scene, tmp_path, source=source, marks=marks, latency=1.0).run()
         summary = job(scene, tmp_path, source=server.address("clip.mp4"), marks=marks).run()
     assert (summary.frames, summary.dropped, summary.age_ms) == (FRAMES, 0, None)
+
+
+def test_places_may_be_paths(scene, tmp_path):
+    places = {"video": tmp_path / "overlay.mp4", "rle": tmp_path / "masks.jsonl", "cutout": tmp_path / "cut"}
+    summary = StreamJob(
+        bundles=scene / "bundle",
+        source=scene / "frames",
+        mask=scene / "mask.png",
+        masks=tmp_path / "masks",
+        show_progress=False,
+        **places,
+    ).run()
+    assert summary.frames == FRAMES
+    assert all(path.exists() for path in places.values())
