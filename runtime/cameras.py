@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 OpenSource = Callable[[Callable[[], object]], LiveSource]  # given what to call when there is something new
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """What a camera shows: a frame and what was found on it.
 

@@ -14,7 +14,7 @@ from vosrt.errors import InputError
 _WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}  # of red and blue in the brightness
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nv12Frame:
     """A frame in NV12, taken by `Stream.step` in place of a BGR image; on the host or on the stream's GPU.
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """A frame's label map and what goes with it; all arrays but `on_device` are the caller's own.
+
+    Every result equals itself alone, as frames and snapshots do: lists and sets can hold them.
 
     Attributes:
         labels: uint8 `[H, W]`, object ids, 0 where no object is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -203,6 +203,13 @@ class Segmenter:
             OnnxRuntimeExecutor(bundle, precision=precision, threads=threads, profile=profile)
             for bundle, precision in chosen
         ]
+
+    def __reduce__(self) -> NoReturn:
+        """Graphs that are loaded cannot be pickled."""
+        raise InputError(
+            "a segmenter cannot be copied or pickled",
+            cure="share it between threads; in another process open the bundles again",
+        )
 
     def prepare(self, height: int, width: int) -> Agreement | None:
         """Build the engines for frames of a size and compare them with float32: else the first frame does.

@@ -28,7 +28,7 @@ FORMAT = 1
 _RECORD = "record"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VariantRecord:
     """The state of one variant."""
 
@@ -68,7 +68,7 @@ class VariantRecord:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """A stream at the end of a frame. `Segmenter.stream(snapshot)` goes on from there."""
 

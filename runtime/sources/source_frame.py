@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vosrt.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceFrame:
     """One frame and where it comes from.
 

@@ -19,6 +19,7 @@ from vosrt import InputError, Segmenter, Snapshot
 from vosrt.bundle import Bundle
 from vosrt.cpu_device import CpuDevice
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
+from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.stream import Stream
 from vosrt.variant import Variant
 
@@ -234,7 +235,21 @@ def test_snapshot_that_cannot_be_written_is_an_error_and_harms_nothing(tmp_path,
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_only_a_snapshot_is_a_copy_of_a_stream(tmp_path, duplicate):
-    stream = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1).stream()
+    segmenter = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1)
+    with pytest.raises(InputError, match="segmenter cannot be copied or pickled; share it between threads"):
+        duplicate(segmenter)
+    stream = segmenter.stream()
     run(stream, 0, 2)
     with pytest.raises(InputError, match=r"cannot be copied or pickled; segmenter\.stream\(stream\.save"):
         duplicate(stream)
+
+
+def test_results_frames_and_snapshots_can_be_looked_for(tmp_path):
+    stream = Segmenter(write_colour_bundle(tmp_path / "bundle"), threads=1).stream()
+    results = [
+        stream.step(frame_at(index), mask_at(index, RED) if index == 0 else None) for index in range(3)
+    ]
+    frames = list(TestPattern(PatternSettings(32, 32, frames=3)))
+    for found in (results, frames, [stream.save() for _ in range(3)]):
+        assert found.index(found[2]) == 2
+        assert len(set(found)) == 3
