@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 
+from vosrt.available_memory import available_memory
 from vosrt.errors import InputError
 from vosrt.manifest_graph import Graph
 
@@ -31,26 +30,6 @@ def gpu_limit(memory: int) -> int:
     The parts that rows are computed in follow from it, and engines are built for parts.
     """
     return memory // 2
-
-
-def available_memory() -> int | None:
-    """Bytes that this process could still get, by the system and by its control group; None: not known."""
-    amounts = []
-    try:
-        text = Path("/proc/meminfo").read_text()
-        found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-        amounts += [int(found[1]) << 10] if found else []
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        amounts += [] if limit == "max" else [max(int(limit) - used, 0)]
-    except (OSError, ValueError):
-        pass  # not Linux, or no control group of version 2
-    if not amounts and hasattr(os, "sysconf"):
-        try:
-            amounts.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        except (OSError, ValueError):
-            return None
-    return min(amounts, default=None)
 
 
 def parse_bytes(text: str) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import vosrt
+from vosrt.available_memory import available_memory
 from vosrt.doctor.finding import Finding, State
 
 GROUP = "machine"
 _LEAST_MEMORY = 1 << 30  # bytes; a large network takes about this
-_NO_LIMIT = 1 << 60  # bytes; control groups write such a number for none
 _CUDA_LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
 
 
@@ -26,24 +26,6 @@ def machine_findings() -> Iterator[Finding]:
     yield _gpu()
 
 
-def usable_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes that this process may still take; None when the system does not say.
-
-    Args:
-        root: where the system's files lie.
-    """
-    amounts = [_available(root / "proc/meminfo")]
-    limits = (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    )
-    for limit, used in limits:  # control groups, version 2 and 1: what a container may take
-        most, taken = _number(root / "sys/fs/cgroup" / limit), _number(root / "sys/fs/cgroup" / used)
-        if most is not None and most < _NO_LIMIT:
-            amounts.append(max(0, most - (taken or 0)))
-    return min((amount for amount in amounts if amount is not None), default=None)
-
-
 def _cores() -> Finding:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
@@ -54,7 +36,7 @@ def _cores() -> Finding:
 
 
 def _memory() -> Finding:
-    memory = usable_memory()
+    memory = available_memory()
     if memory is None:
         return Finding(GROUP, "memory", State.WORKS, "the system does not say")
     detail = f"{memory / 2**30:.1f} GiB usable"
@@ -89,19 +71,6 @@ def _driver_finding(driver: ctypes.CDLL) -> Finding:
         names.append(name.value.decode(errors="replace"))
     cuda = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
     return Finding(GROUP, "NVIDIA GPU", State.WORKS, f"{', '.join(names)}; the driver takes up to {cuda}")
-
-
-def _available(path: Path) -> int | None:
-    for line in _text(path).splitlines():
-        name, _, amount = line.partition(":")
-        if name == "MemAvailable" and amount.split()[:1]:
-            return int(amount.split()[0]) * 1024
-    return None
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
-    return int(text) if text.isdecimal() else None
 
 
 def _cpu_quota(path: Path) -> float | None:

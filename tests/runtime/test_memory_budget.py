@@ -9,8 +9,9 @@ import pytest
 
 from tests.runtime.manifest_examples import fed, graph, typed
 from vosrt import InputError, Segmenter
+from vosrt.available_memory import available_memory
 from vosrt.manifest_graph import Graph
-from vosrt.memory_budget import available_memory, default_limit, least_limit, parse_bytes, row_parts
+from vosrt.memory_budget import default_limit, least_limit, parse_bytes, row_parts
 from vosrt.strict_json import Node
 
 

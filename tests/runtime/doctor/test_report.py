@@ -6,7 +6,6 @@ import importlib.metadata
 import re
 
 from vosrt.doctor.finding import Finding, State
-from vosrt.doctor.machine import usable_memory
 from vosrt.doctor.packages import PACKAGES
 from vosrt.doctor.report import DoctorReport, examine
 from vosrt.doctor.weights import weight_findings
@@ -58,20 +57,6 @@ def test_weights_that_come_along_are_named_with_their_terms_and_looked_at(monkey
         assert ("no bundle is named" in found.detail) == (name == DEFAULT)
     monkeypatch.setattr("vosrt.shipped_bundles.FOLDER", tmp_path)
     assert {found.state for found in weight_findings()} == {State.PROBLEM}
-
-
-def test_memory_is_what_the_tightest_limit_leaves(tmp_path):
-    assert usable_memory(tmp_path) is None
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    8000 kB\n")
-    assert usable_memory(tmp_path) == 8000 * 1024
-    group = tmp_path / "sys" / "fs" / "cgroup"
-    group.mkdir(parents=True)
-    (group / "memory.max").write_text("max\n")
-    (group / "memory.current").write_text("1000000\n")
-    assert usable_memory(tmp_path) == 8000 * 1024
-    (group / "memory.max").write_text("3000000\n")
-    assert usable_memory(tmp_path) == 2_000_000
 
 
 def test_what_is_missing_for_a_gpu_is_said(tmp_path, monkeypatch):
