@@ -7,9 +7,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from functools import wraps
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ from vosrt.nv12_frame import Nv12Frame
 from vosrt.presence import LostRule
 from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
-from vosrt.rows import Rows
-from vosrt.snapshot import Snapshot, VariantRecord
+from vosrt.snapshot import Snapshot
 from vosrt.stage_times import Spans, stage_times
 from vosrt.stream_point import StreamPoint
 from vosrt.user_input import checked_frame, checked_ids
@@ -39,6 +38,8 @@ from vosrt.variant import Variant
 from vosrt.variant_run import VariantRun
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,38 @@ class _Outcome:
     spans: Spans = field(default_factory=dict)
     confidence: Mapping[int, float] = field(default_factory=dict)
     on_device: Array = None  # the labels
+
+
+def _alone(method: Callable[Concatenate[Stream, P], T]) -> Callable[Concatenate[Stream, P], T]:
+    """For one thread at a time; an interrupt leaves the stream free, whenever it comes."""
+
+    @wraps(method)
+    def alone(stream: Stream, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        user = object()
+        try:
+            with stream._lock:
+                stream._user = stream._user or user
+            if stream._user is not user:
+                raise InputError(
+                    "two threads use one stream at the same time",
+                    cure="give each thread a stream of its own: segmenter.stream() is cheap",
+                )
+            with stream._arithmetic.device.exclusively():
+                try:
+                    return method(stream, *args, **kwargs)
+                except BaseException:  # what a step took before it was refused
+                    stream._sweep(is_frame=False)
+                    raise
+        except MemoryError as error:
+            raise InputError(
+                f"too little memory ({error or 'an array does not fit'})",
+                cure="use smaller frames, fewer objects, or a bundle with a smaller capacity",
+            ) from error
+        finally:
+            if stream._user is user:  # interrupts come with calls, and here is none
+                stream._user = None
+
+    return alone
 
 
 class Stream:
@@ -82,7 +115,8 @@ class Stream:
         self._variants = tuple(variants)
         self._memory_limit = memory_limit or default_limit()
         self._lost_rule = lost or LostRule()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the next
+        self._user: object = None  # who is in a method that is `_alone`
         self._arithmetic = Arithmetic(device, BufferPool(device))
         self._now = StreamPoint.start(self._variants, self._lost_rule)
 
@@ -109,6 +143,7 @@ class Stream:
         """A copy would write into this stream's buffers, and graphs cannot be pickled."""
         raise InputError("a stream cannot be copied or pickled", cure="segmenter.stream(stream.save())")
 
+    @_alone
     def step(
         self,
         frame: object,
@@ -154,20 +189,19 @@ class Stream:
                 too little memory, or another thread is using the stream.
             BundleError, GpuMemoryError: a graph fails on this frame; the GPU is full, which may pass.
         """
-        with self._alone():
-            started = time.perf_counter()
-            now = self._now
-            image = self._checked(frame)
-            marks = Marks(mask, boxes, clicks, polygons, objects)
-            download = self._arithmetic.device.download
-            prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=download)
-            if probabilities:
-                self._check_has_probabilities()
-            if prompt is None and not now.ids:
-                outcome = self._pass(image, probabilities, meanwhile)
-            else:
-                outcome = self._segment(image, prompt, probabilities, meanwhile)
-            return self._result(outcome, now.index, time.perf_counter() - started, timestamp)
+        started = time.perf_counter()
+        now = self._now
+        image = self._checked(frame)
+        marks = Marks(mask, boxes, clicks, polygons, objects)
+        download = self._arithmetic.device.download
+        prompt = checked_prompt(image, marks, known=now.ids, find=self._find, download=download)
+        if probabilities:
+            self._check_has_probabilities()
+        if prompt is None and not now.ids:
+            outcome = self._pass(image, probabilities, meanwhile)
+        else:
+            outcome = self._segment(image, prompt, probabilities, meanwhile)
+        return self._result(outcome, now.index, time.perf_counter() - started, timestamp)
 
     def ahead(self, frame: object) -> object:
         """Send a frame to the stream's device before its turn; give what comes back to `step`.
@@ -201,35 +235,35 @@ class Stream:
         for frame in feed:
             yield self.step(frame, meanwhile=feed.fetch)
 
+    @_alone
     def remove(self, objects: Iterable[int]) -> None:
         """Forget objects. Where they are or were, there is background from now on; their ids are free again.
 
         Raises:
             InputError: an id is not in the stream.
         """
-        with self._alone():
-            now = self._now
-            gone = checked_ids(objects, "remove", known=now.ids)
-            left = tuple(value for value in now.ids if value not in gone)
-            if left:
-                rows = tuple(before.without(gone) for before in now.rows)
-                states = [
-                    state.with_rows(before, after, self._arithmetic).without_ids(gone, self._arithmetic)
-                    for before, after, state in zip(now.rows, rows, now.states, strict=True)
-                ]
-                seen = {key: value for key, value in now.presence.sightings.items() if key in left}
-                presence = replace(now.presence, sightings=seen)
-                self._now = replace(now, rows=rows, states=tuple(states), presence=presence, ids=left)
-            else:
-                start = StreamPoint.start(self._variants, self._lost_rule)
-                self._now = replace(start, index=now.index, size=now.size)
-            self._clear()
+        now = self._now
+        gone = checked_ids(objects, "remove", known=now.ids)
+        left = tuple(value for value in now.ids if value not in gone)
+        if left:
+            rows = tuple(before.without(gone) for before in now.rows)
+            states = [
+                state.with_rows(before, after, self._arithmetic).without_ids(gone, self._arithmetic)
+                for before, after, state in zip(now.rows, rows, now.states, strict=True)
+            ]
+            seen = {key: value for key, value in now.presence.sightings.items() if key in left}
+            presence = replace(now.presence, sightings=seen)
+            self._now = replace(now, rows=rows, states=tuple(states), presence=presence, ids=left)
+        else:
+            start = StreamPoint.start(self._variants, self._lost_rule)
+            self._now = replace(start, index=now.index, size=now.size)
+        self._clear()
 
+    @_alone
     def reset(self) -> None:
         """Forget all objects and frames; the next frame may have another size."""
-        with self._alone():
-            self._now = StreamPoint.start(self._variants, self._lost_rule)
-            self._clear()
+        self._now = StreamPoint.start(self._variants, self._lost_rule)
+        self._clear()
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Snapshot:
         """Take a snapshot of all that the stream remembers; it goes on from there in any process.
@@ -240,59 +274,27 @@ class Stream:
         Raises:
             InputError: the file cannot be written.
         """
-        with self._alone():
-            download, now = self._arithmetic.device.download, self._now
-            states = [  # without unused capacity: another machine may have another one
-                state.with_rows(rows, Rows(now.ids), self._arithmetic)
-                for state, rows in zip(now.states, now.rows, strict=True)
-            ]
-            snapshot = Snapshot(
-                index=now.index,
-                size=now.size,
-                ids=now.ids,
-                sightings=dict(now.presence.sightings),
-                variants=tuple(
-                    VariantRecord.of(variant, state, download)
-                    for variant, state in zip(self._variants, states, strict=True)
-                ),
-            )
-            self._sweep(is_frame=False)
+        snapshot = self._snapshot()
         if path is not None:
             snapshot.write(path)
         return snapshot
 
+    @_alone
+    def _snapshot(self) -> Snapshot:
+        snapshot = self._now.snapshot(self._variants, self._arithmetic)
+        self._sweep(is_frame=False)
+        return snapshot
+
+    @_alone
     def restore(self, snapshot: Snapshot) -> None:
         """Go on where a snapshot was taken.
 
         Raises:
             InputError: it was taken with other bundles, sizes, scales or flips.
         """
-        with self._alone():
-            snapshot.check_fits(self._variants)
-            self._now = StreamPoint.restored(snapshot, self._variants, self._lost_rule, self._arithmetic)
-            self._clear()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise InputError(
-                "two threads use one stream at the same time",
-                cure="give each thread a stream of its own: segmenter.stream() is cheap",
-            )
-        try:
-            with self._arithmetic.device.exclusively():
-                try:
-                    yield
-                except BaseException:  # what a step took before it was refused
-                    self._sweep(is_frame=False)
-                    raise
-        except MemoryError as error:
-            raise InputError(
-                f"too little memory ({error or 'an array does not fit'})",
-                cure="use smaller frames, fewer objects, or a bundle with a smaller capacity",
-            ) from error
-        finally:
-            self._lock.release()
+        snapshot.check_fits(self._variants)
+        self._now = StreamPoint.restored(snapshot, self._variants, self._lost_rule, self._arithmetic)
+        self._clear()
 
     def _pass(self, image: Array, probabilities: bool, meanwhile: Callable[[], object] | None) -> _Outcome:
         """A frame without objects: nothing runs."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vosrt.arithmetic import Arithmetic
 from vosrt.presence import LostRule, Presence
 from vosrt.rows import Rows
-from vosrt.snapshot import Snapshot
+from vosrt.snapshot import Snapshot, VariantRecord
 from vosrt.state import State
 from vosrt.variant import Variant
 
@@ -53,4 +53,22 @@ class StreamPoint:
             ids=snapshot.ids,
             index=snapshot.index,
             size=snapshot.size,
+        )
+
+    def snapshot(self, variants: Sequence[Variant], arithmetic: Arithmetic) -> Snapshot:
+        """All of it on the host."""
+        download = arithmetic.device.download
+        states = [  # without unused capacity: another machine may have another one
+            state.with_rows(rows, Rows(self.ids), arithmetic)
+            for state, rows in zip(self.states, self.rows, strict=True)
+        ]
+        return Snapshot(
+            index=self.index,
+            size=self.size,
+            ids=self.ids,
+            sightings=dict(self.presence.sightings),
+            variants=tuple(
+                VariantRecord.of(variant, state, download)
+                for variant, state in zip(variants, states, strict=True)
+            ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -80,6 +81,25 @@ def test_first_step_that_raises_leaves_an_empty_stream(fails_on_white):
     result = stream.step(frame_at(0))  # another size: no frame counts yet
     assert result.frame_index == 0
     assert not result.labels.any()
+
+
+def test_stream_is_free_after_an_interrupt_at_any_moment(colour):
+    stream, frame = colour.stream(), frame_at(0)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for index in range(3000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + index % 100))
+                while True:
+                    stream.step(frame)
+            except KeyboardInterrupt:  # its traceback is there still, as in a notebook
+                stream.step(frame)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 # --- what a user may get wrong ---
