@@ -21,6 +21,7 @@ from vosrt.segmenter import Segmenter
 from vosrt.sources.live_source import LiveSource
 from vosrt.sources.live_status import LiveState
 from vosrt.sources.source_frame import SourceFrame
+from vosrt.worker_thread import start_worker
 
 if TYPE_CHECKING:
     from typing import Self
@@ -108,8 +109,7 @@ class Cameras:
         except BaseException:
             self._close_sources()
             raise
-        self._thread = threading.Thread(target=self._work, name="cameras", daemon=True)
-        self._thread.start()
+        self._thread = start_worker("cameras", self._work, self._end)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,8 +193,7 @@ class Cameras:
 
     def close(self) -> None:
         """End the thread and all sources; requests that wait are cancelled."""
-        self._closing.set()
-        self._new.set()
+        self._end()
         if self._thread is not threading.current_thread():  # which calls `seen`
             self._thread.join()
         self._close_sources()
@@ -207,6 +206,10 @@ class Cameras:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _end(self) -> None:
+        self._closing.set()
+        self._new.set()
 
     def _close_sources(self) -> None:
         for camera in self._cameras.values():

@@ -15,6 +15,7 @@ from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, Reader, Read
 from vosrt.sources.retry_delays import retry_delays
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
+from vosrt.worker_thread import start_worker
 
 WARM_UP = 30.0  # seconds for the first frame of all
 STALL_AFTER = 2.0  # seconds without a frame
@@ -76,8 +77,7 @@ class LiveSource(Source):
         self._last_time = -math.inf
         self._failure: ReadError | None = None
         self._is_broken = False  # a recording that cannot go on
-        self._thread = threading.Thread(target=self._work, name=f"source {name}", daemon=True)
-        self._thread.start()
+        self._thread = start_worker(f"source {name}", self._work, self.end)
         if not is_patient:
             self._wait_for_first(warm_up)
 
