@@ -73,7 +73,7 @@ def labels_from_marks(
     for key in boxes.keys() | clicks.keys():
         box = checked_box(boxes[key], size=size) if key in boxes else None
         places = checked_clicks(clicks.get(key, ()), size=size, least_inside=box is None)
-        masks[key] = find(frame, box, places)
+        masks[key] = _checked_found(find(frame, box, places), size)
         if not masks[key].any():
             raise InputError(
                 f"no object is found where object {key} is marked", cure="mark it in another way"
@@ -96,6 +96,14 @@ def check_seen(ids: Iterable[int], labels: NDArray[np.uint8]) -> None:
         if key not in seen:
             cure = "mark objects so that a part of each is free"
             raise InputError(f"object {key} is hidden by others", cure=cure)
+
+
+def _checked_found(mask: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """What a finder of the user's gives; numbers would be taken for those of lines."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != size:
+        shown = f"{mask.dtype} {list(mask.shape)}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise InputError("mask of the finder", value=shown, allowed=f"bool {list(size)}")
+    return mask
 
 
 def _by_id(kind: str, marks: Any) -> dict[int, Any]:

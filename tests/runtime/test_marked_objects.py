@@ -132,6 +132,13 @@ def test_nothing_found_is_an_error():
         labels_from_marks(PLAIN, clicks={2: [(3, 3)]}, find=blind)
 
 
+@pytest.mark.parametrize("found", [np.ones((64, 64), np.uint8), np.ones((3, 3), bool), None])
+def test_finder_that_gives_no_mask_is_an_error(found):
+    """Ones and zeros would mark lines 0 and 1 of the frame."""
+    with pytest.raises(InputError, match=r"mask of the finder: got .*; allowed: bool \[64, 64\]"):
+        labels_from_marks(PLAIN, boxes={1: (8, 8, 20, 20)}, find=lambda frame, box, clicks: found)
+
+
 def test_streams_take_every_kind_of_mark():
     frame = TestPattern(PatternSettings(objects=3, seed=0)).frame(0)
     first, second, third = (frame.truth == object_id for object_id in (1, 2, 3))
