@@ -129,8 +129,8 @@ def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:
 def _uint8(given: Any, name: str, allowed: str, cure: str, kinds: tuple[type, ...] = (np.ndarray,)) -> Array:
     array: Array = given
     if not isinstance(given, kinds):
-        kind = type(given).__name__
-        raise InputError(f"{name} type", value=kind, allowed="a numpy array", cure="numpy.asarray(…)")
+        cure = f"{name}.image" if hasattr(given, "image") else "numpy.asarray(…)"  # of a SourceFrame
+        raise InputError(f"{name} type", value=type(given).__name__, allowed="a numpy array", cure=cure)
     if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():
         cure = "find out where the values come from; vosrt takes " + allowed
         raise InputError(

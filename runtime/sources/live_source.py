@@ -251,5 +251,5 @@ def _nothing() -> None:
 
 def _cure(failure: ReadError) -> str:
     if failure.is_refusal:
-        return "check the address, the user and the password"
+        return "check the address, and its user and password if it has some"
     return "check that the camera is on and can be reached from this machine"

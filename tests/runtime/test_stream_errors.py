@@ -23,6 +23,7 @@ from tests.runtime.scene_streams import (
 )
 from tests.runtime.toy_bundle import write_colour_bundle
 from vosrt import BundleError, InputError, Segmenter
+from vosrt.sources.test_pattern import TestPattern
 
 # --- steps that raise ---
 
@@ -123,6 +124,7 @@ def test_stream_is_free_after_an_interrupt_at_any_moment(colour):
         (np.zeros((24, 15, 3), np.uint8), "frame size: got '24x15'", "use larger frames"),
         ([[0, 0, 0]], "frame type: got 'list'", "numpy.asarray"),
         (None, "frame type: got 'NoneType'", "numpy.asarray"),
+        (TestPattern().frame(0), "frame type: got 'SourceFrame'", "frame.image"),
     ],
     ids=lambda value: value if isinstance(value, str) and "got" in value else "",
 )

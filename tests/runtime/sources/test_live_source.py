@@ -128,7 +128,7 @@ def test_silence_is_stalled_and_the_next_frame_tells_the_gap():
 
 def test_first_connection_that_is_refused_is_an_error():
     refused = ReadError("it refuses the user or the password", is_refusal=True)
-    with pytest.raises(InputError, match=r"cannot be used .it refuses.*check the address, the user"):
+    with pytest.raises(InputError, match=r"cannot be used .it refuses.*check the address, and its user"):
         LiveSource("door", Camera(refused))
 
 
