@@ -24,14 +24,19 @@ class BackgroundSinks:
         self._sink = sink
         self._waiting: queue.Queue[tuple[SourceFrame, Result] | None] = queue.Queue(_ROOM)
         self._error: BaseException | None = None
-        self._thread: threading.Thread | None = None
+        self._has_thread = False
+        self._ended = threading.Event()  # joining a thread again after an interrupt waits for nothing
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Open the sink; errors come at once."""
         self._sink.open(first, rate)
-        thread = threading.Thread(target=self._work, name="sinks", daemon=True)
-        thread.start()  # raises where there is no memory for it: then there is nothing to end
-        self._thread = thread
+        self._ended.clear()
+        self._has_thread = True
+        try:
+            threading.Thread(target=self._work, name="sinks", daemon=True).start()
+        except RuntimeError:  # there is no memory for it
+            self._has_thread = False
+            raise
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Have a frame written; waits only where several still wait.
@@ -57,14 +62,20 @@ class BackgroundSinks:
         Raises:
             BaseException: as `write` does; or closing fails.
         """
-        if self._thread is not None:
-            thread, self._thread = self._thread, None
-            self._waiting.put(None)
-            thread.join()
         try:
-            self._raise()
+            self._end()
+        except BaseException:  # an interrupt, maybe: what waits is written all the same
+            self._end()
+            raise
         finally:
             self._sink.close()
+
+    def _end(self) -> None:
+        if self._has_thread:
+            self._waiting.put(None)
+            self._ended.wait()
+            self._has_thread = False
+        self._raise()
 
     def _raise(self) -> None:
         error, self._error = self._error, None
@@ -82,3 +93,4 @@ class BackgroundSinks:
             finally:
                 self._waiting.task_done()
         self._waiting.task_done()
+        self._ended.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import closing
 from fractions import Fraction
@@ -82,3 +83,38 @@ def test_an_error_at_the_last_frame_comes_from_close():
     with pytest.raises(InputError, match="the disk is full"):
         sinks.close()
     assert slow.closed == 1
+
+
+def test_an_interrupt_while_the_last_frames_are_written_loses_none():
+    def interrupt(*_: object) -> None:
+        slow.may_write.set()
+        raise KeyboardInterrupt
+
+    slow = Slow()
+    sinks = BackgroundSinks(slow)
+    sinks.open(noisy_frame(0), Fraction(25))
+    write_many(sinks, 3)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            sinks.close()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert slow.names == ["open", "00000", "00001", "00002"]
+    assert slow.closed == 1
+
+
+def test_an_interrupt_at_the_beginning_leaves_no_thread(monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with closing(BackgroundSinks(Slow())) as sinks, pytest.raises(KeyboardInterrupt):
+        sinks.open(noisy_frame(0), Fraction(25))
+    started[0].join(10)
+    assert not started[0].is_alive()
