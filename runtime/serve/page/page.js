@@ -4,7 +4,7 @@ import { ask } from "./ask.js";
 import { Tile } from "./tile.js";
 
 const opacity = document.querySelector("#opacity");
-const tiles = {};
+const tiles = Object.create(null); // holds no name but cameras'
 window.vosrt = tiles; // what is shown, for whoever looks: tiles[name].shown
 
 // What cameras there are and how; after a restart of the server there may be others.
