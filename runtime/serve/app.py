@@ -179,8 +179,9 @@ def _refusal(site: Site, request: Request) -> Response | None:
         and request.url.path == "/"
         and shows_token(site.token, {"authorization": given}, {})
     ):
-        page = RedirectResponse("/", 303)
-        page.set_cookie(cookie_name(request.headers), given, httponly=True, samesite="strict")
+        page = RedirectResponse(".", 303)  # wherever a proxy has put the page
+        # To follow a link from another site is no request of that site's page: "lax" shows the token then.
+        page.set_cookie(cookie_name(request.headers), given, httponly=True, samesite="lax")
         return page
     if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
         return JSONResponse({"detail": "a token is needed"}, 401, headers={"WWW-Authenticate": "Bearer"})

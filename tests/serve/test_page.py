@@ -308,6 +308,21 @@ def test_a_token_opens_the_page_and_stays_out_of_sight(page):
         assert "token" not in page.url
 
 
+def test_a_link_on_another_site_opens_the_page(page):
+    """With the token, and without it where the browser knows it from then on."""
+    token = "a-token-of-the-test-0123"
+    with running_site(token=token) as site:
+        links = f'<a href="{site.address}/?token={token}">first</a> <a href="{site.address}">again</a>'
+        page.route(
+            "http://elsewhere.example/**", lambda asked: asked.fulfill(body=links, content_type="text/html")
+        )
+        for text in ("first", "again"):
+            page.goto("http://elsewhere.example/")
+            page.click(f"text={text}")
+            page.wait_for_function("() => window.vosrt?.door?.shown")
+        assert page.problems == []
+
+
 def test_objects_are_picked_on_one_frame_and_saved(page, tmp_path):
     mask = tmp_path / "new" / "mask.png"
     command = [sys.executable, "-m", "vosrt", "pick", "test://144x256?objects=2&seed=4", "-o", str(mask)]
