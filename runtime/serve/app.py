@@ -25,10 +25,11 @@ from vosrt.serve.measures import Measures
 from vosrt.serve.recordings import Recordings
 from vosrt.serve.watched_camera import WatchedCamera
 
+_SCRIPTS = ("page.js", "tile.js", "crosshair.js", "live_view.js", "ask.js")
 _PAGES = {  # by path
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
-    **{name: (name, "text/javascript") for name in ("page.js", "tile.js", "live_view.js", "ask.js")},
+    **{name: (name, "text/javascript") for name in _SCRIPTS},
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _HEADERS = {

@@ -168,8 +168,7 @@ def test_objects_are_picked_followed_removed_and_recorded(page, request, tmp_pat
         wait_frames(page, 3)
         assert ids(page) == [2]
         assert_followed(page, site, 2, second)
-        width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
-        assert width[0] <= width[1]  # nothing sticks out, on a phone neither
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
         assert page.problems == []
 
 
@@ -205,6 +204,48 @@ def test_strokes_correct_an_object_and_mistakes_are_told(page):
         assert (site.marked[-1] == 1).sum() < 0.75 * before
         problems = [text for text in page.problems if "422" not in text]  # the mistake above
         assert problems == []
+
+
+def test_objects_are_marked_corrected_and_removed_by_keys_alone(page):
+    """Whoever uses no pointer hears where the cross is, and the keys stay where they were."""
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+
+    def has_keys() -> str:
+        return page.evaluate("document.activeElement.className")
+
+    with running_site() as site:
+        page.goto(site.address)
+        page.wait_for_function("() => window.vosrt.door?.shown")
+        press("Tab", "Tab", "Enter")  # the opacity, "Mark an object"
+        page.wait_for_selector("text=Arrows move the cross")
+        assert has_keys() == "drawing"
+        press(*["ArrowLeft"] * 5, *["ArrowUp"] * 3, "Shift+ArrowUp", "Enter")
+        press(*["ArrowRight"] * 8, *["ArrowDown"] * 6, "Shift+ArrowDown")
+        assert page.inner_text(".told") == "149, 93; box of 56 × 43, not ended"
+        page.mouse.move(*on_screen(page, 10, 10))  # does not move what keys have begun
+        press("Enter", "ArrowDown")
+        assert page.inner_text(".told") == "149, 100; box of 56 × 43"
+        press(*["Tab"] * 4)
+        page.keyboard.type("<b>the one</b>")
+        press("Tab", "Enter")
+        page.wait_for_selector("li[data-id='1']")
+        assert has_keys() == "freeze"
+        assert page.input_value("li input") == "<b>the one</b>"
+
+        press(*["Tab"] * 3, "Enter")
+        page.wait_for_selector(".is-marking")
+        press("Enter", "ArrowLeft", "Enter", "Enter", "ArrowUp", "Escape")  # the second stroke is none
+        assert page.inner_text(".told").endswith("; strokes: 1")
+        press("Escape")
+        page.wait_for_selector(".is-marking", state="detached")
+        assert has_keys() == "correct"
+        press("Tab", "Enter")
+        page.wait_for_selector("li", state="detached")
+        assert has_keys() == "freeze"
+        assert page.problems == []
 
 
 def test_cameras_stand_in_a_grid(page):

@@ -1,9 +1,10 @@
 // A camera: the newest picture, masks drawn here, objects marked on a frozen frame.
 
 import { ask } from "./ask.js";
+import { Crosshair } from "./crosshair.js";
 import { colourOf, opened } from "./live_view.js";
 
-const template = document.querySelector("#camera");
+const template = document.querySelector("#camera"), objectTemplate = document.querySelector("#object");
 
 function noticeOf({ is_stale, error, fps, segmented }) {
   if (!is_stale) return fps ? "" : error ?? "";
@@ -18,6 +19,7 @@ export class Tile {
     this.path = `api/cameras/${encodeURIComponent(name)}`;
     this.root = template.content.firstElementChild.cloneNode(true);
     this.root.dataset.camera = name;
+    this.root.setAttribute("aria-label", name);
     this.part("h2").textContent = name;
     for (const selector of [".record", ".graph", ".state", ".figures"]) this.part(selector).hidden = can_save;
     this.part(".save").hidden = !can_save;
@@ -30,6 +32,7 @@ export class Tile {
     this.frozen = null; // number of the frame that is being marked
     this.target = null; // id of the object that is being corrected
     this.tool = "box";
+    this.crosshair = new Crosshair(this);
     this.listen();
     this.connect();
   }
@@ -98,7 +101,10 @@ export class Tile {
     if (status.is_stale) this.part(".figures").textContent = "";
   }
 
-  notice(text) { this.part(".notice").textContent = text; }
+  notice(text) {
+    const notice = this.part(".notice");
+    if (notice.textContent !== text) notice.textContent = text; // told once
+  }
 
   end() {
     this.isOver = true;
@@ -167,24 +173,21 @@ export class Tile {
       item.classList.toggle("is-lost", is_lost);
       item.title = is_lost ? "lost: not in the picture" : "";
     }
-    for (const item of there.values()) item.remove();
+    for (const item of there.values()) {
+      if (item.contains(document.activeElement)) this.part(".freeze").focus();
+      item.remove();
+    }
   }
 
   item(id, list) {
-    const item = document.createElement("li");
+    const item = objectTemplate.content.firstElementChild.cloneNode(true);
     item.dataset.id = id;
-    const swatch = document.createElement("span");
-    swatch.className = "swatch";
-    swatch.style.setProperty("background", `rgb(${colourOf(id)})`);
-    const name = Object.assign(document.createElement("input"), { type: "text", maxLength: 80 });
-    name.setAttribute("aria-label", `name of object ${id}`);
+    for (const labelled of item.querySelectorAll("[aria-label]")) labelled.ariaLabel += ` ${id}`;
+    item.querySelector(".swatch").style.setProperty("background", `rgb(${colourOf(id)})`);
+    const name = item.querySelector("input");
     name.onchange = () => this.trying(() => ask(`${this.path}/objects/${id}`, "PATCH", { name: name.value }));
-    const meter = Object.assign(document.createElement("meter"), { min: 0, max: 1, low: 0.5, optimum: 1 });
-    const correct = Object.assign(document.createElement("button"), { textContent: "Correct", className: "correct" });
-    correct.onclick = () => this.trying(() => this.freeze(id));
-    const remove = Object.assign(document.createElement("button"), { textContent: "Remove", className: "remove" });
-    remove.onclick = () => this.trying(() => ask(`${this.path}/objects/${id}`, "DELETE"));
-    item.append(swatch, name, meter, correct, remove);
+    item.querySelector(".correct").onclick = () => this.trying(() => this.freeze(id));
+    item.querySelector(".remove").onclick = () => this.trying(() => ask(`${this.path}/objects/${id}`, "DELETE"));
     list.append(item);
     return item;
   }
@@ -211,9 +214,12 @@ export class Tile {
     drawing.onpointerdown = (event) => {
       if (this.frozen === null) return;
       drawing.setPointerCapture(event.pointerId);
+      this.crosshair.show(false);
       this.press(this.place(event));
     };
-    drawing.onpointermove = (event) => { if (this.pressed) this.drag(this.place(event)); };
+    drawing.onpointermove = (event) => {
+      if (this.pressed && drawing.hasPointerCapture(event.pointerId)) this.drag(this.place(event));
+    };
     drawing.onpointerup = drawing.onpointercancel = () => { this.pressed = null; };
   }
 
@@ -225,6 +231,7 @@ export class Tile {
   }
 
   async freeze(target) {
+    const asked = document.activeElement;
     const answer = await ask(`${this.path}/freeze`, "POST");
     const number = Number(answer.headers.get("X-Frame"));
     const view = await opened(await answer.arrayBuffer());
@@ -238,6 +245,9 @@ export class Tile {
     this.part(".stage").classList.add("is-marking");
     this.part(".tools.live").hidden = true;
     this.part(".tools.marking").hidden = false;
+    this.asked = asked; // gets the keys back
+    this.part(".drawing").inert = false;
+    this.part(".drawing").focus({ preventScroll: true });
   }
 
   thaw() {
@@ -248,6 +258,8 @@ export class Tile {
     this.part(".tools.live").hidden = false;
     this.part(".tools.marking").hidden = true;
     this.part(".problem").textContent = "";
+    this.part(".drawing").inert = true;
+    this.asked.focus({ preventScroll: true });
     this.showNewest();
   }
 
@@ -291,9 +303,11 @@ export class Tile {
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.lineWidth = Math.max(2, canvas.width / 300);
     if (this.box) {
-      context.strokeStyle = "#fff";
-      context.setLineDash([8, 5]);
-      context.strokeRect(this.box[0], this.box[1], this.box[2] - this.box[0], this.box[3] - this.box[1]);
+      for (const [colour, dashes] of [["#000", []], ["#fff", [8, 5]]]) { // seen on every ground
+        context.strokeStyle = colour;
+        context.setLineDash(dashes);
+        context.strokeRect(this.box[0], this.box[1], this.box[2] - this.box[0], this.box[3] - this.box[1]);
+      }
       context.setLineDash([]);
     }
     this.paint(context, "#36d36c99", "#ff5a4d99");
@@ -305,6 +319,7 @@ export class Tile {
       context.fill();
       context.stroke();
     }
+    this.crosshair.draw(context);
   }
 
   paint(context, inside, outside) {
