@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 MOST_CONNECTIONS = 512  # live channels among them; a process may have 1,024 descriptors, cameras need some
-ASKS_WITHIN = 10.0  # seconds
+ASKS_WITHIN = 10.0  # seconds, for the first request and for each one after an answer; twice as long at most
 
 
 class LimitedConnection(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
@@ -20,9 +20,18 @@ class LimitedConnection(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
             return
-        asyncio.get_running_loop().call_later(ASKS_WITHIN, self._end_if_silent, transport)
+        self._watch(transport, (None, 0))
 
-    def _end_if_silent(self, transport: Any) -> None:
-        has_asked = self.cycle is not None or transport.get_protocol() is not self  # that of a live channel
-        if not has_asked and not transport.is_closing():
+    def _watch(self, transport: Any, before: tuple[Any, int] | None) -> None:
+        asyncio.get_running_loop().call_later(ASKS_WITHIN, self._end_if_silent, transport, before)
+
+    def _end_if_silent(self, transport: Any, before: tuple[Any, int] | None) -> None:
+        """End a connection whose last request was answered, where nothing has been asked or read since."""
+        if transport.is_closing() or transport.get_protocol() is not self:  # that of a live channel
+            return
+        is_answered = self.cycle is None or self.cycle.response_complete
+        now = (self.cycle, transport.get_write_buffer_size()) if is_answered else None
+        if now is not None and now == before:
             transport.abort()
+        else:
+            self._watch(transport, now)

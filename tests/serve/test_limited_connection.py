@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 
 import pytest
 
@@ -49,6 +51,32 @@ def test_who_does_not_ask_is_not_waited_for(said, address, monkeypatch):
     with socket.create_connection(address, timeout=30) as silent:
         silent.sendall(said)
         assert is_ended(silent)
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\nHost: local", b"more of a body that nobody reads"])
+def test_who_asks_once_has_to_ask_again(said, address, monkeypatch):
+    monkeypatch.setattr(limited_connection, "ASKS_WITHIN", 0.2)
+    asked = b"POST / HTTP/1.1\r\nHost: local\r\nContent-Length: 1000\r\n\r\n{"
+    first = asked if said.startswith(b"more") else b"GET / HTTP/1.1\r\nHost: local\r\n\r\n"
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(first)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        while client.recv(4096)[-4:] != b"\r\n\r\n":
+            pass
+        client.sendall(said)
+        assert is_ended(client)
+
+
+def test_who_asks_again_and_again_is_answered(address, monkeypatch):
+    monkeypatch.setattr(limited_connection, "ASKS_WITHIN", 0.5)
+    with contextlib.closing(HTTPConnection(*address, timeout=30)) as client:
+        client.connect()
+        connection = client.sock
+        for _ in range(12):
+            client.request("GET", "/")
+            assert client.getresponse().read() == b""
+            time.sleep(0.15)
+        assert client.sock is connection
 
 
 def test_connections_are_limited_and_there_is_room_again(address, monkeypatch):
