@@ -112,7 +112,7 @@ def _pattern_settings(address: str) -> PatternSettings:
     settings = dict(zip(("height", "width"), _size(size, address), strict=True)) if size else {}
     readers: dict[str, tuple[str, Callable[[str], int | Fraction | None], str]] = {
         "objects": ("objects", _whole(1, _MOST_OBJECTS), f"1 to {_MOST_OBJECTS}"),
-        "frames": ("frames", _whole(1, _MOST_FRAMES), f"1 to {_MOST_FRAMES}"),
+        "frames": ("frames", _whole(0, _MOST_FRAMES), f"1 to {_MOST_FRAMES}, or 0 for no end"),
         "fps": ("rate", _rate, f"frames per second up to {_FASTEST}, such as 24, 29.97 or 30000/1001"),
         "seed": ("seed", _whole(0, 2**32 - 1), f"0 to {2**32 - 1}"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class PatternSettings:
         height: of a frame, in pixels.
         width: of a frame, in pixels.
         objects: how many, with ids from 1.
-        frames: how many.
+        frames: how many; 0 for no end.
         rate: frames per second.
         seed: another one gives other textures, shapes and paths.
     """
@@ -52,8 +53,9 @@ class TestPattern(Source):
     def __init__(self, settings: PatternSettings | None = None) -> None:
         self.settings = settings or PatternSettings()
         self.rate = self.settings.rate
-        self.length = self.settings.frames
-        self.names = tuple(f"{index:05d}" for index in range(self.settings.frames))
+        if self.settings.frames:
+            self.length = self.settings.frames
+            self.names = tuple(f"{index:05d}" for index in range(self.length))
         random = np.random.default_rng(self.settings.seed)
         height, width = self.settings.height, self.settings.width
         self._ground = _texture(
@@ -64,7 +66,7 @@ class TestPattern(Source):
 
     def __iter__(self) -> Iterator[SourceFrame]:
         """Yield the frames."""
-        return (self.frame(index) for index in range(self.settings.frames))
+        return (self.frame(index) for index in range(self.settings.frames) or itertools.count())
 
     def frame(self, index: int) -> SourceFrame:
         """Make one frame."""

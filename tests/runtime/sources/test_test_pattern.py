@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +23,14 @@ def test_frames_have_numbers_times_and_truth():
     for frame in frames:
         assert (frame.image.shape, frame.image.dtype) == ((96, 160, 3), np.uint8)
         assert (frame.truth.shape, frame.truth.dtype) == ((96, 160), np.uint8)
+
+
+def test_a_scene_may_be_without_end():
+    endless = TestPattern(replace(SMALL, frames=0))
+    assert (endless.length, endless.names) == (None, None)
+    frames = list(itertools.islice(endless, 172))
+    assert [frame.name for frame in frames[-2:]] == ["00170", "00171"]
+    assert np.array_equal(frames[169].image, TestPattern(SMALL).frame(169).image)
 
 
 def test_same_settings_give_the_same_frames_in_any_order():
