@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,6 @@ def run_serve(arguments: argparse.Namespace) -> int:
     most_objects = min(arguments.most_objects, LARGEST_ID)
     app = build_app(open_cameras, token=token, most_objects=most_objects, ended=outputs.close)
     server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
-    print(page_address(address, token), flush=True)
+    print(page_address(address, token if sys.stdout.isatty() else None), flush=True)  # logs keep no token
     server.run(sockets=[listener])
     return 0

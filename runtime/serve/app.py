@@ -185,7 +185,8 @@ def _refusal(site: Site, request: Request) -> Response | None:
         page.set_cookie(cookie_name(request.headers), given, httponly=True, samesite="lax")
         return page
     if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
-        return JSONResponse({"detail": "a token is needed"}, 401, headers={"WWW-Authenticate": "Bearer"})
+        told = "a token is needed: /?token=TOKEN opens the page, programs send Authorization: Bearer TOKEN"
+        return JSONResponse({"detail": told}, 401, headers={"WWW-Authenticate": "Bearer"})
     if request.method not in ("GET", "HEAD") and not is_own_origin(request.headers):
         return JSONResponse({"detail": "another site's page may not ask for this"}, 403)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import socket
 import subprocess
@@ -44,6 +46,32 @@ def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by,
             server.kill()
     (piece,) = pieces.iterdir()
     assert is_finished(piece)
+
+
+def test_no_log_holds_the_token():
+    """A terminal shows the address that opens the page; a service's journal shows the address alone."""
+    token = "only-for-this-test"
+    command = [
+        sys.executable,
+        "-m",
+        "vosrt",
+        "serve",
+        "cfbi-lite-davis",
+        "--source",
+        "test://64x96",
+        "--port",
+        "0",
+    ]
+    environment = {**os.environ, "VOSRT_TOKEN": token}
+    ours, terminal = pty.openpty()
+    for output, is_shown in ((subprocess.PIPE, False), (terminal, True)):
+        with subprocess.Popen(command, stdout=output, env=environment) as server:
+            told = (server.stdout.readline() if output != terminal else os.read(ours, 1000)).decode()
+            server.terminate()
+        assert told.startswith("http://127.0.0.1:")
+        assert (token in told) == is_shown
+    os.close(ours)
+    os.close(terminal)
 
 
 def is_finished(path: Path) -> bool:
