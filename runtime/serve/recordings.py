@@ -39,19 +39,28 @@ class _Ended:
 
 
 class Recordings:
-    """At most one recording of a camera at a time; names are the server's, so no client names a file."""
+    """At most one recording of a camera at a time; names are the server's, so no client names a file.
+
+    They lie in a temporary folder, which is made for the first one: a server that is ended while it starts
+    leaves none.
+    """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vosrt-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
         self._running: dict[str, _Recording] = {}  # by camera
         self._ended: dict[str, _Ended] = {}  # by camera
         self._files: dict[str, Path] = {}  # of finished ones, by name
 
     def start(self, camera: str) -> str:
-        """Begin; returns the recording's name. One that runs goes on."""
+        """Begin; returns the recording's name. One that runs goes on.
+
+        Raises:
+            InputError: no temporary folder can be made.
+        """
         with self._lock:
             if camera not in self._running:
+                self._folder = self._folder or _new_folder()
                 name = secrets.token_hex(8)
                 self._running[camera] = _Recording(name, OverlayVideo(self._path(name)))
                 self._ended.pop(camera, None)
@@ -113,9 +122,11 @@ class Recordings:
         for recording in self._running.values():
             with suppress(Error):
                 recording.video.close()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _path(self, name: str) -> Path:
+        assert self._folder is not None
         return Path(self._folder.name) / f"{name}.mp4"
 
     def _end(self, camera: str, error: str | None) -> None:
@@ -125,3 +136,11 @@ class Recordings:
             self._files[name] = self._path(name)
         while len(self._files) > _MOST:
             self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
+
+
+def _new_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="vosrt-")
+    except OSError as error:
+        told = f"there is no room for recordings ({error.strerror or error})"
+        raise InputError(told, cure="let TMPDIR name a folder that can be written") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,22 @@ def record(recordings: Recordings, camera: str) -> str:
     return recordings.stop(camera)
 
 
+def test_a_folder_is_there_as_long_as_it_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recordings = Recordings()
+    assert list(tmp_path.iterdir()) == []  # a server that is ended now leaves nothing
+    assert recordings.file("0123456789abcdef") is None
+    name = record(recordings, "door")
+    assert recordings.file(name).parent.parent == tmp_path
+    recordings.close()
+    assert list(tmp_path.iterdir()) == []
+    Recordings().close()
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"no room for recordings \(No such file or directory\); let TMPDIR"):
+        Recordings().start("door")
+
+
 def test_one_that_runs_never_gives_way():
     recordings = Recordings()
     long = recordings.start("door")
@@ -44,7 +61,8 @@ def test_one_that_cannot_go_on_says_why(caplog):
     recordings = Recordings()
     with pytest.raises(InputError, match="is not being recorded"):
         recordings.stop("door")
-    (Path(recordings._folder.name) / f"{recordings.start('door')}.mp4").mkdir()  # in the file's place
+    name = recordings.start("door")
+    (Path(recordings._folder.name) / f"{name}.mp4").mkdir()  # in the file's place
     recordings.write("door", view(0))
     assert "recording of camera door: video" in caplog.text
     status = recordings.status("door")
