@@ -11,12 +11,13 @@ from typing import Any
 import fastapi
 from fastapi import HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
 
 import vosrt
 from vosrt.cameras import View
 from vosrt.errors import Error
 from vosrt.serve.access import cookie_name, is_own_name, is_own_origin, shows_token
+from vosrt.serve.answers import binary, refusals
 from vosrt.serve.camera_group import CameraGroup
 from vosrt.serve.limited_body import LimitedBody
 from vosrt.serve.live_message import live_message
@@ -137,7 +138,12 @@ def build_app(
             await site.stop()
 
     app = fastapi.FastAPI(
-        title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None
+        title="vosrt",
+        version=vosrt.__version__,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        responses=refusals(401, 403, 413),
     )
     app.add_middleware(LimitedBody)
 
@@ -204,20 +210,20 @@ def _add_pages(app: fastapi.FastAPI, site: Site) -> None:
     for path, (file, kind) in _PAGES.items():
         app.get(f"/{path}", include_in_schema=False)(page_of(file, kind))
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses={503: {"description": "Frames of a camera do not come."}})
     async def healthz() -> JSONResponse:
         """Whether frames come and are segmented."""
         states = {name: site.cameras.status(name)["state"] == "live" for name in site.cameras.names}
         return JSONResponse({"is_live": states}, 200 if all(states.values()) else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(site.measures.text(site.cameras), media_type="text/plain; version=0.0.4")
 
 
 def _add_save(app: fastapi.FastAPI, save: Callable[[], str]) -> None:
-    @app.post("/api/save")
+    @app.post("/api/save", responses=refusals(422))
     async def keep() -> dict[str, str]:
         """Keep what is picked, where the server was told to."""
         return {"saved": await asyncio.to_thread(save)}
@@ -238,7 +244,13 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
             for name, watched in site.watched.items()
         ]
 
-    @app.post("/api/cameras/{camera}/freeze")
+    kind = "application/octet-stream"
+
+    @app.post(
+        "/api/cameras/{camera}/freeze",
+        response_class=Response,
+        responses=binary(kind, "X-Frame") | refusals(404, 422),
+    )
     async def freeze(camera: str) -> Response:
         """Keep the frame that is shown, to mark objects on it: a live message, its number in `X-Frame`."""
         watched = site.camera(camera)
@@ -246,11 +258,13 @@ def _add_cameras(app: fastapi.FastAPI, site: Site, *, can_save: bool) -> None:
         content = await asyncio.to_thread(
             live_message, view, site.cameras.status(camera), dict(watched.names)
         )
-        return Response(content, media_type="application/octet-stream", headers={"X-Frame": str(number)})
+        return Response(content, media_type=kind, headers={"X-Frame": str(number)})
 
 
 def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
-    @app.post("/api/cameras/{camera}/objects")
+    refused = refusals(400, 404, 422, 503)
+
+    @app.post("/api/cameras/{camera}/objects", responses=refused)
     async def mark(camera: str, mark: Mark) -> dict[str, Any]:
         """Add an object, or correct one."""
         watched = site.camera(camera, mark.id)
@@ -267,14 +281,14 @@ def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
         watched.joined(object_id, mark.name or watched.names.get(object_id, f"object {object_id}"))
         return {"id": object_id, "name": watched.names[object_id], "objects": list(result.ids)}
 
-    @app.patch("/api/cameras/{camera}/objects/{object_id}")
+    @app.patch("/api/cameras/{camera}/objects/{object_id}", responses=refused)
     async def rename(camera: str, object_id: int, name: Name) -> dict[str, Any]:
         """Name an object."""
         watched = site.camera(camera, object_id)
         watched.joined(object_id, name.name)
         return {"id": object_id, "name": name.name}
 
-    @app.delete("/api/cameras/{camera}/objects/{object_id}", status_code=204)
+    @app.delete("/api/cameras/{camera}/objects/{object_id}", status_code=204, responses=refused)
     async def remove(camera: str, object_id: int) -> None:
         """Forget an object."""
         watched = site.camera(camera, object_id)
@@ -292,19 +306,23 @@ async def _in_time(asked: asyncio.Future[Any]) -> Any:
 
 
 def _add_recordings(app: fastapi.FastAPI, site: Site) -> None:
-    @app.post("/api/cameras/{camera}/recording")
+    @app.post("/api/cameras/{camera}/recording", responses=refusals(404, 422))
     async def start(camera: str) -> dict[str, str]:
         """Begin to record what a camera shows, with its masks."""
         site.camera(camera)
         return {"recording": site.recordings.start(camera)}
 
-    @app.delete("/api/cameras/{camera}/recording")
+    @app.delete("/api/cameras/{camera}/recording", responses=refusals(404, 422))
     async def stop(camera: str) -> dict[str, str]:
         """Finish the recording."""
         site.camera(camera)
         return {"recording": await asyncio.to_thread(site.recordings.stop, camera)}
 
-    @app.get("/api/recordings/{recording}.mp4")
+    @app.get(
+        "/api/recordings/{recording}.mp4",
+        response_class=FileResponse,
+        responses=binary("video/mp4") | refusals(404, 422),
+    )
     async def download(recording: str) -> FileResponse:
         """A finished recording."""
         path = site.recordings.file(recording)
