@@ -96,6 +96,15 @@ def test_all_addresses_of_ipv6_take_clients_of_ipv4_too():
     assert not server.started
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_no_part_of_an_answer_waits_for_an_acknowledgement(host):
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    _, listener, _ = open_server(None, host=host, port=0)
+    with listener, socket.create_connection(listener.getsockname()[:2]), listener.accept()[0] as taken:
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_that_is_taken_is_told(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
