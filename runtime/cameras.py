@@ -127,6 +127,8 @@ class Cameras:
     def status(self, name: str) -> dict[str, Any]:
         """How a camera is: its source's status, frames segmented, their rate and age in seconds, and objects.
 
+        It is failing while frames come that cannot be segmented.
+
         Raises:
             InputError: there is no such camera.
         """
@@ -144,6 +146,7 @@ class Cameras:
             "reconnects": source.reconnects,
             "silence": source.silence,
             "error": camera.error or source.error,
+            "is_failing": camera.error is not None,
             "segmented": camera.frames,
             "fps": recent / _RECENT,
             "age": ages[len(ages) // 2] if ages else None,

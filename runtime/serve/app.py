@@ -210,10 +210,11 @@ def _add_pages(app: fastapi.FastAPI, site: Site) -> None:
     for path, (file, kind) in _PAGES.items():
         app.get(f"/{path}", include_in_schema=False)(page_of(file, kind))
 
-    @app.get("/healthz", responses={503: {"description": "Frames of a camera do not come."}})
+    @app.get("/healthz", responses={503: {"description": "Those of a camera do not."}})
     async def healthz() -> JSONResponse:
         """Whether frames come and are segmented."""
-        states = {name: site.cameras.status(name)["state"] == "live" for name in site.cameras.names}
+        found = {name: site.cameras.status(name) for name in site.cameras.names}
+        states = {name: one["state"] == "live" and not one["is_failing"] for name, one in found.items()}
         return JSONResponse({"is_live": states}, 200 if all(states.values()) else 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)

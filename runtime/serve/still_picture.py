@@ -54,6 +54,7 @@ class StillPicture:
             "reconnects": 0,
             "silence": 0.0,
             "error": None,
+            "is_failing": False,
             "segmented": 1,
             "fps": 0.0,
             "age": 0.0,

@@ -25,6 +25,7 @@ from websockets.sync.client import connect  # noqa: E402
 from tests.serve.running_site import RunningSite, running_site  # noqa: E402
 from tests.waiting import wait_for  # noqa: E402
 from vosrt import InputError  # noqa: E402
+from vosrt.benchmarks.live.server_process import server_process  # noqa: E402
 from vosrt.cli import main  # noqa: E402
 from vosrt.serve.access import checked_token, page_address  # noqa: E402
 
@@ -253,6 +254,15 @@ def test_other_machines_need_a_token(capsys):
         checked_token("127.0.0.1", "short")
     assert main(["serve", "cfbi-lite-davis", "--source", "test://64x96", "--host", "0.0.0.0"]) == 2
     assert "--token" in capsys.readouterr().err
+
+
+def test_a_server_whose_frames_cannot_be_segmented_is_not_healthy(tmp_path):
+    cameras = tmp_path / "cameras.toml"
+    cameras.write_text('[camera.door]\nsource = "test://64x96?frames=0&fps=10"\ncrop = [50, 5, 1, 40]\n')
+    with server_process("cfbi-lite-davis", [], ["--cameras", str(cameras)]) as server:
+        wait_for(lambda: httpx.get(f"{server.address}/api/cameras").json()[0]["error"])
+        answer = httpx.get(f"{server.address}/healthz")
+        assert (answer.status_code, answer.json()) == (503, {"is_live": {"door": False}})
 
 
 def test_figures_for_prometheus(client):
