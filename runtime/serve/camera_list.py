@@ -100,7 +100,7 @@ def cameras_of_file(path: str) -> dict[str, CameraSettings]:
             "files of cameras need Python 3.11", cure="give addresses on the command line"
         ) from error
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # with or without its mark
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error})", cure="give a TOML file") from error
     tables = document.get("camera")

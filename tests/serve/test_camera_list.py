@@ -60,6 +60,12 @@ def test_mistakes_in_a_file_name_their_place(name, tmp_path):
         cameras_of_file(file_of(tmp_path, text))
 
 
+def test_a_file_may_begin_with_the_mark_that_editors_write(tmp_path):
+    path = tmp_path / "cameras.toml"
+    path.write_text(f'[camera.door]\r\nsource = "{SCENE}"\r\n', encoding="utf-8-sig")
+    assert list(cameras_of_file(str(path))) == ["door"]
+
+
 def test_addresses_have_names_or_numbers():
     assert list(cameras_of_addresses([f"front door={SCENE}", SCENE])) == ["front door", "camera 2"]
     with pytest.raises(InputError, match="each name once"):
