@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 from collections import OrderedDict
 
 from vosrt.cameras import View
@@ -31,7 +32,8 @@ class WatchedCamera:
         self._cameras = cameras
         self._most_objects = most_objects
         self._frozen: OrderedDict[int, View] = OrderedDict()
-        self._numbers = itertools.count()
+        # Anew in every run: who marks on a frame of an earlier one must not get another picture's.
+        self._numbers = itertools.count(secrets.randbelow(2**40))
         self._ids: set[int] = set()  # given to objects that have not joined yet
         self._message: tuple[View, bytes] | None = None
         self._making = asyncio.Lock()

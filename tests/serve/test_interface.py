@@ -88,7 +88,7 @@ HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1 << 30, 1 << 30)
 MISTAKES = {
     "nothing": ({}, 422, "a box, clicks, a polygon or strokes"),
     "box outside": ({"box": [0, 0, 9999, 9]}, 422, "box: got"),
-    "unknown frame": ({"frame": 99999, "box": [1, 1, 30, 30]}, 422, "freeze it again"),
+    "unknown frame": ({"frame": 2**50, "box": [1, 1, 30, 30]}, 422, "freeze it again"),
     "unknown object": ({"id": 200, "box": [1, 1, 30, 30]}, 404, "there is no object 200"),
     "id out of range": ({"id": 255, "box": [1, 1, 30, 30]}, 422, "less_than_equal"),
     "unknown field": ({"path": "/etc/passwd"}, 422, "extra_forbidden"),
@@ -132,6 +132,14 @@ def test_mistakes_are_told_and_cost_nothing(client, name):
 def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code in (404, 405)
     assert client.post(path).status_code in (404, 405)
+
+
+def test_a_frame_of_an_earlier_run_is_no_frame_of_this_one(client):
+    number = int(client.post("/api/cameras/door/freeze").headers["X-Frame"])
+    with running_site() as later, httpx.Client(base_url=later.address, timeout=30) as again:
+        assert int(again.post("/api/cameras/door/freeze").headers["X-Frame"]) != number
+        answer = again.post("/api/cameras/door/objects", json={"frame": number, "box": [1, 1, 60, 60]})
+    assert (answer.status_code, "freeze it again" in answer.text) == (422, True)
 
 
 def test_cameras_that_have_no_time_are_told(client, monkeypatch):
