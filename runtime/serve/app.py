@@ -272,7 +272,7 @@ def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
         view = watched.frozen(mark.frame)
         object_id = mark.id or watched.new_id()
         try:
-            prompts = mark.prompts(object_id, view.result.labels)
+            prompts = await asyncio.to_thread(mark.prompts, object_id, view.result.labels)
             asked = asyncio.wrap_future(site.cameras.mark(camera, view.frame.image, **prompts))
             result = await _in_time(asked)
         except BaseException:

@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ from vosrt import InputError  # noqa: E402
 from vosrt.benchmarks.live.server_process import server_process  # noqa: E402
 from vosrt.cli import main  # noqa: E402
 from vosrt.serve.access import checked_token, page_address  # noqa: E402
+from vosrt.serve.marks import Mark  # noqa: E402
 
 TOKEN = "a-token-of-the-test-0123"
 
@@ -132,6 +134,24 @@ def test_mistakes_are_told_and_cost_nothing(client, name):
 def test_nothing_else_is_served(client, path):
     assert client.get(path).status_code in (404, 405)
     assert client.post(path).status_code in (404, 405)
+
+
+def test_strokes_that_take_long_to_read_hold_up_nobody(client, monkeypatch):
+    reads, is_answered = threading.Event(), threading.Event()
+
+    def prompts(mark: Mark, object_id: int, labels: np.ndarray) -> dict:
+        reads.set()
+        assert is_answered.wait(20)
+        raise InputError("strokes", value="many", allowed="few")
+
+    monkeypatch.setattr(Mark, "prompts", prompts)
+    mark = {"box": [1, 1, 60, 60]}
+    with ThreadPoolExecutor(1) as other:
+        marked = other.submit(client.post, "/api/cameras/door/objects", json=mark, timeout=60)
+        assert reads.wait(20)
+        assert client.get("/healthz", timeout=10).status_code == 200
+        is_answered.set()
+        assert marked.result().status_code == 422
 
 
 def test_a_frame_of_an_earlier_run_is_no_frame_of_this_one(client):
