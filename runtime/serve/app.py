@@ -329,7 +329,7 @@ def _add_recordings(app: fastapi.FastAPI, site: Site) -> None:
         path = site.recordings.file(recording)
         if path is None:
             raise HTTPException(404, "there is no such recording")
-        return FileResponse(path, media_type="video/mp4", filename="vosrt.mp4")
+        return FileResponse(path, media_type="video/mp4")  # the page names it
 
 
 def _add_live(app: fastapi.FastAPI, site: Site) -> None:

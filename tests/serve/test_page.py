@@ -159,6 +159,7 @@ def test_objects_are_picked_followed_removed_and_recorded(page, request, tmp_pat
         page.click(".record")
         with page.expect_download() as download:
             page.click(".download")
+        assert download.value.suggested_filename == "door.mp4"
         download.value.save_as(tmp_path / "recorded.mp4")
         with av.open(str(tmp_path / "recorded.mp4")) as film:
             assert sum(1 for _ in film.decode(video=0)) >= 6
