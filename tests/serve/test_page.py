@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -16,46 +14,14 @@ import pytest
 
 for package in ("fastapi", "uvicorn", "websockets", "prometheus_client"):
     pytest.importorskip(package)
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
+from tests.serve.browser_page import NEEDS_BROWSER, SIZES, drag, on_screen, shown  # noqa: E402
 from tests.serve.running_site import STAYING, RunningSite, running_site  # noqa: E402
 from vosrt.label_map import read_label_map  # noqa: E402
 from vosrt.sources.test_pattern import PatternSettings, TestPattern  # noqa: E402
 
-BROWSER = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt install chromium")
-SIZES = {"desk": {"width": 1100, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-@pytest.fixture
-def page(request) -> Iterator:
-    size = getattr(request, "param", "desk")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        is_phone = size == "phone"
-        context = browser.new_context(viewport=SIZES[size], has_touch=is_phone, is_mobile=is_phone)
-        page = context.new_page()
-        page.problems = []
-        page.on(
-            "console", lambda message: page.problems.append(message.text) if message.type == "error" else None
-        )
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.set_default_timeout(20_000)
-        yield page
-        browser.close()
-
-
-def shown(page, name: str = "door") -> dict:
-    """What the page holds: numbers and label map of the picture that it shows."""
-    return page.evaluate(
-        """name => {
-            const { numbers, labels, width, height } = window.vosrt[name].shown;
-            return { numbers, labels: [...labels], width, height };
-        }""",
-        name,
-    )
+pytestmark = NEEDS_BROWSER
 
 
 def overlap(page, site: RunningSite, value: int, truth_value: int) -> float | None:
@@ -94,20 +60,6 @@ def freeze_with(page, site: RunningSite, value: int) -> np.ndarray:
         page.click(".cancel")
         wait_frames(page, 3)
     raise AssertionError(f"object {value} is never in sight")
-
-
-def on_screen(page, x: float, y: float, name: str = "door") -> tuple[float, float]:
-    box = page.locator(".drawing").bounding_box()
-    state = shown(page, name)
-    return box["x"] + x / state["width"] * box["width"], box["y"] + y / state["height"] * box["height"]
-
-
-def drag(page, corners: list[tuple[float, float]], name: str = "door") -> None:
-    page.mouse.move(*on_screen(page, *corners[0], name))
-    page.mouse.down()
-    for corner in corners[1:]:
-        page.mouse.move(*on_screen(page, *corner, name), steps=4)
-    page.mouse.up()
 
 
 def middle(mask: np.ndarray) -> tuple[float, float]:
@@ -205,48 +157,6 @@ def test_strokes_correct_an_object_and_mistakes_are_told(page):
         assert (site.marked[-1] == 1).sum() < 0.75 * before
         problems = [text for text in page.problems if "422" not in text]  # the mistake above
         assert problems == []
-
-
-def test_objects_are_marked_corrected_and_removed_by_keys_alone(page):
-    """Whoever uses no pointer hears where the cross is, and the keys stay where they were."""
-
-    def press(*keys: str) -> None:
-        for key in keys:
-            page.keyboard.press(key)
-
-    def has_keys() -> str:
-        return page.evaluate("document.activeElement.className")
-
-    with running_site() as site:
-        page.goto(site.address)
-        page.wait_for_function("() => window.vosrt.door?.shown")
-        press("Tab", "Tab", "Enter")  # the opacity, "Mark an object"
-        page.wait_for_selector("text=Arrows move the cross")
-        assert has_keys() == "drawing"
-        press(*["ArrowLeft"] * 5, *["ArrowUp"] * 3, "Shift+ArrowUp", "Enter")
-        press(*["ArrowRight"] * 8, *["ArrowDown"] * 6, "Shift+ArrowDown")
-        assert page.inner_text(".told") == "149, 93; box of 56 × 43, not ended"
-        page.mouse.move(*on_screen(page, 10, 10))  # does not move what keys have begun
-        press("Enter", "ArrowDown")
-        assert page.inner_text(".told") == "149, 100; box of 56 × 43"
-        press(*["Tab"] * 4)
-        page.keyboard.type("<b>the one</b>")
-        press("Tab", "Enter")
-        page.wait_for_selector("li[data-id='1']")
-        assert has_keys() == "freeze"
-        assert page.input_value("li input") == "<b>the one</b>"
-
-        press(*["Tab"] * 3, "Enter")
-        page.wait_for_selector(".is-marking")
-        press("Enter", "ArrowLeft", "Enter", "Enter", "ArrowUp", "Escape")  # the second stroke is none
-        assert page.inner_text(".told").endswith("; strokes: 1")
-        press("Escape")
-        page.wait_for_selector(".is-marking", state="detached")
-        assert has_keys() == "correct"
-        press("Tab", "Enter")
-        page.wait_for_selector("li", state="detached")
-        assert has_keys() == "freeze"
-        assert page.problems == []
 
 
 def test_cameras_stand_in_a_grid(page):

@@ -368,14 +368,15 @@ export class Tile {
     if (this.clicks.length)
       mark.clicks = this.clicks.map(([x, y, inside]) => [Math.floor(x * across), Math.floor(y * down), inside]);
     if (this.strokes.length) mark.strokes = await this.plane(height, width);
-    const button = this.part(".done");
-    button.disabled = true;
+    const button = this.part(".done"), hadKeys = document.activeElement === button;
+    button.disabled = true; // which takes the keys from it
     try {
       await ask(`${this.path}/objects`, "POST", mark);
     } finally {
       button.disabled = false;
+      if (hadKeys && this.frozen === mark.frame) button.focus();
     }
-    this.thaw();
+    if (this.frozen === mark.frame) this.thaw(); // else another frame is being marked by now
   }
 
   async save() {
