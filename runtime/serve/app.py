@@ -40,6 +40,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_ANY = refusals(401, 403, 413)  # may be the answer to any request
 _OPEN = ("/healthz",)  # needs no token: it says nothing but whether frames come
 _MOST_CLIENTS = 256  # live channels
 _MARK_WITHIN = 60.0  # seconds
@@ -138,12 +139,7 @@ def build_app(
             await site.stop()
 
     app = fastapi.FastAPI(
-        title="vosrt",
-        version=vosrt.__version__,
-        lifespan=life,
-        docs_url=None,
-        redoc_url=None,
-        responses=refusals(401, 403, 413),
+        title="vosrt", version=vosrt.__version__, lifespan=life, docs_url=None, redoc_url=None, responses=_ANY
     )
     app.add_middleware(LimitedBody)
 
