@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
-from vosrt.manifest_links import PREDICTING
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.moment import Moment
 from vosrt.rows import Rows
@@ -27,11 +26,11 @@ def row_axis(tensor: StateTensor) -> int | None:
 def frame_value(tensor: StateTensor, moment: Moment) -> Array | None:
     """What feeds a tensor at the end of a frame; None when it was not computed.
 
-    What was predicted has rows for the objects there were; those that joined get the fill value until their
-    first value takes its place.
+    What was predicted, or follows from it, has rows for the objects there were; those that joined get the
+    fill value until their first value takes its place.
     """
     value = moment.values.get(tensor.source)
-    if value is None or tensor.source.partition(".")[0] not in PREDICTING:
+    if value is None or tensor.source.partition(".")[0] not in moment.predicting:
         return value
     return moved_rows(
         without_slot(tensor, value),

@@ -95,7 +95,14 @@ class VariantRun:
             probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
         """
         self.values["step.labels"] = self.turned(labels, axis=1)
-        self.moment = Moment(self.index, self.values, self.rows, rows, self.arithmetic, given)
+        predicting: tuple[str, ...] = PREDICTING
+        if self._reads_prediction("memorize"):
+            predicting = (*PREDICTING, "memorize")
+            if self.rows.ids:  # before others join, whom nothing was predicted of
+                self._run("memorize")
+        self.moment = Moment(
+            self.index, self.values, self.rows, rows, self.arithmetic, given, predicting=predicting
+        )
         if asserted is not None:
             self.state = self.state.with_rows(self.rows, rows, self.arithmetic)
             before, self.rows = self.rows, rows
@@ -113,7 +120,7 @@ class VariantRun:
             self._run("reference")
             self._set_rows(self.rows, given=())
             self.moment = replace(self.moment, kept=True)
-        if asserted is None or not self._reads_prediction("memorize"):
+        if "memorize" not in predicting:
             self._run("memorize")
 
     def remember(self) -> None:

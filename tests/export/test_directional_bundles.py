@@ -89,6 +89,21 @@ def test_a_snapshot_goes_on(bundle):
         assert np.array_equal(first.step(images[index]).labels, second.step(images[index]).labels)
 
 
+def test_objects_remember_a_frame_on_which_another_is_given(bundle):
+    images, masks = make_clip(2, 90, 131, 2)
+    remembered = []
+    for mask in (None, np.where(masks[1] == 2, masks[1], 0)):
+        stream = Segmenter(bundle, threads=1).stream()
+        stream.step(images[0], np.where(masks[0] == 1, masks[0], 0))
+        stream.step(images[1], mask)
+        assert len(stream.ids) == (1 if mask is None else 2)
+        remembered.append(stream.save().variants[0].tensors["appearance"])
+    alone, joined = remembered
+    for name in ("means", "mask"):
+        assert np.array_equal(joined[name][0], alone[name][0]), name
+        assert not np.array_equal(joined[name][1], joined[name][0])
+
+
 def _assert_alike(ours, theirs):
     """Rounding is amplified where an appearance leaves next to nothing for its supplementary components.
 
