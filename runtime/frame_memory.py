@@ -101,11 +101,14 @@ class FrameMemory:
         for name, tensor in self.spec.tensors.items():
             if name not in tensors:
                 tensors[name] = new_slots(tensor, items[name], self.latest + 1, moment)
-        if keeping:
-            place, evicts = self._place(slots, given)
-            if evicts and not evicted:
-                moment.notes.append(_forgotten(slots[place], self.latest))
-            evicted += evicts
+        place = self._place(slots, given) if keeping else None
+        if place is None:
+            keeping = frozenset()
+        else:
+            if slots[place] is not None:
+                if not evicted:
+                    moment.notes.append(_forgotten(slots[place], self.latest))
+                evicted += 1
             slots[place] = MemorySlot(moment.index, keeping, given if self.spec.pin_first else frozenset())
             places.append(place)
         passing = everyone - keeping
@@ -142,15 +145,15 @@ class FrameMemory:
             tensor = without_slot(tensor, fresh)
         return replaced_rows(tensor, fresh, initial, flags=flags, arithmetic=moment.arithmetic)
 
-    def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> tuple[int, int]:
-        """A free slot, or the one that gives way (the oldest that no object has pinned); how many give way.
+    def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> int | None:
+        """A free slot, or the one that gives way: the oldest that no object has pinned.
 
-        Where all are pinned, the oldest goes whose objects have other pinned frames, and else the oldest but
-        the first.
+        Where all are pinned, the oldest goes whose objects have other pinned frames. Where no such frame is,
+        one that the user gave takes the place of the oldest but the first, and others are not kept.
         """
         kept = slots[: self.latest]
         if None in kept:
-            return kept.index(None), 0
+            return kept.index(None)
         order = sorted(range(len(kept)), key=lambda i: kept[i].frame_index)  # type: ignore[union-attr]
 
         def has_others(i: int) -> bool:
@@ -160,7 +163,8 @@ class FrameMemory:
 
         unpinned = [i for i in order if not kept[i].pinned]  # type: ignore[union-attr]
         spare = [i for i in order[1:] if has_others(i)]
-        return (unpinned or spare or order[1:] or order)[0], 1
+        last_resort = (order[1:] or order) if given else [None]
+        return (unpinned or spare or last_resort)[0]
 
 
 def _forgotten(slot: MemorySlot | None, capacity: int) -> str:

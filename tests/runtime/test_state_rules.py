@@ -99,6 +99,18 @@ def test_memory_of_which_every_frame_is_pinned_never_fails(tmp_path):
     assert 17 in read_memory(result.probabilities, 8)
 
 
+@pytest.mark.parametrize("objects", [1, 3])
+def test_frames_that_are_kept_by_themselves_take_no_object_its_only_pinned_one(tmp_path, objects):
+    path = write_memory_bundle(tmp_path / "bundle", capacity=objects, every=5)
+    stream = Segmenter(path, threads=1).stream()
+    for index in range(objects):
+        stream.step(frame_of(10 + index), mask_of(index + 1))
+    for index in range(objects, 13):
+        result = stream.step(frame_of(10 + index), probabilities=True)
+    for row in range(1, objects + 1):
+        assert read_memory(result.probabilities, row) == [9 + row, 21]  # its own, and the latest
+
+
 def test_removed_objects_free_the_frames_that_only_they_had_pinned(tmp_path):
     path = write_memory_bundle(tmp_path / "bundle", capacity=3, every=100)
     stream = Segmenter(path, threads=1).stream()
