@@ -13,7 +13,7 @@ from vosrt.benchmarks.bench_run import Turns
 from vosrt.benchmarks.bundle_weights import find_weights
 from vosrt.benchmarks.candidate import BASELINE_ORDER, DEPLOYED, TENSORRT, Candidate, Scene
 from vosrt.benchmarks.confidence import LEAST_ROUNDS
-from vosrt.benchmarks.environment import default_threads, version_list
+from vosrt.benchmarks.environment import version_list
 from vosrt.benchmarks.measurement import Measurement
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.benchmarks.tensorrt_python import versions_of
@@ -21,6 +21,7 @@ from vosrt.bundle import Bundle
 from vosrt.errors import InputError
 from vosrt.fastest_precision import resolved_precision
 from vosrt.manifest import Manifest
+from vosrt.usable_cores import usable_cores
 
 DEFAULT_SIZE = (480, 854)
 
@@ -57,7 +58,7 @@ class BenchPlan:
             )
         clips = _clips(arguments, list(manifests.values()), turns.length)
         size = next(iter(clips.values())).mask.shape
-        threads = arguments.threads or default_threads()
+        threads = arguments.threads or usable_cores()
         titles = _titles(list(bundles))
         candidates: list[Candidate] = []
         for name, bundle in bundles.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt import __version__
-from vosrt.onnxruntime_executor import physical_cores
+from vosrt.usable_cores import usable_cores
 
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "numpy", "opencv-python")
 _SYSTEM = Path("/sys/devices/system/cpu/cpu0/cpufreq")
@@ -28,11 +28,6 @@ _GPU_FACTS = {  # of nvidia-smi, and what they are called here
 }
 
 
-def default_threads() -> int:
-    """One thread per physical core."""
-    return physical_cores()
-
-
 def environment(threads: int) -> dict[str, Any]:
     """Facts to print beside figures, for JSON.
 
@@ -42,7 +37,7 @@ def environment(threads: int) -> dict[str, Any]:
     memory = _value_in(Path("/proc/meminfo"), "MemTotal")
     return {
         "cpu": _value_in(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
-        "cores": physical_cores(),
+        "cores": usable_cores(),
         "logical_cores": os.cpu_count(),
         "memory_gb": round(int(memory.split()[0]) * 1024 / 1e9, 1) if memory else None,
         "os": platform.platform(),

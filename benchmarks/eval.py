@@ -18,7 +18,7 @@ from typing import Any
 
 from vosrt.benchmarks.datasets.davis import YEARS
 from vosrt.benchmarks.datasets.open_dataset import KINDS
-from vosrt.benchmarks.environment import default_threads, environment
+from vosrt.benchmarks.environment import environment
 from vosrt.benchmarks.environment import summary as environment_summary
 from vosrt.benchmarks.evaluation.clip_record import ClipRecord
 from vosrt.benchmarks.evaluation.clip_sheet import write_clip_sheet
@@ -35,6 +35,7 @@ from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.commands.camera_options import add_finder
 from vosrt.errors import Error, InputError
 from vosrt.shipped_bundles import DEFAULT
+from vosrt.usable_cores import usable_cores
 from vosrt.whole_file import write_whole_file
 
 
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--json", value=str(arguments.json), allowed="a file in a folder that exists")
     plan = EvaluationPlan.of(arguments)
     print_terms(bundle.folder for bundle in plan.bundles)
-    facts = environment(arguments.threads or default_threads())
+    facts = environment(arguments.threads or usable_cores())
     clips = plan.dataset.clips
     frames = sum(len(clip.frames) for clip in clips)
     print(

@@ -25,13 +25,14 @@ from typing import Any
 
 from vosrt.benchmarks import eval as evaluation
 from vosrt.benchmarks.bench_clip import generated_clip
-from vosrt.benchmarks.environment import default_threads, environment, summary
+from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.front_plot import draw_front
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.turns import Call, take_turns
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings
 from vosrt.errors import Error, InputError
+from vosrt.usable_cores import usable_cores
 from vosrt.whole_file import write_whole_file
 
 HEADINGS = ("variant", "J&F", "least clip", "ms per frame", "frames/s", "on the front")
@@ -185,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--frames", type=whole_number(1, 10_000), default=30, metavar="N", help="timed, of every variant (30)"
     )
-    add("--threads", type=whole_number(1, 256), default=default_threads(), metavar="N", help="(one per core)")
+    add("--threads", type=whole_number(1, 256), default=usable_cores(), metavar="N", help="(one per core)")
     return parser
 
 

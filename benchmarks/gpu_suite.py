@@ -30,10 +30,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vosrt.benchmarks.environment import default_threads, environment
+from vosrt.benchmarks.environment import environment
 from vosrt.benchmarks.option_values import whole_numbers
 from vosrt.bundle import Bundle
 from vosrt.errors import Error, InputError
+from vosrt.usable_cores import usable_cores
 from vosrt.whole_file import write_whole_file
 
 _SAID = 40  # last lines of what failed
@@ -96,7 +97,7 @@ def _chosen(parts: Sequence[Part], only: str) -> list[Part]:
 
 
 def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
-    facts = environment(default_threads()) | {"gpu": _gpu(options.limit)}
+    facts = environment(usable_cores()) | {"gpu": _gpu(options.limit)}
     folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "suite.json"

@@ -26,13 +26,14 @@ import numpy as np
 
 from vosrt import Segmenter
 from vosrt.benchmarks.bench_clip import generated_clip
-from vosrt.benchmarks.environment import default_threads, environment, summary
+from vosrt.benchmarks.environment import environment, summary
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
+from vosrt.usable_cores import usable_cores
 
 Shape = tuple[int, ...]
 WARM_UP = 3
@@ -156,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(_document(profiles, per_frame, limits, options)))
         return 0
-    print(summary(environment(options.threads or default_threads())))
+    print(summary(environment(options.threads or usable_cores())))
     print("\n\n".join(report(profiles, per_frame, limits, options.top)))
     return 0
 

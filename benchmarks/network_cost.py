@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from vosrt.benchmarks.bench_clip import generated_clip
 from vosrt.benchmarks.bundle_weights import find_weights
 from vosrt.benchmarks.candidate import TORCH, TORCH_PUBLISHED, Candidate
-from vosrt.benchmarks.environment import default_threads
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.errors import Error
 from vosrt.manifest import read_manifest
 from vosrt.shipped_bundles import find_bundle
+from vosrt.usable_cores import usable_cores
 
 if TYPE_CHECKING:
     from vosrt.device import Array, Take
@@ -79,7 +79,7 @@ def count(arguments: argparse.Namespace, executor: str) -> dict[str, float]:
         executor=executor,
         precision="float32",
         objects=arguments.objects,
-        threads=default_threads(),
+        threads=usable_cores(),
         long_edge=None,
         input_size=manifest.input.resize.network_size(*arguments.size),
         checkpoint=find_weights(manifest, [arguments.checkpoint] if arguments.checkpoint else []),

@@ -15,8 +15,8 @@ from vosrt.export.int8_graph import MIDDLE, Range
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Manifest
 from vosrt.native_libraries import native_library
-from vosrt.onnxruntime_executor import physical_cores
 from vosrt.stream import Stream
+from vosrt.usable_cores import usable_cores
 from vosrt.variant import Variant
 
 BINS = 2048
@@ -123,7 +123,7 @@ def open_graph(model: onnx.ModelProto, more: Sequence[str] = ()) -> Any:
     widened.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in more
     )
-    options = new_session_options(runtime, physical_cores())
+    options = new_session_options(runtime, usable_cores())
     library = native_library("vosrt_ort_cpu")
     if library is not None:
         options.register_custom_ops_library(str(library))

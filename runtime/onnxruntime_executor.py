@@ -18,6 +18,7 @@ from vosrt.manifest import Graph
 from vosrt.manifest_graph import ASIDE
 from vosrt.native_libraries import native_library
 from vosrt.onnxruntime_sessions import check_signature, does_not_load, does_not_run, register_operators
+from vosrt.usable_cores import usable_cores
 
 _MOST_SIGNATURES = 256  # remembered combinations of input shapes
 
@@ -62,7 +63,7 @@ class OnnxRuntimeExecutor:
             raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
         self.precision = precision
         self.device = "cpu"
-        self.threads = threads or min(physical_cores(), MOST_THREADS)
+        self.threads = threads or min(usable_cores(), MOST_THREADS)
         self._runtime = import_onnxruntime()
         self._value_of = self._runtime.OrtValue.ortvalue_from_numpy
         self._profile = Path(profile) if profile is not None else None
@@ -150,16 +151,3 @@ def unusable_matching(precision: str) -> InputError:
         allowed=f"{BFLOAT16_MATCHING} with ONNX Runtime on the CPU and the compiled operators",
         cure=f"leave {BFLOAT16_MATCHING} out, or install vosrt after `make plugins`",
     )
-
-
-def physical_cores() -> int:
-    """Count the physical cores this process may use; hyper-threads only slow matrix products down."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = set()
-    for processor in allowed:
-        siblings = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
-        try:
-            cores.add(siblings.read_text())
-        except OSError:  # not Linux, or hidden in a container
-            cores.add(str(processor))
-    return max(1, len(cores))

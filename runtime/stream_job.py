@@ -16,7 +16,7 @@ from vosrt.frames_ahead import FramesAhead
 from vosrt.lasting_stream import GAP, LastingStream
 from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
-from vosrt.segmenter import Path, Segmenter
+from vosrt.segmenter import Segmenter
 from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sinks.older_images import OlderImages
 from vosrt.sinks.sink import Sink
@@ -64,14 +64,14 @@ class StreamJob:
         show_progress: on standard error.
     """
 
-    bundles: Path | Sequence[Path]
-    source: Path
-    mask: Path | None = None
+    bundles: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    source: str | os.PathLike[str]
+    mask: str | os.PathLike[str] | None = None
     marks: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
-    video: Path | None = None
-    masks: Path | None = None
-    rle: Path | None = None
-    cutout: Path | None = None
+    video: str | os.PathLike[str] | None = None
+    masks: str | os.PathLike[str] | None = None
+    rle: str | os.PathLike[str] | None = None
+    cutout: str | os.PathLike[str] | None = None
     keep_colour: bool = False
     sinks: Sequence[Sink] = ()
     overwrite: bool = False
@@ -189,7 +189,7 @@ class StreamJob:
         return Segmenter(self.bundles, **self.settings)
 
 
-def _text(path: Path | None) -> str | None:
+def _text(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else os.fspath(path)
 
 

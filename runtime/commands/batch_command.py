@@ -21,6 +21,7 @@ from vosrt.commands.camera_options import (
     finder_files_of,
 )
 from vosrt.shipped_bundles import DEFAULT
+from vosrt.usable_cores import usable_cores
 
 if TYPE_CHECKING:
     from vosrt.batch.batch_run import BatchReport
@@ -207,7 +208,7 @@ def _open_processes(arguments: argparse.Namespace, setup: WorkerSetup, most: int
     gpus = visible_gpus() if arguments.device != "cpu" else []
     count = min(arguments.workers or max(1, len(gpus)), most)
     if arguments.threads is None and not gpus and count > 1:
-        threads = max(1, (os.cpu_count() or 1) // count)
+        threads = max(1, usable_cores() // count)
         setup = replace(setup, settings={**setup.settings, "threads": threads})
     setups = [setup] * count
     if len(gpus) > 1:

@@ -11,6 +11,7 @@ from pathlib import Path
 import vosrt
 from vosrt.available_memory import available_memory
 from vosrt.doctor.finding import Finding, State
+from vosrt.usable_cores import allowed_processors, processor_quota
 
 GROUP = "machine"
 _LEAST_MEMORY = 1 << 30  # bytes; a large network takes about this
@@ -27,8 +28,7 @@ def machine_findings() -> Iterator[Finding]:
 
 
 def _cores() -> Finding:
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cpu_quota(Path("/sys/fs/cgroup/cpu.max"))
+    allowed, quota = len(allowed_processors()), processor_quota()
     detail = f"{allowed} usable of {os.cpu_count()}"
     if quota is not None and quota < allowed:
         detail += f", limited to the time of {quota:.1f}"
@@ -71,17 +71,3 @@ def _driver_finding(driver: ctypes.CDLL) -> Finding:
         names.append(name.value.decode(errors="replace"))
     cuda = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
     return Finding(GROUP, "NVIDIA GPU", State.WORKS, f"{', '.join(names)}; the driver takes up to {cuda}")
-
-
-def _cpu_quota(path: Path) -> float | None:
-    parts = _text(path).split()
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        return None
-    return int(parts[0]) / int(parts[1])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
