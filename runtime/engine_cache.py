@@ -87,6 +87,7 @@ class EngineCache:
             engine = build()
             _log.info("%s: built in %.0f s", key.name, time.monotonic() - started)
             self._write(path, key, engine)
+            self._drop_records(path.name)
         return engine
 
     def discard(self, key: EngineKey, why: str) -> None:
@@ -104,10 +105,17 @@ class EngineCache:
         return found if isinstance(found, dict) else None
 
     def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
-        """Keep a few figures beside the engines."""
+        """Keep a few figures beside the engines, until one that it names in `engines` is built again."""
         self._make_folder()
         with suppress(OSError):  # then they are measured again
             write_whole_file(self.folder / f"{name}.json", json.dumps(record).encode())
+
+    def _drop_records(self, engine: str) -> None:
+        """What was found with an engine says nothing of one that was built again."""
+        for path in self.folder.glob("*.json"):
+            if engine in (self.record(path.stem) or {}).get("engines", ()):
+                with suppress(OSError):
+                    path.unlink()
 
     def engines(self) -> list[Path]:
         """All files, the one that was used last first."""

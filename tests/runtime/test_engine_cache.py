@@ -147,3 +147,16 @@ def test_a_kill_at_any_moment_leaves_a_usable_cache(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert start(folder, log, 0.0).wait() == 0
+
+
+def test_what_was_found_with_a_torn_engine_is_dropped(tmp_path):
+    cache = EngineCache(tmp_path)
+    cache.get(KEY, lambda: b"engine")
+    cache.keep_record("of.this", {"frames": [1.0], "engines": [KEY.file_name]})
+    cache.keep_record("of.another", {"frames": [1.0], "engines": ["another.engine"]})
+    cache.get(KEY, lambda: b"engine")
+    assert cache.record("of.this") is not None
+    (tmp_path / KEY.file_name).write_bytes(b"torn")
+    cache.get(KEY, lambda: b"built otherwise")
+    assert cache.record("of.this") is None
+    assert cache.record("of.another") is not None
