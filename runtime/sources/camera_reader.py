@@ -15,6 +15,7 @@ from vosrt.sources.reader import Picture, ReadError
 
 _FASTEST = 1000  # frames per second; drivers report nonsense beyond it
 _READ_WITHIN = 5000  # milliseconds
+_SILENT = 0  # of the levels of OpenCV's log
 
 
 class CameraReader:
@@ -112,8 +113,8 @@ def _require_device(path: str) -> None:
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV from printing what the error will say."""
-    logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # up to OpenCV 4, and from 5 on
+    before = logging.setLogLevel(_SILENT)
     try:
         yield
     finally:

@@ -32,6 +32,15 @@ def test_file_that_is_no_camera_cannot_be_opened(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_opencv_4_is_kept_from_printing_too(tmp_path, monkeypatch, capfd):
+    cv2 = pytest.importorskip("cv2")
+    if hasattr(cv2, "setLogLevel"):
+        pytest.skip("this OpenCV is an older one")
+    monkeypatch.setattr(cv2, "setLogLevel", cv2.utils.logging.setLogLevel, raising=False)
+    monkeypatch.delattr(cv2.utils, "logging")
+    test_file_that_is_no_camera_cannot_be_opened(tmp_path, capfd)
+
+
 def test_device_that_is_not_there_is_named():
     with pytest.raises(InputError, match=r"camera /dev/video98 cannot be used .it is not there"):
         open_source("v4l2:///dev/video98")
