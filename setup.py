@@ -165,6 +165,7 @@ setup(
             "uvicorn>=0.35",  # the server
             "websockets>=13",  # its live channel
             "prometheus-client>=0.20",  # figures for monitoring
+            "tomli>=2; python_version<'3.11'",  # files of cameras; later ones have it as tomllib
         ],
         "plots": ["matplotlib>=3.8"],  # pictures of a benchmark's figures
         "batch": [  # on one machine, with files of its own, `vosrt batch` needs none of them

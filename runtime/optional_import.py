@@ -17,6 +17,7 @@ _INSTALL = {
     "uvicorn": _SERVE,
     "websockets": _SERVE,
     "prometheus_client": _SERVE,
+    "tomli": _SERVE,
     "fsspec": _BATCH,
     "ray": _BATCH,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ PACKAGES = (
     Package(("uvicorn",), "their server", _SERVE),
     Package(("websockets",), "their live pictures", _SERVE),
     Package(("prometheus-client",), "figures for monitoring", _SERVE),
+    *((Package(("tomli",), "files of cameras", _SERVE),) if sys.version_info < (3, 11) else ()),
     Package(("matplotlib",), "pictures of a benchmark's figures", "pip install '.[plots]'"),
     Package(("fsspec",), "many videos on remote storage", _BATCH),
     Package(("aiohttp",), "many videos on web servers", _BATCH),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ from typing import Any
 from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map
+from vosrt.optional_import import import_for
 from vosrt.sinks.pushed_video import PushedVideo
 from vosrt.sinks.segmented_video import SECONDS, SegmentedVideo
 from vosrt.sinks.sink import Sink
@@ -92,13 +94,9 @@ def cameras_of_file(path: str) -> dict[str, CameraSettings]:
 
     Raises:
         InputError: the file cannot be read, or says what is not known.
+        MissingDependencyError: Python is 3.10 and `tomli` is not there.
     """
-    try:
-        import tomllib
-    except ImportError as error:  # Python 3.10
-        raise InputError(
-            "files of cameras need Python 3.11", cure="give addresses on the command line"
-        ) from error
+    tomllib = import_for("a file of cameras", "tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))  # with or without its mark
     except (OSError, ValueError) as error:

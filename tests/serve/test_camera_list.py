@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from tests.waiting import wait_for
 from vosrt import Segmenter
 from vosrt.cameras import Cameras
-from vosrt.errors import InputError
+from vosrt.errors import InputError, MissingDependencyError
 from vosrt.label_map import write_label_map
 from vosrt.serve.camera_list import CameraSettings, cameras_of_addresses, cameras_of_file
 from vosrt.serve.camera_outputs import CameraOutputs
@@ -51,6 +53,18 @@ MISTAKES = {
     "only dots": (f'[camera.".."]\nsource = "{SCENE}"', "letters, digits, spaces, dots, dashes"),
     "no TOML": ("[camera", "cannot be read"),
 }
+
+
+def test_python_3_10_reads_files_with_tomli(tmp_path, monkeypatch):
+    path = file_of(tmp_path, f'[camera.door]\nsource = "{SCENE}"')
+    reader = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    monkeypatch.setitem(sys.modules, "tomli", reader)
+    assert list(cameras_of_file(path)) == ["door"]
+    monkeypatch.setitem(sys.modules, "tomli", None)
+    with pytest.raises(MissingDependencyError, match=r"needs tomli.*'\.\[serve\]'"):
+        cameras_of_file(path)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
