@@ -161,15 +161,15 @@ setup(
         ],
         "pycuda": ["pycuda>=2022.2"],  # in place of cuda-python; builds with the CUDA toolkit alone
         "serve": [
-            "fastapi>=0.115",  # the interface for programs, checked and described
+            "fastapi>=0.118",  # the interface for programs, checked and described; older ones refuse its 204
             "uvicorn>=0.35",  # the server
-            "websockets>=13",  # its live channel
+            "websockets>=14",  # its live channel, and clients that measure it
             "prometheus-client>=0.20",  # figures for monitoring
             "tomli>=2; python_version<'3.11'",  # files of cameras; later ones have it as tomllib
         ],
         "plots": ["matplotlib>=3.8"],  # pictures of a benchmark's figures
         "batch": [  # on one machine, with files of its own, `vosrt batch` needs none of them
-            "fsspec>=2024.2",  # buckets and servers under one interface
+            "fsspec>=2025.9",  # buckets and servers under one interface; tells when files of a server changed
             "aiohttp>=3.9",  # what it opens http:// with
             "ray>=2.9",  # clusters
         ],
@@ -191,7 +191,7 @@ setup(
             "playwright>=1.45",  # drives a browser that is installed: Chromium
             "schemathesis>=4",  # makes up calls of the server's interface
             "hypothesis>=6.100",  # makes up values, and orders of calls of a stream
-            "fsspec>=2024.2",  # as in batch; Ray's tests are skipped without Ray
+            "fsspec>=2025.9",  # as in batch; Ray's tests are skipped without Ray
             "aiohttp>=3.9",
         ],
     },
