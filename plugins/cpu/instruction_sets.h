@@ -6,9 +6,17 @@
 // and what is in vectors.inl. VOSRT_WITH_PAIRS adds the set that does.
 #if defined(__x86_64__)
 
+#define VOSRT_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define VOSRT_BEGIN(set) VOSRT_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
+#define VOSRT_END VOSRT_PRAGMA(clang attribute pop)
+#else
+#define VOSRT_BEGIN(set) VOSRT_PRAGMA(GCC push_options) VOSRT_PRAGMA(GCC target(set))
+#define VOSRT_END VOSRT_PRAGMA(GCC pop_options)
+#endif
+
 #if defined(VOSRT_WITH_PAIRS)
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")
+VOSRT_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")
 namespace avx512_bf16 {
 constexpr int kLanes = 16, kRows = 8, kVectors = 3;
 constexpr bool kPairs = true;
@@ -17,29 +25,31 @@ constexpr bool kPairs = true;
 #include VOSRT_SOURCE
 #undef VOSRT_VDPBF16PS
 }  // namespace avx512_bf16
-#pragma GCC pop_options
+VOSRT_END
 #undef VOSRT_WITH_PAIRS
 #endif
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
+VOSRT_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,fma")
 namespace avx512 {
 constexpr int kLanes = 16, kRows = 8, kVectors = 3;
 constexpr bool kPairs = false;
 #include "vectors.inl"
 #include VOSRT_SOURCE
 }  // namespace avx512
-#pragma GCC pop_options
+VOSRT_END
 
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+VOSRT_BEGIN("avx2,fma")
 namespace avx2 {
 constexpr int kLanes = 8, kRows = 6, kVectors = 2;
 constexpr bool kPairs = false;
 #include "vectors.inl"
 #include VOSRT_SOURCE
 }  // namespace avx2
-#pragma GCC pop_options
+VOSRT_END
+
+#undef VOSRT_PRAGMA
+#undef VOSRT_BEGIN
+#undef VOSRT_END
 
 #endif
 

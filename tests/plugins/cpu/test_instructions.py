@@ -31,12 +31,12 @@ EMULATION = {
 INSTRUCTIONS = ("portable", "AVX2", "AVX-512")  # in the order of the enumeration
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+@pytest.fixture(scope="module", params=["g++", "clang++"])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The operators; without AVX-512, its vectors of sixteen floats are halved by the compiler."""
-    compiler = shutil.which("g++")
+    compiler = shutil.which(request.param)
     if compiler is None:
-        pytest.skip("needs g++")
+        pytest.skip(f"needs {request.param}")
     folder = tmp_path_factory.mktemp("operators")
     sources = _sources_for_this_processor(folder)
     options = ["-O2", "-std=c++17", "-shared", "-fPIC", "-Wno-psabi", f"-I{sources}"]
