@@ -149,7 +149,7 @@ setup(
         "export": [
             "torch>=2.9",  # the networks and the exporter
             "onnx>=1.17",  # graph surgery
-            "onnxscript>=0.5",  # what torch.onnx writes with
+            "onnxscript>=0.6.1",  # what torch.onnx writes with; older ones convert no graphs with functions
             "safetensors>=0.4",  # checkpoints without pickle
         ],
         "train": ["torch>=2.9", "safetensors>=0.4", "tensorboard>=2.15"],  # curves, beside the CSV files
