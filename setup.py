@@ -147,7 +147,7 @@ setup(
             "onnx>=1.17",  # graphs for one size of frames
         ],
         "export": [
-            "torch>=2.9",  # the networks and the exporter
+            "torch>=2.10",  # the networks and the exporter, which before could not trace all of them
             "onnx>=1.17",  # graph surgery
             "onnxscript>=0.6.1",  # what torch.onnx writes with; older ones convert no graphs with functions
             "safetensors>=0.4",  # checkpoints without pickle
