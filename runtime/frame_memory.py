@@ -41,8 +41,8 @@ class FrameMemory:
     """`capacity` kept frames and, in the last slot, the latest one where it is not kept.
 
     An object reads no frame from before it joined. A frame on which the user gave an object is kept for that
-    object whatever its index, and pinned if the manifest says so. Room is allocated once for the objects that
-    there are.
+    object whatever its index; if the manifest says so it is pinned, unless the object is nowhere on it. Room
+    is allocated once for the objects that there are.
     """
 
     spec: StateEntry
@@ -94,14 +94,14 @@ class FrameMemory:
         items = {name: self._item(tensor, moment) for name, tensor in self.spec.tensors.items()}
         if any(item is None for item in items.values()):
             return self  # nothing was computed on this frame
-        everyone, given = frozenset(moment.rows.ids), frozenset(moment.given)
-        keeping = everyone if moment.index % (self.spec.every or 1) == 0 else given
+        everyone, shown = frozenset(moment.rows.ids), frozenset(moment.shown)
+        keeping = everyone if moment.index % (self.spec.every or 1) == 0 else frozenset(moment.given)
         slots = list(self.slots or (None,) * (self.latest + 1))
         tensors, evicted, places = dict(self.tensors), self.evicted, []
         for name, tensor in self.spec.tensors.items():
             if name not in tensors:
                 tensors[name] = new_slots(tensor, items[name], self.latest + 1, moment)
-        place = self._place(slots, given) if keeping else None
+        place = self._place(slots, shown) if keeping else None
         if place is None:
             keeping = frozenset()
         else:
@@ -109,7 +109,7 @@ class FrameMemory:
                 if not evicted:
                     moment.notes.append(_forgotten(slots[place], self.latest))
                 evicted += 1
-            slots[place] = MemorySlot(moment.index, keeping, given if self.spec.pin_first else frozenset())
+            slots[place] = MemorySlot(moment.index, keeping, shown if self.spec.pin_first else frozenset())
             places.append(place)
         passing = everyone - keeping
         slots[self.latest] = MemorySlot(moment.index, passing) if passing else None
@@ -145,11 +145,11 @@ class FrameMemory:
             tensor = without_slot(tensor, fresh)
         return replaced_rows(tensor, fresh, initial, flags=flags, arithmetic=moment.arithmetic)
 
-    def _place(self, slots: list[MemorySlot | None], given: frozenset[int]) -> int | None:
+    def _place(self, slots: list[MemorySlot | None], shown: frozenset[int]) -> int | None:
         """A free slot, or the one that gives way: the oldest that no object has pinned.
 
         Where all are pinned, the oldest goes whose objects have other pinned frames. Where no such frame is,
-        one that the user gave takes the place of the oldest but the first, and others are not kept.
+        one that shows what the user gave takes the place of the oldest but the first, others are not kept.
         """
         kept = slots[: self.latest]
         if None in kept:
@@ -159,11 +159,11 @@ class FrameMemory:
         def has_others(i: int) -> bool:
             pins = [slot.pinned for j, slot in enumerate(kept) if j != i and slot is not None]
             slot = kept[i]
-            return slot is not None and slot.pinned <= frozenset().union(given, *pins)
+            return slot is not None and slot.pinned <= frozenset().union(shown, *pins)
 
         unpinned = [i for i in order if not kept[i].pinned]  # type: ignore[union-attr]
         spare = [i for i in order[1:] if has_others(i)]
-        last_resort = (order[1:] or order) if given else [None]
+        last_resort = (order[1:] or order) if shown else [None]
         return (unpinned or spare or last_resort)[0]
 
 

@@ -64,7 +64,7 @@ class FrameRun:
                 run.predict()
             self._fuse()
             predicted = survey(self.labels, self.probabilities, (0, *self.ids))
-        first, given = not self.ids, prompt.given if prompt else ()
+        first, given, shown = not self.ids, prompt.given if prompt else (), prompt.shown if prompt else ()
         asserted = self._override(prompt) if prompt else None
         joined = [run.rows.joined(given) for run in self.runs]
         for run, rows in zip(self.runs, joined, strict=True):
@@ -72,6 +72,7 @@ class FrameRun:
                 self.labels,
                 asserted=asserted,
                 given=given,
+                shown=shown,
                 rows=rows,
                 first=first,
                 probabilities=probabilities and len(self.runs) == 1,

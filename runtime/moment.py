@@ -21,6 +21,7 @@ class Moment:
     rows: Rows  # with the objects that joined on this frame
     arithmetic: Arithmetic
     given: tuple[int, ...] = ()  # objects of which the user said something on this frame
+    shown: tuple[int, ...] = ()  # those of them that have pixels; the others are said to be nowhere
     predicting: tuple[str, ...] = PREDICTING  # roles whose results have the rows of `before`
     kept: bool = False  # whether the stream makes a reference of it by itself
     notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded

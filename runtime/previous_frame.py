@@ -10,13 +10,24 @@ from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, frame_value, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.row_joins import (
+    filled,
+    follows_prediction,
+    frame_value,
+    replaced_rows,
+    tensors_for_rows,
+    tensors_without_ids,
+)
 from vosrt.rows import Rows
 
 
 @dataclass(frozen=True)
 class PreviousFrame:
-    """What a graph wrote is kept where it wrote it, until the next frame's is there: nothing is copied."""
+    """What a graph wrote is kept where it wrote it, until the next frame's is there: nothing is copied.
+
+    An object that is nowhere on a frame has an empty map there; what has no place in the picture (its looks,
+    where to look for it) is no first value then, and goes on from what it was.
+    """
 
     spec: StateEntry
     tensors: Mapping[str, Array] = field(default_factory=dict)
@@ -41,13 +52,13 @@ class PreviousFrame:
         return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
 
     def with_references(self, moment: Moment) -> PreviousFrame:
-        """Give objects of the user's mask their first value; other objects keep what they have."""
+        """Give objects of the user's mask their first value; others, and what says nothing, stay."""
         tensors = {}
         for name, tensor in self.spec.tensors.items():
             old = self.tensors.get(name)
             if tensor.initial is not None:
                 fresh = moment.values[tensor.initial]
-                flags = moment.rows.flags(moment.given)
+                flags = moment.rows.flags(moment.given if "h" in tensor.axes else moment.shown)
                 by_row = tensor.join == "row"
                 tensors[name] = (
                     replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
@@ -59,7 +70,10 @@ class PreviousFrame:
         return replace(self, tensors=tensors)
 
     def with_frame(self, moment: Moment) -> PreviousFrame:
-        """Take over the frame's tensors; objects of the user's mask keep their first value."""
+        """Take over the frame's tensors; objects of the user's mask keep their first value.
+
+        Of an object that is nowhere, what was predicted is a mistake.
+        """
         tensors = {}
         for name, tensor in self.spec.tensors.items():
             fresh = frame_value(tensor, moment)
@@ -68,7 +82,9 @@ class PreviousFrame:
             elif tensor.initial is None or not moment.given:
                 tensors[name] = fresh
             elif tensor.join == "row":
-                flags = moment.rows.flags(moment.given)
+                flags = moment.rows.flags(
+                    moment.given if follows_prediction(tensor, moment) else moment.shown
+                )
                 tensors[name] = replaced_rows(
                     tensor, fresh, self.tensors[name], flags=flags, arithmetic=moment.arithmetic
                 )

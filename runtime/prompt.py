@@ -23,6 +23,11 @@ class Prompt:
     given: tuple[int, ...]  # objects of which it says something, ascending
     complete: tuple[int, ...] = ()  # objects that are nowhere else on the frame
 
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """Objects with pixels, ascending; the others that are given are nowhere on the frame."""
+        return objects_of(self.mask)
+
 
 @dataclass(frozen=True)
 class Marks:

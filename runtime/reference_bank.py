@@ -24,15 +24,17 @@ class ReferenceSlot:
 
     frame_index: int
     given: frozenset[int]  # objects of which the user said something on that frame; none: the stream kept it
+    shown: frozenset[int]  # those of them that have pixels there
 
 
 @dataclass(frozen=True)
 class ReferenceBank:
     """Reference frames, each in a slot of its own; room for all of them is allocated with the first.
 
-    The first frame is never dropped, and no object loses the only frame on which the user gave it: when the
+    The first frame is never dropped, and no object loses the only frame on which the user showed it: when the
     bank is full, the oldest other frame gives way if its objects have others, and else leaves its pixels of
-    objects that have none in the next one.
+    objects that have none in the next one. A frame on which an object is nowhere says what is not the object,
+    and nothing of its looks: what is remembered of those by rows stays, and no only frame makes room for it.
 
     Where `every` says so, the stream keeps frames with the masks that it found, as far as the user's frames
     leave room. They give way to each other, and all go when the user says something: they may hold the
@@ -75,7 +77,8 @@ class ReferenceBank:
         that everything on it is background, objects that joined later included.
         """
         tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
-        slots = [replace(slot, given=slot.given & frozenset(after.ids)) for slot in self.slots]
+        there = frozenset(after.ids)
+        slots = [replace(slot, given=slot.given & there, shown=slot.shown & there) for slot in self.slots]
         bank = replace(self, slots=tuple(slots), tensors=tensors)
         ended = {i for i, slot in enumerate(self.slots) if slot.given and not slots[i].given}
         return bank._without(ended, arithmetic) if any(slot.given for slot in slots) else bank
@@ -97,7 +100,7 @@ class ReferenceBank:
         for name, tensor in self.spec.tensors.items():
             old, fresh = self.tensors.get(name), moment.values[tensor.source]
             if tensor.join == "row":
-                flags = moment.rows.flags(moment.given)
+                flags = moment.rows.flags(moment.shown)
                 tensors[name] = replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
             elif tensor.join == "replace":
                 tensors[name] = fresh
@@ -119,11 +122,15 @@ class ReferenceBank:
 
     def record(self) -> dict[str, Any]:
         """The slots, for a snapshot."""
-        return {"slots": [[slot.frame_index, sorted(slot.given)] for slot in self.slots]}
+        slots = [[slot.frame_index, sorted(slot.given), sorted(slot.shown)] for slot in self.slots]
+        return {"slots": slots}
 
     def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> ReferenceBank:
         """The entry of a snapshot."""
-        slots = tuple(ReferenceSlot(int(index), frozenset(given)) for index, given in record["slots"])
+        slots = tuple(
+            ReferenceSlot(int(index), frozenset(given), frozenset(shown))
+            for index, given, shown in record["slots"]
+        )
         return replace(self, slots=slots, tensors=dict(tensors))
 
     def _without(self, places: set[int], arithmetic: Arithmetic) -> ReferenceBank:
@@ -145,7 +152,7 @@ class ReferenceBank:
         return all(tensor.axes[0] == "slot" and isinstance(tensor.shape[0], str) for tensor in slotted)
 
     def _with_slot(self, moment: Moment) -> ReferenceBank:
-        new = ReferenceSlot(moment.index, frozenset(moment.given))
+        new = ReferenceSlot(moment.index, frozenset(moment.given), frozenset(moment.shown))
         items = {name: moment.values[tensor.source] for name, tensor in self._slotted().items()}
         slots = list(self.slots)
         if len(slots) < self.capacity:
@@ -153,6 +160,8 @@ class ReferenceBank:
             slots.append(new)
         else:
             droppable = self._droppable(new)
+            if droppable is None and not new.shown:
+                return self
             if droppable is None:
                 place = self._folded(slots, new, items, moment)
             else:
@@ -172,8 +181,8 @@ class ReferenceBank:
     def _droppable(self, new: ReferenceSlot) -> int | None:
         """The oldest slot whose objects all have other references; one that the stream kept comes first."""
         for i in sorted(self._by_age(), key=lambda place: bool(self.slots[place].given)):
-            others = [slot.given for j, slot in enumerate(self.slots) if j != i]
-            if self.slots[i].given <= frozenset().union(new.given, *others):
+            others = [slot.shown for j, slot in enumerate(self.slots) if j != i]
+            if self.slots[i].shown <= frozenset().union(new.shown, *others):
                 return i
         return None
 
@@ -188,8 +197,8 @@ class ReferenceBank:
         owners = self._owners()
         if owners is None:
             raise self._no_room()
-        others = [slot.given for j, slot in enumerate(self.slots) if j != oldest]
-        needed = self.slots[oldest].given - frozenset().union(new.given, *others)
+        others = [slot.shown for j, slot in enumerate(self.slots) if j != oldest]
+        needed = self.slots[oldest].shown - frozenset().union(new.shown, *others)
         target = younger[0] if younger else None
         arithmetic = moment.arithmetic
         for name, tensor in self._slotted().items():
@@ -206,7 +215,9 @@ class ReferenceBank:
             else:
                 write_slot(tensor, bank, target, merged, moment)
         into = new if target is None else self.slots[target]
-        slots[oldest if target is None else target] = replace(into, given=into.given | needed)
+        slots[oldest if target is None else target] = replace(
+            into, given=into.given | needed, shown=into.shown | needed
+        )
         moment.notes.append(
             f"the reference bank is full ({len(self.slots)} frames): of frame "
             f"{self.slots[oldest].frame_index} only the pixels of objects {sorted(needed)} are kept"

@@ -30,7 +30,7 @@ def frame_value(tensor: StateTensor, moment: Moment) -> Array | None:
     fill value until their first value takes its place.
     """
     value = moment.values.get(tensor.source)
-    if value is None or tensor.source.partition(".")[0] not in moment.predicting:
+    if value is None or not follows_prediction(tensor, moment):
         return value
     return moved_rows(
         without_slot(tensor, value),
@@ -39,6 +39,11 @@ def frame_value(tensor: StateTensor, moment: Moment) -> Array | None:
         after=moment.rows,
         arithmetic=moment.arithmetic,
     )
+
+
+def follows_prediction(tensor: StateTensor, moment: Moment) -> bool:
+    """Whether what feeds a tensor knows the frame as it was predicted, without the user's word."""
+    return tensor.source.partition(".")[0] in moment.predicting
 
 
 def without_slot(tensor: StateTensor, value: Array) -> StateTensor:

@@ -77,10 +77,10 @@ def _check_slots(name: str, entry: StateEntry, record: Mapping[str, Any]) -> Non
 
 
 def _is_slot(slot: object, *, is_memory: bool) -> bool:
-    """Whether it is a frame's number with the ids of its objects; in a memory, and of those that pin it."""
+    """Whether it is a frame's number with the ids of its objects, and of those of them that hold it fast."""
     if slot is None:
         return is_memory
-    if not isinstance(slot, list) or len(slot) != (3 if is_memory else 2):
+    if not isinstance(slot, list) or len(slot) != 3:
         return False
     frame, *groups = slot
     is_frame = type(frame) is int and frame >= 0

@@ -80,6 +80,7 @@ class VariantRun:
         *,
         asserted: Array | None,
         given: tuple[int, ...],
+        shown: tuple[int, ...],
         rows: Rows,
         first: bool,
         probabilities: bool = False,
@@ -90,6 +91,7 @@ class VariantRun:
             labels: int32 `[H, W]` in the stream's coordinates.
             asserted: int32 `[H, W]`, 1 where the user's word stands; None on a frame without it.
             given: objects of which the user said something.
+            shown: those of them that have pixels.
             rows: with the objects that joined.
             first: whether these are the stream's first objects.
             probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
@@ -101,7 +103,7 @@ class VariantRun:
             if self.rows.ids:  # before others join, whom nothing was predicted of
                 self._run("memorize")
         self.moment = Moment(
-            self.index, self.values, self.rows, rows, self.arithmetic, given, predicting=predicting
+            self.index, self.values, self.rows, rows, self.arithmetic, given, shown, predicting
         )
         if asserted is not None:
             self.state = self.state.with_rows(self.rows, rows, self.arithmetic)

@@ -104,6 +104,24 @@ def test_objects_remember_a_frame_on_which_another_is_given(bundle):
         assert not np.array_equal(joined[name][1], joined[name][0])
 
 
+def test_an_object_that_is_nowhere_keeps_its_looks(bundle):
+    images, masks = make_clip(3, 90, 131, 2)
+    stream, remembered = Segmenter(bundle, threads=1).stream(), []
+    for image, mask, objects in zip(
+        images, (masks[0], None, np.zeros_like(masks[0])), (None, None, [1]), strict=True
+    ):
+        stream.step(image, mask, objects=objects)
+        tensors = stream.save().variants[0].tensors
+        remembered.append(tensors["reference"] | tensors["appearance"])
+    before, after = remembered[1:]
+    for name in ("modulated", "first_mask", "means"):
+        assert np.array_equal(after[name][0], before[name][0]), name
+    assert not np.array_equal(after["means"][1], before["means"][1])
+    assert not after["mask"][0, 1].any()
+    assert (after["weights"][0, 0, 1] == 1).all()  # all of the frame is not the object
+    assert (after["weights"][1, :, 1] == -1).all()  # and nothing is said of the other
+
+
 def _assert_alike(ours, theirs):
     """Rounding is amplified where an appearance leaves next to nothing for its supplementary components.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from vosrt.export.parity_clip import make_clip
 from vosrt.export.torch_executor import TorchExecutor
 from vosrt.mask_box import mask_box
 from vosrt.models import build_network, load_stand_in_weights
+from vosrt.models.search_box import search_box
 from vosrt.stream import Stream
 
 pytestmark = pytest.mark.xdist_group("lse-lite")  # one process exports
@@ -118,6 +120,26 @@ def test_finders_are_chosen_on_the_command_line(bundle):
     with pytest.raises(InputError, match="exclude each other"):
         finder_of(parser.parse_args(["--finder", "a", "b", "--finder-bundle", str(bundle)]))
     assert finder_of(parser.parse_args([])) is None
+
+
+def test_an_object_that_is_nowhere_is_looked_for_around_where_it_was(bundle):
+    """Another one that is given on the same frame starts anew."""
+    images, masks = make_clip(3, 90, 131, 2)
+    stream, searches = Segmenter(bundle, threads=1).stream(), []
+    both = np.where(masks[1] == 2, masks[1], 0)
+    for mask, objects in ((masks[0], None), (both, [1, 2]), (np.zeros_like(both), [1])):
+        stream.step(images[len(searches)], mask, objects=objects)
+        searches.append(stream.save().variants[0].tensors["search"])
+    boxes = [torch.from_numpy(search["box"]) for search in searches]
+    nothing = torch.zeros(1, 90, 131, dtype=torch.bool)
+    for before, after in pairwise(boxes):
+        expected, _ = search_box(nothing, before[:1], torch.zeros(1, dtype=torch.int32))
+        assert torch.equal(after[:1], expected)
+    assert [search["missed"].tolist()[0] for search in searches] == [0, 1, 2]
+    assert searches[1]["missed"][1] == 0
+    for search in searches[1:]:
+        np.testing.assert_array_equal(search["head"][0], searches[0]["head"][0])
+    assert (searches[1]["head"][1] != searches[0]["head"][1]).any()
 
 
 def test_heads_are_adapted_to_the_first_frame_inside_the_graphs(bundle):

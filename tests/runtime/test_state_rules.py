@@ -123,6 +123,19 @@ def test_removed_objects_free_the_frames_that_only_they_had_pinned(tmp_path):
     assert [read_memory(result.probabilities, row) for row in (1, 2, 3)] == [[10, 20], [12, 20], [20]]
 
 
+def test_a_frame_that_an_object_is_nowhere_on_is_kept_and_takes_the_place_of_none_that_shows_it(tmp_path):
+    for capacity, kept in ((3, [13]), (2, [])):
+        path = write_memory_bundle(tmp_path / str(capacity), capacity=capacity, every=100)
+        stream = Segmenter(path, threads=1).stream()
+        stream.step(frame_of(10), mask_of(5))
+        stream.step(frame_of(11), mask_of(9))
+        stream.step(frame_of(12))
+        stream.step(frame_of(13), np.zeros_like(mask_of(9)), objects=[9])
+        stream.step(frame_of(14))
+        result = stream.step(frame_of(15), probabilities=True)
+        assert [read_memory(result.probabilities, row) for row in (1, 2)] == [[10, 14], [11, *kept, 14]]
+
+
 # --- boxes ---
 
 
@@ -149,6 +162,9 @@ def test_boxes_start_from_the_mask_and_move_from_frame_to_frame(tmp_path):
     corrected = stream.step(frame_of(10), rectangle((9, 8, 8, 9, 9)), objects=[9])
     assert np.array_equal(corrected.labels, rectangle((9, 8, 8, 9, 9)))
     assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((9, 9, 8, 10, 9)))
+    gone = stream.step(frame_of(10), np.zeros((16, 16), np.uint8), objects=[9])
+    assert not gone.labels.any()
+    assert np.array_equal(stream.step(frame_of(10)).labels, rectangle((9, 10, 8, 11, 9)))  # where it was
 
 
 def test_objects_that_join_others_leave_their_boxes_as_predicted(tmp_path):
@@ -181,6 +197,24 @@ def test_full_bank_keeps_of_a_frame_the_pixels_of_objects_that_have_no_other(tmp
     for object_id in result.ids:
         one, other = result.labels == object_id, expected.labels == object_id
         assert (one & other).sum() > 0.8 * (one | other).sum(), object_id
+
+
+@pytest.mark.parametrize(("capacity", "ids"), [(1, True), (2, True), (2, False), (3, True)])
+def test_an_object_that_is_nowhere_on_some_frames_keeps_the_one_that_shows_it(tmp_path, capacity, ids):
+    path = write_colour_bundle(tmp_path / "bundle", capacity=capacity, ids=ids)
+    segmenter = Segmenter(path, threads=1)
+    stream = segmenter.stream()
+    roomy = Segmenter(write_colour_bundle(tmp_path / "roomy", capacity=8), threads=1).stream()
+    for one in (stream, roomy):
+        one.step(frame_at(0), mask_at(0, RED))
+        one.step(frame_at(1), mask_at(1, GREEN))
+    for index in range(2, 6):
+        stream.step(frame_at(index), np.zeros_like(mask_at(0)), objects=[GREEN])
+        stream = segmenter.stream(stream.save())
+    found, expected = stream.step(frame_at(6)).labels, roomy.step(frame_at(6)).labels
+    for object_id in (RED, GREEN):
+        one, other = found == object_id, expected == object_id
+        assert (one & other).sum() > 0.7 * (one | other).sum(), object_id
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3])
