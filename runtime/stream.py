@@ -169,7 +169,7 @@ class Stream:
                 are corrected; 255 is void and says nothing. 0 is background on the stream's first mask; on a
                 later one it says nothing. What a later mask does not say is predicted.
             objects: ids for which the mask is complete: their predicted pixels elsewhere go to the next-best
-                object or to the background.
+                object or to the background. One without a pixel is nowhere, and keeps its looks.
             boxes: object id to `(x0, y0, x1, y1)` in pixels, ends excluded; the object is cut out, by GrabCut
                 or by the `Segmenter`'s own finder.
             clicks: object id to places `(x, y)`, or `(x, y, False)` for what does not belong to the object;
