@@ -2,6 +2,7 @@
 // exported graphs carry: the nodes' names and domain are the same.
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -75,13 +76,25 @@ Tensor tensor_of(ort::Api const* api, ort::Value const* value) {
     return tensor;
 }
 
+// What a task throws leaves no thread of ONNX Runtime's; it is thrown when all tasks have ended.
 ParallelFor threads_of(ort::Api const* api, ort::KernelContext const* context) {
     return [api, context](int64_t count, std::function<void(int64_t)> const& task) {
-        auto const call = [](void* data, size_t index) {
-            (*static_cast<std::function<void(int64_t)> const*>(data))(static_cast<int64_t>(index));
+        std::mutex mutex;
+        std::exception_ptr thrown;
+        std::function<void(size_t)> const guarded_task = [&](size_t index) {
+            try {
+                task(static_cast<int64_t>(index));
+            } catch (...) {
+                std::lock_guard<std::mutex> const lock(mutex);
+                thrown = std::current_exception();
+            }
         };
-        void* const data = const_cast<std::function<void(int64_t)>*>(&task);
+        auto const call = [](void* data, size_t index) {
+            (*static_cast<std::function<void(size_t)> const*>(data))(index);
+        };
+        void* const data = const_cast<std::function<void(size_t)>*>(&guarded_task);
         check(ort::KernelContext_ParallelFor(api, context, +call, static_cast<size_t>(count), size_t{0}, data));
+        if (thrown) std::rethrow_exception(thrown);
     };
 }
 
