@@ -38,6 +38,11 @@ private:
     int32_t table_[kTable];
 };
 
+// Pixels from the middle of a window to its edge, which lies no further out than the frame's.
+static int64_t reach_of(LocalMatching const& a, int64_t window) {
+    return std::min(a.windows[window], std::max(a.height, a.width));
+}
+
 // Memory of a thread, on a cache line's boundary; its content is lost with the next call.
 static float* scratch(size_t floats) {
     constexpr size_t kAlignment = 64;
@@ -57,7 +62,8 @@ size_t workspace_of(GlobalMatching const& a) {
 }
 
 size_t workspace_of(LocalMatching const& a) {
-    int64_t const widest = *std::max_element(a.windows, a.windows + a.window_count);
+    int64_t widest = 0;
+    for (int64_t k = 0; k < a.window_count; ++k) widest = std::max(widest, reach_of(a, k));
     int64_t const width = a.width + 2 * widest + 2 * kMostLanes;
     return static_cast<size_t>((a.channels + a.row_count) * a.height * width + kMostLanes);
 }

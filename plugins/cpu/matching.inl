@@ -111,7 +111,8 @@ inline void global_matching(GlobalMatching const& a, float* workspace, ParallelF
             }
     });
 
-    int64_t const tiles = std::max<int64_t>(1, kCached / (depth * kTile * 4)), block = tiles * kTile;
+    int64_t const tile_bytes = std::max<int64_t>(1, depth) * kTile * 4;  // without channels, too
+    int64_t const tiles = std::max<int64_t>(1, kCached / tile_bytes), block = tiles * kTile;
     int64_t const group = std::max<int64_t>(1, kCached / (panel_size * 4));
     parallel((a.pixels + block - 1) / block, [&](int64_t task) {
         int64_t const start = task * block, length = std::min(block, a.pixels - start);
@@ -164,7 +165,7 @@ constexpr int kTaps = 8;
 inline void local_matching(LocalMatching const& a, float* workspace, ParallelFor const& parallel) {
     int64_t const d = a.dilation;
     std::vector<int64_t> radii(a.window_count);  // in offsets
-    for (int64_t k = 0; k < a.window_count; ++k) radii[k] = a.windows[k] / d;
+    for (int64_t k = 0; k < a.window_count; ++k) radii[k] = reach_of(a, k) / d;
     std::vector<int64_t> rings(radii);  // different radii, ascending
     std::sort(rings.begin(), rings.end());
     rings.erase(std::unique(rings.begin(), rings.end()), rings.end());

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.plugins.brute_force import REFERENCES
+from tests.plugins.operator_cases import local_case
 from vosrt.native_libraries import native_library
 from vosrt.plugins import DOMAIN
 
@@ -63,3 +65,23 @@ def test_memory_that_a_thread_cannot_have_is_an_error() -> None:
     }
     with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.Fail, match="bad_alloc"):
         run_operator("SeparableResize", arrays, threads=4)
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 1 << 31])
+def test_windows_may_be_wider_than_any_frame(dilation: int) -> None:
+    case = local_case((7, 9), [0, 1], [1 << 31, 1 << 62, 2], labels=[0, 1], dilation=dilation)
+    found = run_operator("LocalMatching", case.arrays, **case.attributes)
+    expected = REFERENCES["LocalMatching"](**case.arrays, **case.attributes)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_features_without_channels_are_alike() -> None:
+    arrays = {
+        "query": np.zeros((0, 3, 4), np.float32),
+        "bank": np.zeros((20, 0), np.float32),
+        "bank_labels": np.zeros(20, np.int32),
+        "rows": np.array([0, 1], np.int32),
+    }
+    distances = run_operator("GlobalMatching", arrays)
+    assert not distances[0].any()
+    assert (distances[1] == 5e4).all()
