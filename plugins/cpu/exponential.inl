@@ -14,9 +14,9 @@ inline Vector power_of_two(Integers n) {
     return power.value;
 }
 
-// e^x of x <= 0, to 2 units in the last place; what is below e^-87 becomes 0 or next to it.
+// e^x of x <= 0, to 2 units in the last place; what is below e^-87 becomes 0 or next to it. What is no number stays so.
 inline Vector exponential(Vector x) {
-    x = most(x, all(-87.0f));
+    x = x < -87.0f ? all(-87.0f) : x;
     Vector const scaled = x * 1.44269504f - 0.5f;  // towards zero is upwards here: the nearest whole number
     Integers const n = __builtin_convertvector(scaled, Integers);
     Vector const whole = __builtin_convertvector(n, Vector);

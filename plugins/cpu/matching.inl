@@ -331,7 +331,7 @@ inline void memory_read(MemoryRead const& a, ParallelFor const& parallel) {
                         added += weight;
                         store(column + row * kTile, weight);
                     }
-                    factors[part] = exponential(most(before - now, all(-87.0f)));
+                    factors[part] = exponential(before - now);
                     store(highest + part * kLanes, now);
                     store(total + part * kLanes, load(total + part * kLanes) * factors[part] + added);
                 }
@@ -345,7 +345,7 @@ inline void memory_read(MemoryRead const& a, ParallelFor const& parallel) {
         }
         for (int64_t channel = 0; channel < a.value_channels; ++channel) {
             float* const to = a.read + (object * a.value_channels + channel) * a.pixels + start;
-            for (int64_t x = 0; x < length; ++x) to[x] = total[x] > 0 ? sum[channel * kTile + x] / total[x] : 0.0f;
+            for (int64_t x = 0; x < length; ++x) to[x] = total[x] == 0 ? 0.0f : sum[channel * kTile + x] / total[x];
         }
     });
 }

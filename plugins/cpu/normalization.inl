@@ -35,7 +35,7 @@ inline void scale(float const* values, float* result, int64_t count, float middl
     int64_t at = 0;
     for (; at + kLanes <= count; at += kLanes) {
         Vector const value = (load(values + at) - middle) * factor + summand;
-        store(result + at, Relu ? (value > 0.0f ? value : Vector{}) : value);
+        store(result + at, Relu ? (value < 0.0f ? Vector{} : value) : value);
     }
     for (; at < count; ++at) {
         float const value = (values[at] - middle) * factor + summand;

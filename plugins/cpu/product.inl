@@ -1,5 +1,5 @@
-// Zero in place of what is less, if `relu` is set.
-inline Vector rectified(Vector value, bool relu) { return relu ? (value > 0.0f ? value : Vector{}) : value; }
+// Zero in place of what is less, if `relu` is set; what is no number stays so.
+inline Vector rectified(Vector value, bool relu) { return relu ? (value < 0.0f ? Vector{} : value) : value; }
 
 // sums[kRows, Count vectors] += weights[depth, kRows]^T columns[depth, Count vectors], lines of columns `stride` apart.
 template <int Count>

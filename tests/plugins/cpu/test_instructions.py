@@ -176,6 +176,30 @@ def test_operators_agree_with_brute_force(library: ctypes.CDLL, instructions: in
     np.testing.assert_allclose(found, expected, rtol=3e-6, atol=4e-6 * away)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bent pointwise of three images",
+        "directions of several rows and slots",
+        "folded convolution of three images",
+        "gates of odd maps",
+        "global several references",
+        "local official windows",
+        "norms of odd maps",
+        "read all slots of 3 rows",
+        "rectified norms of whole vectors",
+        "resize to more",
+        "weights of odd sizes",
+    ],
+)
+def test_what_is_no_number_shows(library: ctypes.CDLL, instructions: int, name: str) -> None:
+    case = CASES[name]()
+    shape = REFERENCES[case.operator](**case.arrays, **case.attributes).shape
+    first = next(iter(case.arrays.values()))
+    first.flat[first.size // 2] = np.nan
+    assert np.isnan(run_case(library, instructions, case, shape)).any()
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("global", "local"))])
 def test_matching_of_bfloat16_is_that_of_rounded_features(
     library: ctypes.CDLL, instructions: int, name: str
