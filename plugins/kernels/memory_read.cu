@@ -481,7 +481,7 @@ __global__ void __launch_bounds__(kPacking) combine(
 #pragma unroll
     for (int i = 0; i < kCombined; ++i)
         if (first + i < channels)
-            to[static_cast<std::size_t>(i) * pixels] = weight > 0.0f ? sums[i] / weight : 0.0f;
+            to[static_cast<std::size_t>(i) * pixels] = weight == 0.0f ? 0.0f : sums[i] / weight;
 }
 
 constexpr int kMostChannels = 256;  // of a part

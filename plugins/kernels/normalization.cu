@@ -188,8 +188,8 @@ __global__ void __launch_bounds__(kThreads) normalise(Norm n) {
                 shift = n.shift[channel];
             }
             const float value = to_float(is_whole ? values.x[i] : run.begin[place + i]);
-            const float normed = fmaxf((value - mean) * gain + shift, least);
-            assign(is_whole ? values.x[i] : result[place + i], normed);
+            const float normed = (value - mean) * gain + shift;
+            assign(is_whole ? values.x[i] : result[place + i], normed < least ? least : normed);  // NaN stays
             pixel += 1;
         }
         if (is_whole) values.store(result + place);

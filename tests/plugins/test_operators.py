@@ -350,5 +350,25 @@ def test_implementation_agrees_with_brute_force(name: str, implementation: str, 
     CHECKS[case.operator](case, result, expected, implementation)
 
 
+@pytest.mark.parametrize("implementation", ["torch", "body-17-all", "cuda-on-cpu"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gates of odd maps",
+        "norms of odd maps",
+        "read all slots of 3 rows",
+        "rectified norms of whole vectors",
+        "weights of odd sizes",
+    ],
+)
+def test_what_is_no_number_shows(name: str, implementation: str) -> None:
+    """The CPU's operators are tried in `cpu/test_instructions.py`."""
+    case = CASES[name]()
+    first = next(iter(case.arrays.values()))
+    first.flat[first.size // 2] = np.nan
+    result = IMPLEMENTATIONS[implementation](OPERATORS[case.operator], case.arrays, case.attributes)
+    assert np.isnan(result).any()
+
+
 def test_every_operator_has_cases() -> None:
     assert {WORDS[name.split()[0]] for name in CASES} == set(OPERATORS)
