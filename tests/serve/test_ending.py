@@ -32,6 +32,7 @@ def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by,
     with subprocess.Popen(
         [*command, "--cameras", str(cameras)],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell may ignore it
     ) as server:
@@ -42,6 +43,7 @@ def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by,
                 wait_for(lambda: pieces.is_dir() and any(path.stat().st_size for path in pieces.iterdir()))
                 server.send_signal(by)
                 assert server.wait(20) == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[by]
+                assert "exceeded" not in server.stderr.read()  # half a request is not waited for
         finally:
             server.kill()
     (piece,) = pieces.iterdir()

@@ -23,7 +23,9 @@ from vosrt.serve.server import open_server  # noqa: E402
 async def greet(scope, receive, send) -> None:
     if scope["type"] != "http":
         return
-    await receive()
+    message = await receive()
+    while scope["path"] == "/whole" and message.get("more_body"):
+        message = await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 
@@ -77,6 +79,19 @@ def test_who_asks_again_and_again_is_answered(address, monkeypatch):
             assert client.getresponse().read() == b""
             time.sleep(0.15)
         assert client.sock is connection
+
+
+def test_a_body_is_waited_for_as_long_as_it_comes(address, monkeypatch):
+    monkeypatch.setattr(limited_connection, "ASKS_WITHIN", 0.5)
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(b"POST /whole HTTP/1.1\r\nHost: local\r\nContent-Length: 12\r\n\r\n")
+        for _ in range(12):
+            time.sleep(0.15)
+            client.sendall(b"1")
+        assert client.recv(12) == b"HTTP/1.1 200"
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(b"POST /whole HTTP/1.1\r\nHost: local\r\nContent-Length: 12\r\n\r\n1")
+        assert is_ended(client)
 
 
 def test_connections_are_limited_and_there_is_room_again(address, monkeypatch):
