@@ -12,6 +12,7 @@ import fastapi
 from fastapi import HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
+from fastapi.routing import APIRoute
 
 import vosrt
 from vosrt.cameras import View
@@ -168,6 +169,8 @@ def build_app(
         _add_save(app, save)
     _add_recordings(app, site)
     _add_live(app, site)
+    for route in [one for one in app.routes if isinstance(one, APIRoute) and "GET" in one.methods]:
+        app.head(route.path, include_in_schema=False)(route.endpoint)
     return app
 
 

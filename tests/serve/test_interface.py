@@ -136,6 +136,15 @@ def test_nothing_else_is_served(client, path):
     assert client.post(path).status_code in (404, 405)
 
 
+@pytest.mark.parametrize("path", ["/", "/page.css", "/healthz", "/metrics", "/api/cameras", "/openapi.json"])
+def test_monitors_may_ask_for_heads_alone(client, path):
+    head, whole = client.head(path), client.get(path)
+    assert head.status_code == whole.status_code == 200
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    assert head.content == b""
+
+
 def test_strokes_that_take_long_to_read_hold_up_nobody(client, monkeypatch):
     reads, is_answered = threading.Event(), threading.Event()
 
