@@ -269,7 +269,7 @@ def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
         """Add an object, or correct one."""
         watched = site.camera(camera, mark.id)
         view = watched.frozen(mark.frame)
-        object_id = mark.id or watched.new_id()
+        object_id = mark.id or watched.new_id(mark.name)
         try:
             prompts = await asyncio.to_thread(mark.prompts, object_id, view.result.labels)
             asked = asyncio.wrap_future(site.cameras.mark(camera, view.frame.image, **prompts))

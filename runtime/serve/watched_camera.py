@@ -34,7 +34,6 @@ class WatchedCamera:
         self._frozen: OrderedDict[int, View] = OrderedDict()
         # Anew in every run: who marks on a frame of an earlier one must not get another picture's.
         self._numbers = itertools.count(secrets.randbelow(2**40))
-        self._ids: set[int] = set()  # given to objects that have not joined yet
         self._message: tuple[View, bytes] | None = None
         self._making = asyncio.Lock()
 
@@ -85,29 +84,27 @@ class WatchedCamera:
             raise InputError("frame", value=number, allowed="one that was frozen", cure="freeze it again")
         return self._frozen[number]
 
-    def new_id(self) -> int:
-        """An id that no object has.
+    def new_id(self, name: str | None) -> int:
+        """An id that no object has, for one that is to join; its name is known before it is seen.
 
         Raises:
             InputError: there are as many objects as can be.
         """
-        taken = self._ids | set(self.names) | set(self._cameras.status(self.name)["objects"])
+        taken = set(self.names) | set(self._cameras.status(self.name)["objects"])
         if len(taken) >= self._most_objects:
             allowed = f"at most {self._most_objects} at once"
             raise InputError("another object", value=len(taken) + 1, allowed=allowed, cure="remove some")
         free = next(value for value in range(1, LARGEST_ID + 1) if value not in taken)
-        self._ids.add(free)
+        self.names[free] = name or f"object {free}"
         return free
 
     def joined(self, object_id: int, name: str) -> None:
         """An object is there, under this name."""
-        self._ids.discard(object_id)
         self.names[object_id] = name
         self._tell()
 
     def left(self, object_id: int) -> None:
         """An object is not there, or not any more."""
-        self._ids.discard(object_id)
         self.names.pop(object_id, None)
         self._tell()
 

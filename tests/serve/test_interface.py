@@ -86,6 +86,17 @@ def test_object_is_added_named_corrected_and_removed(site, client):
     assert client.delete(f"/api/cameras/door/objects/{number}").status_code == 404
 
 
+def test_an_object_is_never_seen_without_its_name(site, client):
+    with live(site) as socket:
+        marked = client.post("/api/cameras/door/objects", json={"box": [20, 20, 90, 90], "name": "left"})
+        number = marked.json()["id"]
+        names = set()
+        for _ in range(4):
+            names |= {one["name"] for one in opened(socket.recv())[0]["objects"] if one["id"] == number}
+    assert client.delete(f"/api/cameras/door/objects/{number}").status_code == 204
+    assert names == {"left"}
+
+
 HUGE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1 << 30, 1 << 30)
 MISTAKES = {
     "nothing": ({}, 422, "a box, clicks, a polygon or strokes"),
