@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import tempfile
 import threading
 from contextlib import suppress
@@ -19,6 +20,7 @@ from vosrt.sources.source_frame import SourceFrame
 
 _log = logging.getLogger(__name__)
 _MOST = 32  # finished recordings that are kept, the oldest give way
+_LEAST_ROOM = 64 << 20  # bytes of the disk for a new one; the oldest give way here, too
 
 
 @dataclass
@@ -61,6 +63,9 @@ class Recordings:
         with self._lock:
             if camera not in self._running:
                 self._folder = self._folder or _new_folder()
+                with suppress(OSError):  # a folder that somebody removed is made again
+                    while self._files and shutil.disk_usage(self._folder.name).free < _LEAST_ROOM:
+                        self._remove_oldest()
                 name = secrets.token_hex(8)
                 self._running[camera] = _Recording(name, OverlayVideo(self._path(name)))
                 self._ended.pop(camera, None)
@@ -135,7 +140,10 @@ class Recordings:
         if self._path(name).is_file():
             self._files[name] = self._path(name)
         while len(self._files) > _MOST:
-            self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
+            self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        self._files.pop(next(iter(self._files))).unlink(missing_ok=True)
 
 
 def _new_folder() -> tempfile.TemporaryDirectory[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +59,21 @@ def test_one_that_runs_never_gives_way():
     recordings.close()
 
 
+def test_on_a_full_disk_the_oldest_give_way(monkeypatch):
+    """Nobody else can remove them, and no recording would succeed any more."""
+    recordings = Recordings()
+    first, second = record(recordings, "door"), record(recordings, "door")
+    room = [1 << 30]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room.pop()))
+    third = record(recordings, "door")
+    assert recordings.file(first) is not None
+    room = [1 << 30, 0]
+    fourth = record(recordings, "yard")
+    assert recordings.file(first) is None
+    assert None not in [recordings.file(name) for name in (second, third, fourth)]
+    recordings.close()
+
+
 def test_one_that_cannot_go_on_says_why(caplog):
     recordings = Recordings()
     with pytest.raises(InputError, match="is not being recorded"):
@@ -84,4 +101,7 @@ def test_a_file_that_somebody_removed_is_not_offered():
     recordings.write("door", view(1))
     assert recordings.stop("door") == name
     assert recordings.status("door")["recorded"] is None
+    record(recordings, "door")
+    shutil.rmtree(recordings._folder.name)
+    assert recordings.file(record(recordings, "door")) is not None
     recordings.close()
