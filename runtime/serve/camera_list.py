@@ -14,6 +14,7 @@ from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map
 from vosrt.optional_import import import_for
+from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sinks.pushed_video import PushedVideo
 from vosrt.sinks.segmented_video import SECONDS, SegmentedVideo
 from vosrt.sinks.sink import Sink
@@ -143,14 +144,19 @@ def _adjustment(place: str, table: Mapping[str, Any]) -> Adjustment:
     if rotate not in TURNS:
         raise InputError(f"{place}.rotate", value=rotate, allowed=", ".join(map(str, TURNS)))
     is_box = isinstance(crop, list) and len(crop) == 4 and all(type(edge) is int for edge in crop)
-    if crop is not None and not is_box:
-        raise InputError(f"{place}.crop", value=crop, allowed="[x0, y0, x1, y1] in pixels")
+    if crop is not None and not (is_box and _can_be_in_a_frame(*crop)):
+        allowed = f"[x0, y0, x1, y1] in pixels, sides from {SMALLEST_SIDE}"
+        raise InputError(f"{place}.crop", value=crop, allowed=allowed)
     is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
     if rate is not None and not (is_number and 0.001 <= rate <= 1000):
         raise InputError(f"{place}.fps", value=rate, allowed="a number from 0.001 to 1000")
     box = tuple(crop) if crop is not None else None
     most = None if rate is None else Fraction(rate).limit_denominator(1001)  # 0.001 is not rounded to 0
     return Adjustment(rotate, box, most)  # type: ignore[arg-type]
+
+
+def _can_be_in_a_frame(x0: int, y0: int, x1: int, y1: int) -> bool:
+    return min(x0, y0) >= 0 and min(x1 - x0, y1 - y0) >= SMALLEST_SIDE
 
 
 def _sinks(place: str, table: Mapping[str, Any]) -> Iterator[Sink]:

@@ -37,6 +37,8 @@ MISTAKES = {
     "unknown": (f'[camera.door]\nsource = "{SCENE}"\nzoom = 2', "unknown setting: got 'zoom'"),
     "turned": (f'[camera.door]\nsource = "{SCENE}"\nrotate = 45', "camera.door.rotate: got 45"),
     "crop": (f'[camera.door]\nsource = "{SCENE}"\ncrop = [1, 2]', "camera.door.crop"),
+    "crop of no size": (f'[camera.door]\nsource = "{SCENE}"\ncrop = [50, 5, 1, 40]', "sides from 16"),
+    "crop outside": (f'[camera.door]\nsource = "{SCENE}"\ncrop = [-1, 0, 50, 50]', "camera.door.crop"),
     "rate": (f'[camera.door]\nsource = "{SCENE}"\nfps = 0', "camera.door.fps: got 0"),
     "mask": (f'[camera.door]\nsource = "{SCENE}"\nmask = "none.png"', "mask none.png is not there"),
     "push": (f'[camera.door]\nsource = "{SCENE}"\npush = "http://h/x"', "address to push to"),

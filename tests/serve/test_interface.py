@@ -306,7 +306,7 @@ def test_other_machines_need_a_token(capsys):
 
 def test_a_server_whose_frames_cannot_be_segmented_is_not_healthy(tmp_path):
     cameras = tmp_path / "cameras.toml"
-    cameras.write_text('[camera.door]\nsource = "test://64x96?frames=0&fps=10"\ncrop = [50, 5, 1, 40]\n')
+    cameras.write_text('[camera.door]\nsource = "test://64x96?frames=0&fps=10"\ncrop = [0, 0, 500, 40]\n')
     with server_process("cfbi-lite-davis", [], ["--cameras", str(cameras)]) as server:
         wait_for(lambda: httpx.get(f"{server.address}/api/cameras").json()[0]["error"])
         answer = httpx.get(f"{server.address}/healthz")
