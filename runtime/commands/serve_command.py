@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -104,5 +105,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     app = build_app(open_cameras, token=token, most_objects=most_objects, ended=outputs.close)
     server, listener, address = open_server(app, host=arguments.host, port=arguments.port)
     print(page_address(address, token if sys.stdout.isatty() else None), flush=True)  # logs keep no token
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))  # a terminal that closes
     server.run(sockets=[listener])
     return 0

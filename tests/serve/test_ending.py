@@ -23,7 +23,13 @@ from vosrt.sources.video_file import VideoFile  # noqa: E402
 HALF = b"POST /api/cameras/door/objects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def heed_signals() -> None:
+    """A shell, or nohup, may have them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by, tmp_path):
     cameras, pieces = tmp_path / "cameras.toml", tmp_path / "pieces"
     source = "test://64x96?objects=1&frames=100000&fps=20"
@@ -34,7 +40,7 @@ def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell may ignore it
+        preexec_fn=heed_signals,
     ) as server:
         try:
             port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
@@ -42,7 +48,7 @@ def test_a_server_that_is_told_to_end_finishes_its_files_whatever_clients_do(by,
                 half.sendall(HALF)
                 wait_for(lambda: pieces.is_dir() and any(path.stat().st_size for path in pieces.iterdir()))
                 server.send_signal(by)
-                assert server.wait(20) == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[by]
+                assert server.wait(20) == (130 if by == signal.SIGINT else -signal.SIGTERM)
                 assert "exceeded" not in server.stderr.read()  # half a request is not waited for
         finally:
             server.kill()
