@@ -124,8 +124,14 @@ class VideoWriter:
         container, self._container = self._container, None
         with suppress(OSError, self._av.FFmpegError):
             container.close()
+        with suppress(OSError):  # a frame is in the file when the next one comes
+            os.truncate(self.path, self._whole if self.count > 1 else 0)
+        self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
         with suppress(OSError):
-            os.truncate(self.path, self._whole)
+            if self.path.is_file() and self.path.stat().st_size == 0:
+                self.path.unlink()
 
     def _open(self, height: int, width: int) -> None:
         hybrid = "hybrid_fragmented+" if self._av.library_versions["libavformat"] >= _HYBRID else ""
@@ -142,6 +148,7 @@ class VideoWriter:
             )
             container.start_encoding()  # some versions of av make the file only here
         except (OSError, self._av.FFmpegError) as error:
+            self._remove_if_empty()
             raise self._error(error) from error
         self._container, self._stream = container, stream
 

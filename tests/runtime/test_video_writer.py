@@ -17,6 +17,7 @@ from tests.runtime.clips import (
     picture,
     write_video,
 )
+from tests.runtime.sinks.frames import largest_file
 from vosrt.errors import InputError
 from vosrt.sources.video_file import VideoFile
 from vosrt.video_writer import VideoWriter
@@ -78,6 +79,17 @@ def test_writing_where_no_file_can_be_is_an_error(tmp_path, name, reason):
         VideoWriter(tmp_path / name, rate=25) as writer,
     ):
         writer.write(picture(0))
+
+
+@pytest.mark.parametrize("size", [0, 900])
+def test_a_full_disk_leaves_no_video_without_frames(tmp_path, size):
+    path = tmp_path / "video.mp4"
+    writer = VideoWriter(path, rate=25)
+    noise = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    with largest_file(size), pytest.raises(InputError, match=r"cannot be written .File too large"):
+        [writer.write(image) for image in noise]
+    writer.close()
+    assert not path.exists()
 
 
 def test_killed_writer_leaves_a_file_with_all_but_the_last_frames(tmp_path):
