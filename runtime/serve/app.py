@@ -169,7 +169,7 @@ def build_app(
         _add_save(app, save)
     _add_recordings(app, site)
     _add_live(app, site)
-    for route in [one for one in app.routes if isinstance(one, APIRoute) and "GET" in one.methods]:
+    for route in [one for one in app.routes if isinstance(one, APIRoute) and "GET" in (one.methods or ())]:
         app.head(route.path, include_in_schema=False)(route.endpoint)
     return app
 

@@ -37,7 +37,7 @@ class CameraSettings:
     Attributes:
         open: opens its source.
         mask: indexed or grey PNG of objects on its first frame; None where people mark them.
-        sinks: take its frames and masks.
+        sinks: take its frames and masks; one that fails is opened again.
     """
 
     open: OpenSource

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -15,11 +17,13 @@ from vosrt.serve.camera_list import CameraSettings
 from vosrt.sinks.background_sinks import BackgroundSinks
 from vosrt.sources.reader import ASSUMED_RATE
 
+_AGAIN = 30.0  # seconds until an output that failed is tried again
+
 _log = logging.getLogger(__name__)
 
 
 class CameraOutputs:
-    """Called with every view by the cameras' thread; a sink that fails is left out from then on.
+    """Called with every view by the cameras' thread; a sink that fails rests, and is opened again.
 
     Args:
         settings: of all cameras by name.
@@ -30,6 +34,7 @@ class CameraOutputs:
         self._masks = {name: one.mask for name, one in settings.items() if one.mask is not None}
         self._sinks = {name: [BackgroundSinks(sink) for sink in one.sinks] for name, one in settings.items()}
         self._open: set[BackgroundSinks] = set()
+        self._due: dict[BackgroundSinks, float] = {}  # when those that failed are tried again
 
     def seen(self, name: str, view: View) -> None:
         """Take what a camera shows."""
@@ -41,28 +46,41 @@ class CameraOutputs:
             )
         if view.is_again:
             return
-        for sink in list(self._sinks[name]):
-            try:
-                if sink not in self._open:
-                    self._open.add(sink)
-                    sink.open(view.frame, ASSUMED_RATE)
-                sink.write(view.frame, view.result)
-            except Error as error:
-                _log.error("camera %s: %s; this output ends", name, str(error))
-                self._end(name, sink)
+        for sink in self._sinks[name]:
+            self._write(name, sink, view)
 
     def close(self) -> None:
         """Finish all files and connections."""
         for name, sinks in self._sinks.items():
-            for sink in list(sinks):
+            for sink in sinks:
                 self._end(name, sink)
 
+    def _write(self, name: str, sink: BackgroundSinks, view: View) -> None:
+        now, due = time.monotonic(), self._due.get(sink, -math.inf)
+        if now < due:
+            return
+        try:
+            if sink not in self._open:
+                self._open.add(sink)
+                sink.open(view.frame, ASSUMED_RATE)
+            sink.write(view.frame, view.result)
+        except Error as error:
+            if sink not in self._due:
+                _log.error("camera %s: %s; this is tried again every %.0f s", name, str(error), _AGAIN)
+            self._due[sink] = now + _AGAIN
+            self._end(name, sink)
+            return
+        if sink in self._due and now > due + _AGAIN:
+            del self._due[sink]
+            _log.warning("camera %s: what could not be written is written again", name)
+
     def _end(self, name: str, sink: BackgroundSinks) -> None:
-        self._sinks[name].remove(sink)
+        self._open.discard(sink)
         try:
             sink.close()
         except Error as error:
-            _log.error("camera %s: %s", name, str(error))
+            if sink not in self._due:
+                _log.error("camera %s: %s", name, str(error))
 
 
 def _tell(name: str, future: Future[Result]) -> None:

@@ -19,6 +19,7 @@ from vosrt.label_map import write_label_map
 from vosrt.serve.camera_list import CameraSettings, cameras_of_addresses, cameras_of_file
 from vosrt.serve.camera_outputs import CameraOutputs
 from vosrt.sinks.overlay_video import OverlayVideo
+from vosrt.sinks.segmented_video import SegmentedVideo
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
 from vosrt.sources.video_file import VideoFile
 
@@ -127,11 +128,29 @@ def test_a_camera_follows_its_mask_and_is_recorded_and_one_that_cannot_stops_nob
     assert sum(counts) > 15
     told = caplog.text
     assert "camera yard: its mask cannot be used: mask shape" in told
-    assert "this output ends" in told
+    assert "this is tried again every 30 s" in told
     assert "camera door" not in told
 
 
-def test_one_output_that_ends_leaves_the_others_and_no_frame_is_written_twice(tmp_path, caplog):
+def test_an_output_that_failed_is_written_again_when_it_can_be(tmp_path, caplog, monkeypatch):
+    """The disk was full, or away: nobody looks at a camera that is recorded for weeks."""
+    monkeypatch.setattr("vosrt.serve.camera_outputs._AGAIN", 0.3)
+    pieces = tmp_path / "disk" / "pieces"
+    (tmp_path / "disk").touch()
+    opened = cameras_of_addresses([f"door={SCENE}"])["door"].open
+    outputs = CameraOutputs({"door": CameraSettings(opened, sinks=(SegmentedVideo(pieces, seconds=0.2),))})
+    with Cameras(Segmenter("cfbi-lite-davis"), {"door": opened}, seen=outputs.seen) as cameras:
+        wait_for(lambda: "cannot" in caplog.text)
+        before = cameras.status("door")["segmented"]
+        wait_for(lambda: cameras.status("door")["segmented"] > before + 5)
+        (tmp_path / "disk").unlink()
+        wait_for(lambda: "is written again" in caplog.text)
+    outputs.close()
+    assert caplog.text.count("tried again every") == 1
+    assert all(len(list(VideoFile(path))) > 0 for path in pieces.iterdir())
+
+
+def test_one_output_that_fails_leaves_the_others_and_no_frame_is_written_twice(tmp_path, caplog):
     (tmp_path / "file").touch()
     kept, lost = OverlayVideo(tmp_path / "kept.mp4"), OverlayVideo(tmp_path / "file" / "lost.mp4")
     opened = cameras_of_addresses([f"door={SCENE}"])["door"].open
@@ -144,7 +163,7 @@ def test_one_output_that_ends_leaves_the_others_and_no_frame_is_written_twice(tm
         wait_for(lambda: cameras.status("door")["segmented"] > before + 3)
     outputs.close()
     assert len(list(VideoFile(tmp_path / "kept.mp4"))) == cameras.status("door")["segmented"]
-    assert caplog.text.count("this output ends") == 1
+    assert caplog.text.count("tried again") == 1
 
 
 def test_whoever_looks_on_cannot_stop_the_cameras(caplog):
