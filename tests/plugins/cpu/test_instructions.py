@@ -28,10 +28,11 @@ EMULATION = {
         '__builtin_cpu_supports("avx512bf16")': "true",
     },
 }
+COMPILERS = [name for name in ("g++", "clang++") if shutil.which(name)] or ["g++"]
 INSTRUCTIONS = ("portable", "AVX2", "AVX-512")  # in the order of the enumeration
 
 
-@pytest.fixture(scope="module", params=["g++", "clang++"])
+@pytest.fixture(scope="module", params=COMPILERS)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The operators; without AVX-512, its vectors of sixteen floats are halved by the compiler."""
     compiler = shutil.which(request.param)
