@@ -152,7 +152,7 @@ setup(
             "onnxscript>=0.6.1",  # what torch.onnx writes with; older ones convert no graphs with functions
             "safetensors>=0.4",  # checkpoints without pickle
         ],
-        "train": ["torch>=2.9", "safetensors>=0.4", "tensorboard>=2.15"],  # curves, beside the CSV files
+        "train": ["torch>=2.10", "safetensors>=0.4", "tensorboard>=2.15"],  # curves, beside the CSV files
         "tensorrt": [
             "tensorrt>=8.5",
             "cuda-python>=12",  # buffers, streams and CUDA graphs
