@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from vosrt.system_text import system_text
+
 _GROUPS = (  # control groups, version 2 and 1: limit, what is taken, and of what that consists
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
@@ -20,7 +22,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
         root: where the system's files lie.
     """
     amounts = []
-    found = re.search(r"MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"))
+    found = re.search(r"MemAvailable:\s+(\d+) kB", system_text(root / "proc/meminfo"))
     if found:
         amounts.append(int(found[1]) << 10)
     elif hasattr(os, "sysconf") and root == Path("/"):  # not Linux
@@ -28,9 +30,9 @@ def available_memory(root: Path = Path("/")) -> int | None:
             amounts.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit, taken, parts in _GROUPS:
         group = root / "sys/fs/cgroup"
-        most = _text(group / limit).strip()
+        most = system_text(group / limit).strip()
         if most.isdecimal():
-            used = int(_text(group / taken) or 0) - _read_files(_text(group / parts))
+            used = int(system_text(group / taken) or 0) - _read_files(system_text(group / parts))
             amounts.append(max(0, int(most) - max(0, used)))
     return min(amounts, default=None)
 
@@ -39,10 +41,3 @@ def _read_files(parts: str) -> int:
     """Bytes of files that were read or written and stay in memory only until somebody needs it."""
     found = re.findall(r"^(?:in)?active_file (\d+)$", parts, re.MULTILINE)
     return sum(map(int, found))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

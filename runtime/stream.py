@@ -7,12 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.buffer_pool import BufferPool
@@ -21,6 +20,7 @@ from vosrt.cpu_device import CpuDevice
 from vosrt.device import Array, Device
 from vosrt.errors import InputError
 from vosrt.executor import Executor
+from vosrt.frame_outcome import FrameOutcome
 from vosrt.frame_run import FrameRun
 from vosrt.frames_ahead import FramesAhead
 from vosrt.manifest import Manifest
@@ -31,7 +31,7 @@ from vosrt.presence import LostRule
 from vosrt.prompt import Marks, Prompt, checked_prompt
 from vosrt.result import Result
 from vosrt.snapshot import Snapshot
-from vosrt.stage_times import Spans, stage_times
+from vosrt.stage_times import stage_times
 from vosrt.stream_point import StreamPoint
 from vosrt.user_input import checked_frame, checked_ids
 from vosrt.variant import Variant
@@ -40,17 +40,6 @@ from vosrt.variant_run import VariantRun
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What a frame ended with."""
-
-    labels: NDArray[np.uint8]  # [H, W]
-    probabilities: NDArray[np.float32] | None
-    spans: Spans = field(default_factory=dict)
-    confidence: Mapping[int, float] = field(default_factory=dict)
-    on_device: Array = None  # the labels
 
 
 def _alone(method: Callable[Concatenate[Stream, P], T]) -> Callable[Concatenate[Stream, P], T]:
@@ -296,7 +285,9 @@ class Stream:
         self._now = StreamPoint.restored(snapshot, self._variants, self._lost_rule, self._arithmetic)
         self._clear()
 
-    def _pass(self, image: Array, probabilities: bool, meanwhile: Callable[[], object] | None) -> _Outcome:
+    def _pass(
+        self, image: Array, probabilities: bool, meanwhile: Callable[[], object] | None
+    ) -> FrameOutcome:
         """A frame without objects: nothing runs."""
         if meanwhile is not None:
             with self._arithmetic.device.aside():
@@ -305,7 +296,7 @@ class Stream:
         self._now = replace(self._now, index=self._now.index + 1, size=size)
         maps = np.ones((1, *size), np.float32) if probabilities else None
         self._sweep()
-        return _Outcome(np.zeros(size, np.uint8), maps)
+        return FrameOutcome(np.zeros(size, np.uint8), maps)
 
     def _segment(
         self,
@@ -313,7 +304,7 @@ class Stream:
         prompt: Prompt | None,
         probabilities: bool,
         meanwhile: Callable[[], object] | None,
-    ) -> _Outcome:
+    ) -> FrameOutcome:
         """Run a frame and take over its outcome."""
         now = self._now
         size = (image.shape[0], image.shape[1])
@@ -349,7 +340,7 @@ class Stream:
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)
-        return _Outcome(labels, maps, frame_run.spans, frame_run.confidence, frame_run.on_device)
+        return FrameOutcome(labels, maps, frame_run.spans, frame_run.confidence, frame_run.on_device)
 
     def _checked(self, frame: object) -> Array:
         """A frame as an image, on the host or the device."""
@@ -358,7 +349,7 @@ class Stream:
         fixed, first = self._fixed_size(), self._now.size
         return checked_frame(frame, fixed=fixed, first=first, on_gpu=self._on_gpu)
 
-    def _result(self, outcome: _Outcome, index: int, seconds: float, timestamp: float | None) -> Result:
+    def _result(self, outcome: FrameOutcome, index: int, seconds: float, timestamp: float | None) -> Result:
         """What the user gets of a frame."""
         return Result(
             outcome.labels,

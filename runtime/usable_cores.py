@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+from vosrt.system_text import system_text
+
 
 def usable_cores(root: Path = Path("/")) -> int:
     """Count the physical cores that this process may use; hyper-threads only slow matrix products down.
@@ -20,7 +22,7 @@ def usable_cores(root: Path = Path("/")) -> int:
     cores = set()
     for processor in allowed_processors():
         siblings = root / f"sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
-        cores.add(_text(siblings) or str(processor))  # not Linux, or hidden in a container
+        cores.add(system_text(siblings) or str(processor))  # not Linux, or hidden in a container
     quota = processor_quota(root)
     return max(1, len(cores) if quota is None else min(len(cores), math.ceil(quota)))
 
@@ -35,15 +37,8 @@ def allowed_processors() -> set[int]:
 def processor_quota(root: Path = Path("/")) -> float | None:
     """Seconds of processors per second that the control group grants; None: without a limit, or not known."""
     group = root / "sys/fs/cgroup"
-    whole = _text(group / "cpu.max") or " ".join(
-        _text(group / f"cpu/cpu.cfs_{name}_us").strip() for name in ("quota", "period")
+    whole = system_text(group / "cpu.max") or " ".join(
+        system_text(group / f"cpu/cpu.cfs_{name}_us").strip() for name in ("quota", "period")
     )
     found = re.fullmatch(r"(\d+) (\d+)\s*", whole)  # "max" and -1: no limit
     return int(found[1]) / int(found[2]) if found and int(found[2]) else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
