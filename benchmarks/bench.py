@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from vosrt.benchmarks.option_values import (
 from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
+from vosrt.exit_status import exit_status, unwinding_when_told_to_end
 from vosrt.optional_import import import_for
 from vosrt.resize_rule import LARGEST_SIDE
 from vosrt.shipped_bundles import DEFAULT
@@ -61,18 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         reasons = apply_profile(parser, arguments.profile)
         arguments = parser.parse_args(argv)
         arguments.reasons = reasons
-    # A request to end unwinds like Ctrl-C, so that no measured process is left.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return run(arguments)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with unwinding_when_told_to_end():  # so that no measured process is left
+        return exit_status(partial(run, arguments), interrupted="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vosrt.benchmarks.clip_score import Summary
@@ -15,7 +16,8 @@ from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
 from vosrt.benchmarks.demo_scene import write_demo_scene
 from vosrt.benchmarks.evaluation.clip_run import score_results
 from vosrt.commands.bundle_settings import print_terms
-from vosrt.errors import Error, InputError
+from vosrt.errors import InputError
+from vosrt.exit_status import exit_status
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.stream_job import StreamJob
 
@@ -23,19 +25,12 @@ from vosrt.stream_job import StreamJob
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    try:
-        run(Path(arguments.output), arguments.source, arguments.mask)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; what was written so far is complete", file=sys.stderr)
-        return 130
-    return 0
+    work = partial(run, Path(arguments.output), arguments.source, arguments.mask)
+    return exit_status(work, interrupted="what was written so far is complete")
 
 
-def run(output: Path, source: str | None = None, mask: str | None = None) -> None:
-    """Segment a clip, score it where its truth is known, and say where to look.
+def run(output: Path, source: str | None = None, mask: str | None = None) -> int:
+    """Segment a clip, score it where its truth is known, and say where to look; returns the exit status.
 
     Args:
         output: folder for everything; made when it is not there.
@@ -60,6 +55,7 @@ def run(output: Path, source: str | None = None, mask: str | None = None) -> Non
     else:
         _segment(source, mask, overlay, masks)
     print(f"look at {overlay} (objects in colour) and {masks} (a label map per frame)")
+    return 0
 
 
 def _segment(source: str, mask: str, overlay: Path, masks: Path) -> None:

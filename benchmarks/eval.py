@@ -13,6 +13,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ from vosrt.benchmarks.evaluation.worst_frames import worst_frames, write_worst_f
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.commands.camera_options import add_finder
-from vosrt.errors import Error, InputError
+from vosrt.errors import InputError
+from vosrt.exit_status import exit_status
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.usable_cores import usable_cores
 from vosrt.whole_file import write_whole_file
@@ -43,14 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    try:
-        return run(arguments)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; finished clips are kept, and the same command goes on", file=sys.stderr)
-        return 130
+    kept = "finished clips are kept, and the same command goes on"
+    return exit_status(partial(run, arguments), interrupted=kept)
 
 
 def run(arguments: argparse.Namespace) -> int:

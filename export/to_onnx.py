@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,26 +19,17 @@ INSTALL = (
 )
 
 try:
-    from vosrt.errors import Error, MissingDependencyError
+    from vosrt.errors import MissingDependencyError
+    from vosrt.exit_status import exit_status, unwinding_when_told_to_end
 except ImportError:
     sys.exit(INSTALL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export a bundle; returns the exit status: 0, or 2 for a mistake of the user's."""
+    """Export a bundle; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    # A request to end unwinds like Ctrl-C, so that the unfinished folder is removed.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return run(arguments)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with unwinding_when_told_to_end():  # so that an unfinished folder is removed
+        return exit_status(partial(run, arguments), interrupted="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> int:

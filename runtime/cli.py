@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from vosrt import __version__
@@ -21,11 +22,10 @@ from vosrt.commands.inspect_command import add_inspect_command
 from vosrt.commands.pick_command import add_pick_command
 from vosrt.commands.serve_command import add_serve_command
 from vosrt.commands.stream_command import add_stream_command
-from vosrt.errors import Error
+from vosrt.exit_status import EXIT_BROKEN_PIPE, EXIT_MISTAKE, exit_status
 
 _log = logging.getLogger(__name__)
-EXIT_MISTAKE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
-_OPENCV_NO_MEMORY = -4
+_COMPLETE = "what was written so far is complete"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_output()
     try:
         try:
-            return _run(given)
+            return exit_status(partial(_run, given), interrupted=_COMPLETE)
         finally:
             sys.stdout.flush()  # here, where a broken pipe can still be caught
     except BrokenPipeError:
@@ -56,35 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    try:
-        if given and given[0] in FORWARDED:
-            return run_forwarded(given[0], given[1:])
-        arguments = _parser().parse_args(given)
-        return arguments.run(arguments)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_MISTAKE
-    except Exception as error:
-        if not _is_lack_of_memory(error):
-            raise
-        cure = "use smaller frames, fewer objects or threads, or free some memory"
-        print(f"error: too little memory ({_first_line(error)}); {cure}", file=sys.stderr)
-        return EXIT_MISTAKE
-    except KeyboardInterrupt:
-        written = "nothing was written" if given[:1] == ["export"] else "what was written so far is complete"
-        print(f"interrupted; {written}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether it is what numpy, OpenCV, C++ libraries or Python's threads raise when memory runs out."""
-    said = ("bad_alloc", "bad allocation", "can't start new thread")
-    is_opencv = type(error).__module__ == "cv2" and getattr(error, "code", 0) == _OPENCV_NO_MEMORY
-    return isinstance(error, MemoryError) or is_opencv or any(text in str(error) for text in said)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if given and given[0] in FORWARDED:
+        return run_forwarded(given[0], given[1:])
+    arguments = _parser().parse_args(given)
+    return arguments.run(arguments)
 
 
 def _prepare_output() -> None:

@@ -14,8 +14,8 @@ import itertools
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,12 @@ from vosrt.box_prompt import Box, checked_box
 from vosrt.bundle_finder import likely_part
 from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
+from vosrt.exit_status import exit_status
 from vosrt.models import build_network, load_checkpoint
 from vosrt.models.location_sensitive_network import CELLS, SIDE, LocationSensitiveNetwork
 from vosrt.models.search_box import cut_out, search_box_around
 from vosrt.sources.open_source import open_source
+from vosrt.whole_file import write_whole_file
 
 LOGGER = logging.getLogger(__name__)
 EPOCHS, RATE = 20, 2.5e-5  # of the paper
@@ -60,19 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Adapt; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        _run(arguments)
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print(f"weights in {arguments.output}")
-    return 0
+    return exit_status(partial(_run, arguments), interrupted="nothing was written")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     output = _checked_output(Path(arguments.output), overwrite=arguments.overwrite)
     network = build_network(arguments.model)
     if not isinstance(network, LocationSensitiveNetwork):
@@ -94,6 +87,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise Error("training broke down: weights are no finite numbers", cure="lower --learning-rate")
     _write(output, state, {"model": arguments.model, "adapted": "to the objects of one video"})
+    print(f"weights in {output}")
+    return 0
 
 
 def _checked_output(output: Path, *, overwrite: bool) -> Path:
@@ -115,13 +110,9 @@ def _write(output: Path, state: dict[str, Tensor], notes: dict[str, str]) -> Non
     Raises:
         InputError: there is no room, or nothing can be written there.
     """
-    partial = output.with_name(f"{output.name}.partial")
     try:
-        partial.write_bytes(save(state, notes))  # `save_file` would make a file for its owner alone
-        partial.replace(output)
+        write_whole_file(output, save(state, notes))  # `save_file` would make a file for its owner alone
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise InputError(
             f"{output} cannot be written ({error.strerror})", cure="make room, or choose another --output"
         ) from error

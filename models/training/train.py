@@ -16,7 +16,8 @@ import cv2
 import torch
 
 from vosrt.commands import option_readers
-from vosrt.errors import Error, InputError
+from vosrt.errors import InputError
+from vosrt.exit_status import exit_status
 from vosrt.models.training.footage import Footage
 from vosrt.models.training.process_group import Rank, run_in_processes
 from vosrt.models.training.real_scenes import RealScenes
@@ -50,16 +51,14 @@ def main(argv: Arguments[str] | None = None) -> int:
     """Train; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    try:
-        task = read_task(arguments)
-        RunFolder(task.output).begin(task.settings)
-        run_in_processes(arguments.processes, partial(train, task))
-    except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+    last = "the same command goes on from the last checkpoint"
+    return exit_status(partial(_run, arguments), interrupted=last)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    task = read_task(arguments)
+    RunFolder(task.output).begin(task.settings)
+    run_in_processes(arguments.processes, partial(train, task))
     print(f"weights in {Path(task.output) / 'weights.safetensors'}")
     return 0
 
