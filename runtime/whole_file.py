@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from vosrt.running_process import is_running
 
@@ -13,7 +15,18 @@ _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
 
 
 def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file under a temporary name beside it and rename it; a killed process leaves no half file.
+    """Write a file as `whole_file` does.
+
+    Raises:
+        OSError: the file cannot be written; whatever was there before still is.
+    """
+    with whole_file(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file under a temporary name beside its own, which it gets at the end; a kill leaves no half file.
 
     Raises:
         OSError: the file cannot be written; whatever was there before still is.
@@ -22,7 +35,7 @@ def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(target)
@@ -32,7 +45,7 @@ def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def name_of_part(name: str) -> str | None:
-    """The file of which `write_whole_file` was to make this temporary one; None for any other name."""
+    """The file that this temporary one was to become; None for any other name."""
     match = _PART.fullmatch(name)
     return match["name"] if match else None
 

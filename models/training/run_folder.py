@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from vosrt.errors import CheckpointError, InputError
 from vosrt.models.checkpoint import check_sums
 from vosrt.models.training.settings import TrainingSettings
+from vosrt.whole_file import remove_left_parts, whole_file, write_whole_file
 
 CHECKPOINT, SETTINGS = "checkpoint.pt", "settings.json"
 WEIGHTS, HALF_WEIGHTS = "weights.safetensors", "weights-float16.safetensors"
@@ -40,8 +40,9 @@ class RunFolder:
             InputError: the folder holds a run with other settings, or cannot be written.
             CheckpointError: the checkpoint in it is damaged.
         """
-        with _writing(self.path):
+        with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+        remove_left_parts(self.path)
         stored = self.path / SETTINGS
         if stored.exists() and TrainingSettings.from_json(stored.read_bytes()) != settings:
             raise InputError(
@@ -79,8 +80,9 @@ class RunFolder:
         Raises:
             InputError: it cannot be written; the one before is still there.
         """
-        with _writing(self.path / CHECKPOINT) as partial:
-            torch.save(dict(content), partial)
+        path = self.path / CHECKPOINT
+        with _told(path), whole_file(path) as file:
+            torch.save(dict(content), file)
 
     def save_weights(self, weights: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
         """Store weights for export, with notes on where they come from, and in float16, to be handed on.
@@ -101,14 +103,11 @@ class RunFolder:
     def log(self, name: str, values: Mapping[str, float]) -> None:
         """Append a line to a CSV file, and to TensorBoard where that is installed."""
         path = self.path / name
-        try:
-            with path.open("a", newline="") as file:
-                writer = csv.DictWriter(file, list(values))
-                if file.tell() == 0:
-                    writer.writeheader()
-                writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
-        except OSError as error:
-            raise _not_written(path, error) from error
+        with _told(path), path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(values))
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" for key, value in values.items()})
         board = self._open_board()
         if board is not None:
             for key, value in values.items():
@@ -120,7 +119,7 @@ class RunFolder:
         import cv2
 
         folder = self.path / "examples"
-        with _writing(folder):
+        with _told(folder):
             folder.mkdir(exist_ok=True)
         _write_whole(folder / f"{name}_{step:07d}.png", cv2.imencode(".png", picture)[1].tobytes())
         board = self._open_board()
@@ -149,23 +148,16 @@ class RunFolder:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    with _writing(path) as partial:
-        partial.write_bytes(content)
+    with _told(path):
+        write_whole_file(path, content)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """A temporary name that becomes `path` when all is written; nothing happens where none was written."""
-    partial = path.with_name(path.name + ".partial")
+def _told(path: Path) -> Iterator[None]:
+    """What cannot be written is the user's to mend."""
     try:
-        yield partial
-        if partial.exists():
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, path)
+        yield
     except (OSError, RuntimeError) as error:  # PyTorch's own writer raises RuntimeError
-        with suppress(OSError):
-            partial.unlink()
         raise _not_written(path, error) from error
 
 

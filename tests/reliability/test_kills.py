@@ -168,7 +168,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, tally):
         tally.fault(run_and_kill([*line, str(killed)], ROOT, after=after))
     done = run([*line, str(killed)], ROOT)
     assert done.returncode == 0, done.stderr
-    assert not list(killed.glob("*.partial"))
+    assert not list(killed.glob(".*.part"))
     weights = [read_tensors(folder / "weights.safetensors") for folder in (whole, killed)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
