@@ -6,25 +6,19 @@ Oh, Lee, Xu and Kim, "Video Object Segmentation using Space-Time Memory Networks
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
-from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.manifest_state import StateTensor
 from vosrt.moment import Moment
-from vosrt.row_joins import (
-    filled,
-    frame_value,
-    replaced_rows,
-    tensors_for_rows,
-    tensors_without_ids,
-    without_slot,
-)
+from vosrt.row_joins import frame_value, replaced_rows, without_slot
 from vosrt.rows import Rows
 from vosrt.slot_writes import new_slots, write_slot
+from vosrt.state_entry import Entry
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class MemorySlot:
 
 
 @dataclass(frozen=True)
-class FrameMemory:
+class FrameMemory(Entry):
     """`capacity` kept frames and, in the last slot, the latest one where it is not kept.
 
     An object reads no frame from before it joined. A frame on which the user gave an object is kept for that
@@ -45,9 +39,7 @@ class FrameMemory:
     is allocated once for the objects that there are.
     """
 
-    spec: StateEntry
     slots: tuple[MemorySlot | None, ...] = ()
-    tensors: Mapping[str, Array] = field(default_factory=dict)
     evicted: int = 0  # kept frames that had to go
 
     @property
@@ -55,23 +47,21 @@ class FrameMemory:
         """The slot of the latest frame."""
         return self.spec.capacity or 0
 
+    @property
+    def shown_slots(self) -> int:
+        """All of them, used or not."""
+        return self.latest + 1
+
     def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
         """The remembered tensors, and by object which slots it reads."""
-        values: dict[str, Array] = {}
-        for name, tensor in self.spec.tensors.items():
-            value = self.tensors.get(name)
-            value = filled(tensor, rows, arithmetic, slots=self.latest + 1) if value is None else value
-            if value is not None:
-                values[name] = value
-        valid = np.zeros((rows.count - 1, self.latest + 1), np.int32)  # [n, slots]
+        valid = np.zeros((rows.count - 1, self.shown_slots), np.int32)  # [n, slots]
         for index, slot in enumerate(self.slots):
             for row, object_id in enumerate(rows.ids):
                 valid[row, index] = slot is not None and object_id in slot.valid
-        return {**values, "valid": valid}
+        return {**super().values(rows, arithmetic), "valid": valid}
 
     def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> FrameMemory:
         """The entry after objects joined or left; frames that no object reads any more are free."""
-        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         there = frozenset(after.ids)
         slots = tuple(
             None
@@ -79,11 +69,7 @@ class FrameMemory:
             else replace(slot, valid=slot.valid & there, pinned=slot.pinned & there)
             for slot in self.slots
         )
-        return replace(self, slots=slots, tensors=tensors)
-
-    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> FrameMemory:
-        """The entry after the pixels of some objects became background."""
-        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
+        return replace(super().with_rows(before, after, arithmetic), slots=slots)
 
     def with_references(self, moment: Moment) -> FrameMemory:
         """The user's masks enter with the end of the frame."""
@@ -96,11 +82,11 @@ class FrameMemory:
             return self  # nothing was computed on this frame
         everyone, shown = frozenset(moment.rows.ids), frozenset(moment.shown)
         keeping = everyone if moment.index % (self.spec.every or 1) == 0 else frozenset(moment.given)
-        slots = list(self.slots or (None,) * (self.latest + 1))
+        slots = list(self.slots or (None,) * self.shown_slots)
         tensors, evicted, places = dict(self.tensors), self.evicted, []
         for name, tensor in self.spec.tensors.items():
             if name not in tensors:
-                tensors[name] = new_slots(tensor, items[name], self.latest + 1, moment)
+                tensors[name] = new_slots(tensor, items[name], self.shown_slots, moment)
         place = self._place(slots, shown) if keeping else None
         if place is None:
             keeping = frozenset()

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from vosrt.arithmetic import Arithmetic
-from vosrt.device import Array
-from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
-from vosrt.row_joins import (
-    filled,
-    follows_prediction,
-    frame_value,
-    replaced_rows,
-    tensors_for_rows,
-    tensors_without_ids,
-)
-from vosrt.rows import Rows
+from vosrt.row_joins import follows_prediction, frame_value, replaced_rows
+from vosrt.state_entry import Entry
 
 
 @dataclass(frozen=True)
-class PreviousFrame:
+class PreviousFrame(Entry):
     """What a graph wrote is kept where it wrote it, until the next frame's is there: nothing is copied.
 
     An object that is nowhere on a frame has an empty map there; what has no place in the picture (its looks,
     where to look for it) is no first value then, and goes on from what it was.
     """
-
-    spec: StateEntry
-    tensors: Mapping[str, Array] = field(default_factory=dict)
-
-    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
-        """The remembered tensors by name."""
-        values = {}
-        for name, tensor in self.spec.tensors.items():
-            value = self.tensors.get(name)
-            value = filled(tensor, rows, arithmetic) if value is None else value
-            if value is not None:
-                values[name] = value
-        return values
-
-    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> PreviousFrame:
-        """The entry after objects joined or left."""
-        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
-        return replace(self, tensors=tensors)
-
-    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> PreviousFrame:
-        """The entry after the pixels of some objects became background."""
-        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
 
     def with_references(self, moment: Moment) -> PreviousFrame:
         """Give objects of the user's mask their first value; others, and what says nothing, stay."""
@@ -91,11 +57,3 @@ class PreviousFrame:
             else:
                 tensors[name] = self.tensors[name]
         return replace(self, tensors=tensors)
-
-    def record(self) -> dict[str, Any]:
-        """Nothing but tensors."""
-        return {}
-
-    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> PreviousFrame:
-        """The entry of a snapshot."""
-        return replace(self, tensors=dict(tensors))

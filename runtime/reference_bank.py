@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.errors import InputError
-from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.manifest_state import StateTensor
 from vosrt.moment import Moment
-from vosrt.row_joins import filled, replaced_rows, tensors_for_rows, tensors_without_ids
+from vosrt.row_joins import replaced_rows
 from vosrt.rows import Rows
 from vosrt.slot_writes import new_slots, write_slot
+from vosrt.state_entry import Entry
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ReferenceSlot:
 
 
 @dataclass(frozen=True)
-class ReferenceBank:
+class ReferenceBank(Entry):
     """Reference frames, each in a slot of its own; room for all of them is allocated with the first.
 
     The first frame is never dropped, and no object loses the only frame on which the user showed it: when the
@@ -41,31 +42,24 @@ class ReferenceBank:
     mistake that is corrected, and say that an object that joins is background.
     """
 
-    spec: StateEntry
     slots: tuple[ReferenceSlot, ...] = ()  # in the order of the tensors' slots
-    tensors: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def capacity(self) -> int:
         """Most reference frames."""
         return self.spec.capacity or 0
 
-    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
-        """The remembered tensors and which of their slots are in use.
+    @property
+    def shown_slots(self) -> int:
+        """The used ones only, where the graphs take any number of slots and slots are the first axis."""
+        return len(self.slots) if self._is_open() else self.capacity
 
-        Where the graphs take any number of slots and slots are the first axis, they see the used ones only.
-        """
-        only_used = self._is_open()
-        shown = len(self.slots) if only_used else self.capacity
-        values: dict[str, Array] = {}
-        for name, tensor in self.spec.tensors.items():
-            value = self.tensors.get(name)
-            if value is None:
-                value = filled(tensor, rows, arithmetic, slots=shown)
-            elif only_used and "slot" in tensor.axes:
-                value = arithmetic.device.part(value, 0, shown)
-            if value is not None:
-                values[name] = value
+    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
+        """The remembered tensors and which of their slots are in use."""
+        values, shown = super().values(rows, arithmetic), self.shown_slots
+        for name in self._slotted():
+            if name in self.tensors and shown < self.capacity:
+                values[name] = arithmetic.device.part(values[name], 0, shown)
         if self._slotted():
             values["valid"] = (np.arange(shown) < len(self.slots)).astype(np.int32)  # [slots]
         return values
@@ -76,16 +70,11 @@ class ReferenceBank:
         A frame on which the user gave none of those that stay goes, where there is another one: it would say
         that everything on it is background, objects that joined later included.
         """
-        tensors = tensors_for_rows(self.spec, self.tensors, before=before, after=after, arithmetic=arithmetic)
         there = frozenset(after.ids)
         slots = [replace(slot, given=slot.given & there, shown=slot.shown & there) for slot in self.slots]
-        bank = replace(self, slots=tuple(slots), tensors=tensors)
+        bank = replace(super().with_rows(before, after, arithmetic), slots=tuple(slots))
         ended = {i for i, slot in enumerate(self.slots) if slot.given and not slots[i].given}
         return bank._without(ended, arithmetic) if any(slot.given for slot in slots) else bank
-
-    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> ReferenceBank:
-        """The entry after the pixels of some objects became background."""
-        return replace(self, tensors=tensors_without_ids(self.spec, self.tensors, ids, arithmetic))
 
     def with_references(self, moment: Moment) -> ReferenceBank:
         """Remember a frame with a mask.

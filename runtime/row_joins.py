@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
-from vosrt.manifest_state import StateEntry, StateTensor
+from vosrt.manifest_state import StateTensor
 from vosrt.moment import Moment
 from vosrt.rows import Rows
 
@@ -109,23 +108,3 @@ def filled(tensor: StateTensor, rows: Rows, arithmetic: Arithmetic, *, slots: in
         else:
             return None
     return None if tensor.fill is None else arithmetic.full(shape, tensor.dtype, tensor.fill)
-
-
-def tensors_for_rows(
-    spec: StateEntry, tensors: Mapping[str, Array], *, before: Rows, after: Rows, arithmetic: Arithmetic
-) -> dict[str, Array]:
-    """All tensors of an entry for other rows."""
-    return {
-        name: moved_rows(spec.tensors[name], array, before=before, after=after, arithmetic=arithmetic)
-        for name, array in tensors.items()
-    }
-
-
-def tensors_without_ids(
-    spec: StateEntry, tensors: Mapping[str, Array], ids: tuple[int, ...], arithmetic: Arithmetic
-) -> dict[str, Array]:
-    """All tensors of an entry after the pixels of some objects became background."""
-    return {
-        name: arithmetic.relabel(arithmetic.member(array, ids), 0, array) if spec.tensors[name].ids else array
-        for name, array in tensors.items()
-    }

@@ -4,55 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.frame_memory import FrameMemory
 from vosrt.manifest import Manifest
-from vosrt.manifest_state import StateEntry
 from vosrt.moment import Moment
 from vosrt.previous_frame import PreviousFrame
 from vosrt.reference_bank import ReferenceBank
 from vosrt.rows import Rows
+from vosrt.state_entry import Entry
 
-
-class Entry(Protocol):
-    """One entry of the state. Each event makes a new one; slots alone are overwritten in place, with undo."""
-
-    spec: StateEntry
-    tensors: Mapping[str, Array]
-
-    def values(self, rows: Rows, arithmetic: Arithmetic) -> dict[str, Array]:
-        """The remembered tensors by name."""
-        ...
-
-    def with_rows(self, before: Rows, after: Rows, arithmetic: Arithmetic) -> Entry:
-        """The entry after objects joined or left."""
-        ...
-
-    def without_ids(self, ids: tuple[int, ...], arithmetic: Arithmetic) -> Entry:
-        """The entry after the pixels of some objects became background."""
-        ...
-
-    def with_references(self, moment: Moment) -> Entry:
-        """The entry after the user's mask of a frame is known."""
-        ...
-
-    def with_frame(self, moment: Moment) -> Entry:
-        """The entry at the end of a frame."""
-        ...
-
-    def record(self) -> dict[str, Any]:
-        """What a snapshot holds beside the tensors."""
-        ...
-
-    def restored(self, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> Entry:
-        """The entry of a snapshot."""
-        ...
-
-
-RULES: Mapping[str, type] = {
+RULES: Mapping[str, type[Entry]] = {
     "reference": ReferenceBank,
     "previous": PreviousFrame,
     "memory": FrameMemory,
