@@ -27,6 +27,10 @@ class ReferenceSlot:
     given: frozenset[int]  # objects of which the user said something on that frame; none: the stream kept it
     shown: frozenset[int]  # those of them that have pixels there
 
+    def joined(self, ids: frozenset[int]) -> ReferenceSlot:
+        """The frame with pixels of more objects."""
+        return replace(self, given=self.given | ids, shown=self.shown | ids)
+
 
 @dataclass(frozen=True)
 class ReferenceBank(Entry):
@@ -82,12 +86,11 @@ class ReferenceBank(Entry):
         Raises:
             InputError: the bank is full, and each frame in it is the only one of some object.
         """
-        if any(not slot.given for slot in self.slots):
-            kept = {index for index, slot in enumerate(self.slots) if not slot.given}
-            return self._without(kept, moment.arithmetic).with_references(moment)
+        kept = {place for place, slot in enumerate(self.slots) if not slot.given}
+        bank = self._without(kept, moment.arithmetic)
         tensors = {}
         for name, tensor in self.spec.tensors.items():
-            old, fresh = self.tensors.get(name), moment.values[tensor.source]
+            old, fresh = bank.tensors.get(name), moment.values[tensor.source]
             if tensor.join == "row":
                 flags = moment.rows.flags(moment.shown)
                 tensors[name] = replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
@@ -95,7 +98,7 @@ class ReferenceBank(Entry):
                 tensors[name] = fresh
             else:
                 tensors[name] = new_slots(tensor, fresh, self.capacity, moment) if old is None else old
-        bank = replace(self, tensors=tensors)
+        bank = replace(bank, tensors=tensors)
         return bank._with_slot(moment) if self._slotted() else bank
 
     def is_due(self, index: int) -> bool:
@@ -141,26 +144,45 @@ class ReferenceBank(Entry):
         return all(tensor.axes[0] == "slot" and isinstance(tensor.shape[0], str) for tensor in slotted)
 
     def _with_slot(self, moment: Moment) -> ReferenceBank:
+        """The entry with one more frame; where it is full, the oldest that can be spared gives way."""
         new = ReferenceSlot(moment.index, frozenset(moment.given), frozenset(moment.shown))
         items = {name: moment.values[tensor.source] for name, tensor in self._slotted().items()}
         slots = list(self.slots)
-        if len(slots) < self.capacity:
-            place = len(slots)
-            slots.append(new)
-        else:
-            droppable = self._droppable(new)
-            if droppable is None and not new.shown:
+        place = len(slots) if len(slots) < self.capacity else self._droppable(new)
+        if place is None:
+            if not new.shown:
                 return self
-            if droppable is None:
-                place = self._folded(slots, new, items, moment)
+            place, *younger = self._by_age()
+            needed = slots[place].shown - self._shown_elsewhere(place, new)
+            moment.notes.append(
+                f"the reference bank is full ({len(slots)} frames): of frame {slots[place].frame_index} "
+                f"only the pixels of objects {sorted(needed)} are kept"
+            )
+            if younger:
+                target = younger[0]
+                slots[target] = slots[target].joined(needed)
+                self._write(target, self._merged(place, needed, self._items(target, moment), moment), moment)
             else:
-                place = droppable
-                if slots[place].given:
-                    moment.notes.append(_dropped(self.slots, place))
-            slots[place] = slots[place] if slots[place].frame_index == new.frame_index else new
+                new, items = new.joined(needed), self._merged(place, needed, items, moment)
+        elif place < len(slots) and slots[place].given:
+            moment.notes.append(
+                f"the reference bank is full ({len(slots)} frames): frame {slots[place].frame_index} is "
+                f"dropped, its objects {sorted(slots[place].given)} have others"
+            )
+        slots[place : place + 1] = [new]
+        self._write(place, items, moment)
+        return replace(self, slots=tuple(slots))
+
+    def _write(self, place: int, items: Mapping[str, Array], moment: Moment) -> None:
         for name, tensor in self._slotted().items():
             write_slot(tensor, self.tensors[name], place, items[name], moment)
-        return replace(self, slots=tuple(slots))
+
+    def _items(self, place: int, moment: Moment) -> dict[str, Array]:
+        """What is remembered of the frame in a slot."""
+        return {
+            name: moment.arithmetic.gather(self.tensors[name], tensor.axes.index("slot"), [place])
+            for name, tensor in self._slotted().items()
+        }
 
     def _by_age(self) -> list[int]:
         """Slots that may give way, the oldest first; the first frame only where it is the only one."""
@@ -169,49 +191,32 @@ class ReferenceBank(Entry):
 
     def _droppable(self, new: ReferenceSlot) -> int | None:
         """The oldest slot whose objects all have other references; one that the stream kept comes first."""
-        for i in sorted(self._by_age(), key=lambda place: bool(self.slots[place].given)):
-            others = [slot.shown for j, slot in enumerate(self.slots) if j != i]
-            if self.slots[i].shown <= frozenset().union(new.shown, *others):
-                return i
-        return None
+        order = sorted(self._by_age(), key=lambda place: bool(self.slots[place].given))
+        return next((i for i in order if self.slots[i].shown <= self._shown_elsewhere(i, new)), None)
 
-    def _folded(
-        self, slots: list[ReferenceSlot], new: ReferenceSlot, items: dict[str, Array], moment: Moment
-    ) -> int:
-        """Leave the oldest slot's pixels of objects without another reference in the next frame's.
+    def _shown_elsewhere(self, place: int, new: ReferenceSlot) -> frozenset[int]:
+        """Objects with pixels on another frame than that of a slot."""
+        return frozenset().union(new.shown, *(slot.shown for i, slot in enumerate(self.slots) if i != place))
 
-        Changes `slots`, and `items` where the next frame is the new one; returns the slot that is free.
-        """
-        oldest, *younger = self._by_age()
-        owners = self._owners()
+    def _merged(
+        self, place: int, objects: frozenset[int], items: Mapping[str, Array], moment: Moment
+    ) -> dict[str, Array]:
+        """Another frame's items, with the pixels that some objects have in a slot."""
+        arithmetic, owners, old = moment.arithmetic, self._owners(), self._items(place, moment)
         if owners is None:
-            raise self._no_room()
-        others = [slot.shown for j, slot in enumerate(self.slots) if j != oldest]
-        needed = self.slots[oldest].shown - frozenset().union(new.shown, *others)
-        target = younger[0] if younger else None
-        arithmetic = moment.arithmetic
+            raise InputError(
+                "no room for another reference frame: each of the kept ones is the first or an "
+                "object's only one",
+                value=len(self.slots) + 1,
+                allowed=f"{self.capacity} frames with masks",
+                cure="give the masks of several objects on one frame, or export again with more references",
+            )
+        merged = {}
         for name, tensor in self._slotted().items():
-            bank, axis = self.tensors[name], tensor.axes.index("slot")
-            labels = arithmetic.gather(self.tensors[owners[name]], 0, [oldest])
-            flags = arithmetic.member(labels, sorted(needed))
-            old = arithmetic.gather(bank, axis, [oldest])
-            shape = old.shape
-            next_one = items[name] if target is None else arithmetic.gather(bank, axis, [target])
-            next_one = arithmetic.device.view(next_one, shape, next_one.dtype)
-            merged = arithmetic.select(flags, old, next_one, axis=tensor.axes.index("h"), span=2)
-            if target is None:
-                items[name] = merged
-            else:
-                write_slot(tensor, bank, target, merged, moment)
-        into = new if target is None else self.slots[target]
-        slots[oldest if target is None else target] = replace(
-            into, given=into.given | needed, shown=into.shown | needed
-        )
-        moment.notes.append(
-            f"the reference bank is full ({len(self.slots)} frames): of frame "
-            f"{self.slots[oldest].frame_index} only the pixels of objects {sorted(needed)} are kept"
-        )
-        return oldest
+            flags = arithmetic.member(old[owners[name]], sorted(objects))
+            item = arithmetic.device.view(items[name], old[name].shape, items[name].dtype)
+            merged[name] = arithmetic.select(flags, old[name], item, axis=tensor.axes.index("h"), span=2)
+        return merged
 
     def _owners(self) -> dict[str, str] | None:
         """For each slotted tensor the one that says which object each pixel belongs to; None: not known."""
@@ -233,17 +238,3 @@ class ReferenceBank(Entry):
             return None
         shape = self.tensors[name].shape
         return shape[axes.index("h")], shape[axes.index("w")]
-
-    def _no_room(self) -> InputError:
-        return InputError(
-            "no room for another reference frame: each of the kept ones is the first or an object's only one",
-            value=len(self.slots) + 1,
-            allowed=f"{self.capacity} frames with masks",
-            cure="give the masks of several objects on one frame, or export again with more references",
-        )
-
-
-def _dropped(slots: tuple[ReferenceSlot, ...], place: int) -> str:
-    slot = slots[place]
-    why = f"its objects {sorted(slot.given)} have others" if slot.given else "its objects are removed"
-    return f"the reference bank is full ({len(slots)} frames): frame {slot.frame_index} is dropped, {why}"
