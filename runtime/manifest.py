@@ -180,6 +180,17 @@ class Manifest:
         return replace(self, input=limited, exported=exported)
 
     @property
+    def result_role(self) -> str:
+        """The graph whose outputs are the frame's result."""
+        return "finish" if "finish" in self.graphs else "segment"
+
+    def reads(self, source: str) -> bool:
+        """Whether a graph or a state tensor takes something."""
+        inputs = [value.source for graph in self.graphs.values() for value in graph.inputs.values()]
+        fed = [tensor.source for entry in self.state.values() for tensor in entry.tensors.values()]
+        return source in inputs + fed
+
+    @property
     def keeps_frames(self) -> bool:
         """Whether the bundle keeps frames side by side: in a memory, or as references."""
         return any(entry.keeps_frames for entry in self.state.values())

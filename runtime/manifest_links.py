@@ -8,7 +8,7 @@ a mask nothing is segmented, so what comes from `match`, `segment` or `finish` n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vosrt.errors import BundleError
@@ -120,7 +120,7 @@ class _Links:
                 )
 
     def check_result(self) -> None:
-        role = "finish" if "finish" in self.manifest.graphs else "segment"
+        role = self.manifest.result_role
         outputs = self.manifest.graphs[role].outputs
         wanted = {"labels": self.sources["step.labels"], "probabilities": self.sources["step.probabilities"]}
         if not wanted.keys() & outputs.keys():
@@ -133,9 +133,7 @@ class _Links:
         for name, expected in wanted.items():
             if name in outputs:
                 self._check_type(f"graphs.{role}.outputs.{name}", outputs[name], expected, f"step.{name}")
-        feeds = [value.source for graph in self.manifest.graphs.values() for value in graph.inputs.values()]
-        feeds += [tensor.source for _, tensor in self._tensors()]
-        if "step.probabilities" in feeds and "probabilities" not in outputs:
+        if self.manifest.reads("step.probabilities") and "probabilities" not in outputs:
             cure = "something reads step.probabilities"
             raise self.error(f"graphs.{role}.outputs.probabilities is missing", cure=cure)
 
@@ -247,11 +245,6 @@ class _Links:
             inputs = self.manifest.graphs["memorize"].inputs.values()
             return all(self._there_on_first_frame(value.source) for value in inputs)
         return owner not in PREDICTING
-
-    def _tensors(self) -> Iterator[tuple[StateEntry, StateTensor]]:
-        for entry in self.manifest.state.values():
-            for tensor in entry.tensors.values():
-                yield entry, tensor
 
 
 def _allowed_joins(entry: StateEntry, tensor: StateTensor) -> list[str]:

@@ -39,12 +39,6 @@ class Variant:
         """For messages: "cfbi-resnet101 x1.3 flipped"."""
         return variant_name(self.manifest.name, self.scale, self.flipped)
 
-    def reads(self, source: str) -> bool:
-        """Whether a graph or a state tensor takes something."""
-        graphs, entries = self.manifest.graphs.values(), self.manifest.state.values()
-        read = {value.source for graph in graphs for value in graph.inputs.values()}
-        return source in read | {tensor.source for entry in entries for tensor in entry.tensors.values()}
-
     @cached_property
     def holds_frame(self) -> bool:
         """Whether a state tensor takes the frame itself, which then outlives the step."""
@@ -61,21 +55,24 @@ class Variant:
         """The dimension by which each role's graph can be computed in parts; None for those that cannot."""
         return {role: split_dimension(self.open_graphs, role) for role in self.open_graphs}
 
-    def parts(
-        self, role: str, rows: int, *, frame_pixels: int, network_pixels: int, limit: int
-    ) -> list[tuple[int, int]]:
+    def parts(self, role: str, rows: int, size: tuple[int, int], limit: int) -> list[tuple[int, int]]:
         """As `row_parts`, worked out once for all frames that are alike.
 
         All parts are equal where the number of objects is fixed: an engine is built for each size.
 
+        Args:
+            role: whose parts.
+            rows: background, objects and unused capacity.
+            size: height and width of the frame.
+            limit: bytes.
+
         Raises:
             InputError: not even one row at a time fits.
         """
-        asked = (role, rows, frame_pixels, network_pixels, limit)
+        asked = (role, rows, size, limit)
         parts = self._known_parts.get(asked)
         if parts is None:
-            pixels = {"frame_pixels": frame_pixels, "network_pixels": network_pixels}
-            one_size = self.manifest.exported is not None
+            pixels, one_size = self._pixels(size), self.manifest.exported is not None
             parts = row_parts(self.open_graphs, role, rows, **pixels, limit=limit, one_size=one_size)
             if len(self._known_parts) >= MOST_KNOWN_PARTS:
                 self._known_parts.clear()
@@ -94,7 +91,7 @@ class Variant:
         """
         for role, dimension in self.split_dimensions.items():
             if dimension is not None:
-                self.parts(role, self._most_rows, **self._pixels(size), limit=limit)
+                self.parts(role, self._most_rows, size, limit)
 
     def least_memory(self, size: tuple[int, int]) -> int:
         """The smallest limit for which `check_memory` accepts frames of a size."""
@@ -111,23 +108,18 @@ class Variant:
         return {"frame_pixels": prod(size), "network_pixels": prod(self.resize.network_size(*size))}
 
     @cached_property
-    def _known_parts(self) -> dict[tuple[str, int, int, int, int], list[tuple[int, int]]]:
+    def _known_parts(self) -> dict[tuple[str, int, tuple[int, int], int], list[tuple[int, int]]]:
         return {}
-
-    @cached_property
-    def result_role(self) -> str:
-        """The graph whose outputs are the frame's result."""
-        return "finish" if "finish" in self.manifest.graphs else "segment"
 
     @property
     def has_probabilities(self) -> bool:
         """Whether the bundle gives probabilities."""
-        return "probabilities" in self.manifest.graphs[self.result_role].outputs
+        return "probabilities" in self.manifest.graphs[self.manifest.result_role].outputs
 
     @property
     def probabilities_have_frame_size(self) -> bool:
         """Whether probabilities come at the size of the frame; if not, at that of the network's input."""
-        output = self.manifest.graphs[self.result_role].outputs.get("probabilities")
+        output = self.manifest.graphs[self.manifest.result_role].outputs.get("probabilities")
         frames = [v for v in self.manifest.graphs["encode"].inputs.values() if v.source == "frame"]
         return output is not None and bool(frames) and output.shape[1:] == frames[0].shape[1:3]
 

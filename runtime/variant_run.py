@@ -48,11 +48,10 @@ class VariantRun:
         self._run("match")
         self._run("segment")
         self._run("finish")
-        labels = self.values.get(f"{self.variant.result_role}.labels")
-        size = tuple(self.values["frame"].shape[1:3])
+        labels, size = self.labels, self._frame_size
         if labels is not None and tuple(labels.shape) != size:
             raise BundleError(
-                f"graph {self.variant.result_role} gives labels of another size than the frame",
+                f"graph {self.variant.manifest.result_role} gives labels of another size than the frame",
                 value=tuple(labels.shape),
                 allowed=str(size),
                 cure="export again: labels are [height, width] of the frame",
@@ -63,12 +62,12 @@ class VariantRun:
     @property
     def probabilities(self) -> Array | None:
         """`[rows, h, w]` of the frame as this variant sees it."""
-        return self.values.get(f"{self.variant.result_role}.probabilities")
+        return self.values.get(f"{self.variant.manifest.result_role}.probabilities")
 
     @property
     def labels(self) -> Array | None:
         """int32 `[H, W]` of the frame as this variant sees it."""
-        return self.values.get(f"{self.variant.result_role}.labels")
+        return self.values.get(f"{self.variant.manifest.result_role}.labels")
 
     def turned(self, maps: Array, *, axis: int) -> Array:
         """Mirrored for a flipped variant, and back; `axis` counts the columns."""
@@ -111,7 +110,7 @@ class VariantRun:
             self._set_rows(rows, given=given, background=first)
             if self.variant.split_dimensions["segment"] is not None:
                 self._parts("segment")  # objects that no later frame has memory for do not join
-            if probabilities or self.variant.reads("step.probabilities"):
+            if probabilities or self.variant.manifest.reads("step.probabilities"):
                 self._assert_labels(labels, asserted, before)
             self._run("reference")
             self._run("adapt")
@@ -124,6 +123,12 @@ class VariantRun:
             self.moment = replace(self.moment, kept=True)
         if "memorize" not in predicting:
             self._run("memorize")
+
+    @property
+    def _frame_size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self.values["frame"].shape[1:3]
+        return height, width
 
     def remember(self) -> None:
         """Bring the state to the end of the frame; called when every graph of every variant has succeeded."""
@@ -169,14 +174,7 @@ class VariantRun:
         self.values |= {f"{role}.{name}": value for name, value in whole.items()}
 
     def _parts(self, role: str) -> list[tuple[int, int]]:
-        frame, size = self.values["frame"], self.values["size"]
-        return self.variant.parts(
-            role,
-            self.rows.count,
-            frame_pixels=frame.shape[1] * frame.shape[2],
-            network_pixels=int(size[0]) * int(size[1]),
-            limit=self.memory_limit,
-        )
+        return self.variant.parts(role, self.rows.count, self._frame_size, self.memory_limit)
 
     def _call(
         self, role: str, graph: Graph, inputs: dict[str, Array], *, is_whole: bool = False
@@ -204,9 +202,7 @@ class VariantRun:
         Labels are brought to the variant's size before they are mirrored: the nearest pixel of a mirrored map
         is another one.
         """
-        height, width = self.values["frame"].shape[1:3]
-        network_height, network_width = self.values["size"]
-        own = self.variant.probabilities_have_frame_size
+        network_size = self.variant.resize.network_size(*self._frame_size)
         predicted = self.values.get("step.probabilities")
         overridden = overridden_probabilities(
             None if predicted is None else self.turned(predicted, axis=2),
@@ -214,7 +210,7 @@ class VariantRun:
             asserted,
             before=before,
             after=self.rows,
-            size=(height, width) if own else (int(network_height), int(network_width)),
+            size=self._frame_size if self.variant.probabilities_have_frame_size else network_size,
             arithmetic=self.arithmetic,
         )
         self.values["step.probabilities"] = self.turned(overridden, axis=2)
