@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line: the system's own words, else what the error says first, or its kind."""
+    said = getattr(error, "strerror", None) or str(error).strip()
+    return (said.splitlines() or [type(error).__name__])[0]
+
+
 class Error(Exception):
     """A mistake the user can mend: says what was given, what is allowed and what to do next.
 
@@ -60,3 +66,9 @@ class InputError(Error):
 
 class MissingDependencyError(Error):
     """An optional package is needed for what was asked."""
+
+
+def unwritable(what: str, error: Exception) -> InputError:
+    """The error of an output that cannot be written, named with its path."""
+    cure = "choose a folder that exists, has room and can be written"
+    return InputError(f"{what} cannot be written ({reason_of(error)})", cure=cure)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from vosrt.errors import Error
+from vosrt.errors import Error, reason_of
 
 EXIT_MISTAKE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
 _EXIT_TOLD_TO_END = 143
@@ -30,7 +30,7 @@ def exit_status(run: Callable[[], int], *, interrupted: str) -> int:
         if not _is_lack_of_memory(error):
             raise
         cure = "use smaller frames, fewer objects or threads, or free some memory"
-        print(f"error: too little memory ({_first_line(error)}); {cure}", file=sys.stderr)
+        print(f"error: too little memory ({reason_of(error)}); {cure}", file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
         print(f"interrupted; {interrupted}", file=sys.stderr)
@@ -52,7 +52,3 @@ def _is_lack_of_memory(error: Exception) -> bool:
     said = ("bad_alloc", "bad allocation", "can't start new thread")
     is_opencv = type(error).__module__ == "cv2" and getattr(error, "code", 0) == _OPENCV_NO_MEMORY
     return isinstance(error, MemoryError) or is_opencv or any(text in str(error) for text in said)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

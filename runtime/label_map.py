@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import InputError
+from vosrt.errors import InputError, unwritable
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
 from vosrt.whole_file import write_whole_file
@@ -135,6 +135,4 @@ def write_label_map(
     try:
         write_whole_file(path, encoded.getvalue())
     except (OSError, ValueError) as error:  # ValueError: no file can have this path
-        reason = getattr(error, "strerror", None) or str(error)
-        cure = "choose a folder that exists, has room and can be written"
-        raise InputError(f"mask {os.fspath(path)} cannot be written ({reason})", cure=cure) from error
+        raise unwritable(f"mask {os.fspath(path)}", error) from error

@@ -28,6 +28,7 @@ from vosrt.manifest_links import check_links
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.resize_rule import SMALLEST_SIDE, ResizeRule, parse_resize_rule, resize_rule_to_json
 from vosrt.strict_json import Node, parse_json, read_json_file
+from vosrt.whole_file import write_whole_file
 
 __all__ = [
     "Checkpoint",
@@ -322,12 +323,7 @@ def write_bundle_manifest(folder: str | os.PathLike[str], manifest: Manifest) ->
         cure = "use finite Python numbers, strings, lists and dicts in options and parity"
         raise BundleError(f"{path} cannot be written as JSON ({error})", cure=cure) from error
     Manifest.parse(Node(parse_json(data, document=str(path)), document=str(path)))
-    temporary = path.with_name(f".{FILE_NAME}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_whole_file(path, data)
     return path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.device import Array
-from vosrt.errors import BundleError, MissingDependencyError
+from vosrt.errors import BundleError, MissingDependencyError, reason_of
 from vosrt.manifest import Graph
 
 ONNX_TYPES: Mapping[str, str] = {
@@ -36,7 +36,7 @@ def register_operators(options: Any, library: Path | None) -> None:
         options.register_custom_ops_library(str(library))
     except Exception as error:
         raise MissingDependencyError(
-            f"the compiled operators {library} do not load ({first_line(error)})",
+            f"the compiled operators {library} do not load ({reason_of(error)})",
             cure="install vosrt again on this machine, or delete the file",
         ) from error
 
@@ -61,7 +61,7 @@ def check_signature(role: str, graph: Graph, session: Any, left_out: Collection[
 def does_not_load(role: str, path: Path, error: Exception) -> BundleError:
     """The error of a graph that no session takes."""
     return BundleError(
-        f"graph {role}: {path} does not load ({first_line(error)})",
+        f"graph {role}: {path} does not load ({reason_of(error)})",
         cure="export again, or install a newer onnxruntime",
     )
 
@@ -70,14 +70,9 @@ def does_not_run(role: str, arrays: Mapping[str, Array], error: Exception) -> Bu
     """The error of a graph that fails on these inputs."""
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
     return BundleError(
-        f"graph {role} failed ({first_line(error)}) with the inputs {shapes}",
+        f"graph {role} failed ({reason_of(error)}) with the inputs {shapes}",
         cure="check that the bundle was exported for frames and objects like these",
     )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first."""
-    return str(error).strip().split("\n")[0]
 
 
 def _compare(role: str, side: str, declared: Mapping[str, str], actual: Any) -> None:

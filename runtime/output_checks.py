@@ -8,7 +8,7 @@ import stat
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of
 from vosrt.regular_file import stat_of
 from vosrt.whole_file import name_of_part
 
@@ -120,8 +120,7 @@ def _real_path(path: str) -> str:
 
 
 def _unusable(path: str, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return InputError(f"path {path!r} cannot be used ({reason})", cure="choose another path")
+    return InputError(f"path {path!r} cannot be used ({reason_of(error)})", cure="choose another path")
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vosrt.box_prompt import Box
 from vosrt.click_prompt import Click
-from vosrt.errors import BundleError, InputError
+from vosrt.errors import BundleError, InputError, reason_of
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
@@ -145,5 +145,5 @@ def _session(path: str | os.PathLike[str], threads: int) -> Any:
         options = new_session_options(runtime, threads)
         return runtime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BundleError(f"{os.fspath(path)} does not load ({reason})", cure="give an ONNX file") from error
+        what = f"{os.fspath(path)} does not load ({reason_of(error)})"
+        raise BundleError(what, cure="give an ONNX file") from error

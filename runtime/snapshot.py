@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,14 @@ from numpy.typing import NDArray
 
 from vosrt.array_archive import read_arrays
 from vosrt.device import Array
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of, unwritable
 from vosrt.manifest import Manifest
 from vosrt.presence import Sighting
 from vosrt.regular_file import require_regular_file
 from vosrt.snapshot_check import CURE, check_entries, check_ids
 from vosrt.state import RULES, State
 from vosrt.variant import Variant, variant_name
+from vosrt.whole_file import whole_file
 
 FORMAT = 1
 _RECORD = "record"
@@ -103,21 +102,11 @@ class Snapshot:
         Raises:
             InputError: the file cannot be written.
         """
-        target = Path(path)
-        temporary = target.parent / f".{target.name}.part"
         try:
-            with temporary.open("wb") as file:
+            with whole_file(path) as file:
                 np.savez(file, allow_pickle=False, **self._arrays())
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            cure = "choose a folder that exists, has room and can be written"
-            raise InputError(f"snapshot {target} cannot be written ({reason})", cure=cure) from error
-        finally:
-            with suppress(OSError, ValueError):
-                temporary.unlink(missing_ok=True)
+            raise unwritable(f"snapshot {os.fspath(path)}", error) from error
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Snapshot:
@@ -130,8 +119,8 @@ class Snapshot:
             require_regular_file(path)
             arrays = read_arrays(path)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputError(f"snapshot {os.fspath(path)} cannot be read ({reason})", cure=CURE) from error
+            what = f"snapshot {os.fspath(path)} cannot be read ({reason_of(error)})"
+            raise InputError(what, cure=CURE) from error
         except ValueError as error:
             raise InputError(f"{os.fspath(path)} is no snapshot, or damaged ({error})", cure=CURE) from error
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import InputError
+from vosrt.errors import InputError, unwritable
 from vosrt.h264 import add_h264_stream, even_sides, h264_frame, import_encoder
 
 _FRAGMENTED = "frag_every_frame+empty_moov+default_base_moof"  # each frame is playable once it is written
@@ -80,7 +80,7 @@ class VideoWriter:
             self._container.mux(self._stream.encode(frame))
         except (OSError, self._av.FFmpegError) as error:
             self._abandon()
-            raise self._error(error) from error
+            raise unwritable(f"video {self.path}", error) from error
         self.count += 1
         self._measure()
 
@@ -113,7 +113,7 @@ class VideoWriter:
             self._container = None
         except (OSError, self._av.FFmpegError) as error:
             self._abandon()
-            raise self._error(error) from error
+            raise unwritable(f"video {self.path}", error) from error
 
     def _measure(self) -> None:
         with suppress(OSError):  # somebody may have moved or removed the file
@@ -149,10 +149,5 @@ class VideoWriter:
             container.start_encoding()  # some versions of av make the file only here
         except (OSError, self._av.FFmpegError) as error:
             self._remove_if_empty()
-            raise self._error(error) from error
+            raise unwritable(f"video {self.path}", error) from error
         self._container, self._stream = container, stream
-
-    def _error(self, error: Exception) -> InputError:
-        reason = getattr(error, "strerror", None) or str(error)
-        cure = "choose a folder that exists, has room and can be written"
-        return InputError(f"video {self.path} cannot be written ({reason})", cure=cure)

@@ -14,22 +14,13 @@ from vosrt.running_process import is_running
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
 
 
-def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file as `whole_file` does.
-
-    Raises:
-        OSError: the file cannot be written; whatever was there before still is.
-    """
-    with whole_file(path) as stream:
-        stream.write(data)
-
-
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file under a temporary name beside its own, which it gets at the end; a kill leaves no half file.
+    """Write a file under a temporary name beside it and rename it; a killed process leaves no half file.
 
     Raises:
         OSError: the file cannot be written; whatever was there before still is.
+        ValueError: no file can have this path.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -40,8 +31,14 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         temporary.replace(target)
     finally:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
+
+
+def write_whole_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write all of a file; see `whole_file`."""
+    with whole_file(path) as stream:
+        stream.write(data)
 
 
 def name_of_part(name: str) -> str | None:

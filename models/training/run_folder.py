@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from vosrt.errors import CheckpointError, InputError
+from vosrt.errors import CheckpointError, InputError, reason_of
 from vosrt.models.checkpoint import check_sums
 from vosrt.models.training.settings import TrainingSettings
 from vosrt.whole_file import remove_left_parts, whole_file, write_whole_file
@@ -162,8 +162,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _not_written(path: Path, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
     return InputError(
-        f"{path} cannot be written ({reason})",
+        f"{path} cannot be written ({reason_of(error)})",
         cure="make room or choose another --output; the same command goes on from the last checkpoint",
     )

@@ -20,7 +20,7 @@ from vosrt.batch.input_facts import InputFacts, sha256_of, stamp_of
 from vosrt.batch.job import BatchJob
 from vosrt.batch.record import BatchRecord, Ending
 from vosrt.batch.storage import Storage, open_storage
-from vosrt.errors import Error, InputError
+from vosrt.errors import Error, InputError, reason_of
 
 PLAN = "batch.json"
 _PROGRAM = "vosrt batch"
@@ -125,9 +125,8 @@ class BatchFolder:
         try:
             self.storage.write(file, data)
         except Exception as error:  # every file system has errors of its own
-            reason = getattr(error, "strerror", None) or error
             raise InputError(
-                f"output {self.storage.address} cannot be written ({reason})",
+                f"output {self.storage.address} cannot be written ({reason_of(error)})",
                 cure="choose a folder that can be written and has room",
             ) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.batch.address import is_remote, open_remote
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of
 from vosrt.manifest import sha256_of_file
 from vosrt.regular_file import require_regular_file
 from vosrt.sources.address import scheme_of, shown_address
@@ -125,8 +125,7 @@ def _looking_at(address: str, look: Callable[[], str]) -> str:
     except FileNotFoundError as error:
         raise InputError(f"{shown_address(address)} is not there", cure="check the path") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{shown_address(address)} cannot be read ({reason})") from error
+        raise InputError(f"{shown_address(address)} cannot be read ({reason_of(error)})") from error
 
 
 def _digest(lines: list[str]) -> str:

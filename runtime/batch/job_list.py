@@ -23,7 +23,7 @@ from vosrt.batch.address import (
 )
 from vosrt.batch.job import LONGEST_NAME, BatchJob
 from vosrt.batch.video_manifest import manifest_jobs
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of
 from vosrt.sources.address import scheme_of, shown_address
 from vosrt.sources.image_folder import IMAGE_SUFFIXES
 
@@ -156,8 +156,8 @@ def _local_entries(address: str) -> list[str] | None:
     except NotADirectoryError:
         return None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"video {address} cannot be used ({reason})", cure="check the path") from error
+        what = f"video {address} cannot be used ({reason_of(error)})"
+        raise InputError(what, cure="check the path") from error
 
 
 def _has(entry: str, suffixes: Sequence[str]) -> bool:

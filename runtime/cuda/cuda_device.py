@@ -15,12 +15,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from vosrt.cuda.cuda_array import Allocation, CudaArray
 from vosrt.cuda.downloads import Downloads
-from vosrt.cuda.driver import CudaDriver, first_line
+from vosrt.cuda.driver import CudaDriver
 from vosrt.cuda.frame_uploads import FrameUploads
 from vosrt.cuda.pinned_memory import PinnedMemory
 from vosrt.cuda.small_blocks import LARGEST, SmallBlocks
 from vosrt.device import Array, Take
-from vosrt.errors import GpuMemoryError, MissingDependencyError
+from vosrt.errors import GpuMemoryError, MissingDependencyError, reason_of
 
 SmallGraphs = Callable[[str, Mapping[str, Array], Array], None]  # graph, inputs, output
 _MOST_CONSTANTS = 1024  # small arrays that are kept: row numbers, flags, indices
@@ -76,7 +76,7 @@ class CudaDevice:
                 found = self.download(self.run("add", {"a": array, "b": array}, target))
         except Exception as error:  # of a driver's package, a kernel or ONNX Runtime
             raise MissingDependencyError(
-                f"the compiled kernels do not run on {self.driver.gpu()} ({first_line(error)})", cure=_CURE
+                f"the compiled kernels do not run on {self.driver.gpu()} ({reason_of(error)})", cure=_CURE
             ) from error
         if found.item() != 2:
             raise MissingDependencyError(f"a sum on {self.driver.gpu()} is {found.item()}, not 2", cure=_CURE)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import MissingDependencyError
+from vosrt.errors import MissingDependencyError, reason_of
 
 FIRST = 0  # the GPU that is used, of those that CUDA_VISIBLE_DEVICES shows
 
@@ -143,10 +143,5 @@ def open_driver(names: Sequence[str] = tuple(DRIVERS)) -> CudaDriver:
         try:
             return getattr(importlib.import_module(module), kind)()
         except Exception as error:  # an absent library or GPU shows in many ways
-            failures.append(f"{name}: {first_line(error)}")
+            failures.append(f"{name}: {reason_of(error)}")
     raise MissingDependencyError(f"no CUDA device can be used ({'; '.join(failures)})", cure=CURE)
-
-
-def first_line(error: BaseException) -> str:
-    """Of an error's text, or its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

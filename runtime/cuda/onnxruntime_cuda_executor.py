@@ -23,7 +23,7 @@ from vosrt.cuda.gpu_arrays import GpuArrays
 from vosrt.cuda.graph_inputs import inputs_on_gpu
 from vosrt.cuda.session_graph import session_graph
 from vosrt.device import Array, Take
-from vosrt.errors import BundleError, Error, GpuMemoryError
+from vosrt.errors import BundleError, Error, GpuMemoryError, reason_of
 from vosrt.graphs.operator_shapes import WITH_KERNEL
 from vosrt.graphs.sized_model import OpenShape
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
@@ -33,7 +33,6 @@ from vosrt.onnxruntime_sessions import (
     check_signature,
     does_not_load,
     does_not_run,
-    first_line,
     register_operators,
 )
 
@@ -276,7 +275,7 @@ class _Session:
         except Exception as error:
             if recording is None:
                 raise _told(does_not_run(self._role, arrays, error), self._role, error) from error
-            _log.warning("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
+            _log.warning("graph %s runs without CUDA graphs (%s)", self._role, reason_of(error))
             self._seen.clear()
             self._executor.cuda.driver.synchronize(self._executor.cuda.stream)
             del binding, self._session  # there may not be room for both
@@ -314,7 +313,7 @@ class _Session:
             except Exception as error:
                 if _NO_MEMORY.search(str(error)):
                     raise _told(does_not_load(self._role, self._path, error), self._role, error) from error
-                _log.info("graph %s runs without CUDA graphs (%s)", self._role, first_line(error))
+                _log.info("graph %s runs without CUDA graphs (%s)", self._role, reason_of(error))
                 options.log_severity_level = usual
         try:
             return False, self._new_session(model, options, record=False)
@@ -336,7 +335,7 @@ def _told(usual: BundleError, role: str, error: Exception) -> Error:
     """What to say of an error of ONNX Runtime."""
     if not _NO_MEMORY.search(str(error)):
         return usual
-    return GpuMemoryError(f"graph {role}: no memory left on the GPU ({first_line(error)})")
+    return GpuMemoryError(f"graph {role}: no memory left on the GPU ({reason_of(error)})")
 
 
 def _version(runtime: ModuleType) -> tuple[int, ...]:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from vosrt.cuda.cuda_device import CudaDevice
-from vosrt.cuda.driver import first_line
 from vosrt.cuda.gpu_arrays import GpuArrays
 from vosrt.device import Array
-from vosrt.errors import MissingDependencyError
+from vosrt.errors import MissingDependencyError, reason_of
 from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 
 
@@ -50,7 +49,7 @@ class SmallGraphSessions:
         try:
             there = name in self._session("add").get_providers()
         except Exception as error:
-            raise MissingDependencyError(f"ONNX Runtime cannot use the GPU ({first_line(error)})") from error
+            raise MissingDependencyError(f"ONNX Runtime cannot use the GPU ({reason_of(error)})") from error
         if not there:
             raise MissingDependencyError(
                 "ONNX Runtime cannot load what it needs for the GPU",

@@ -8,7 +8,7 @@ from types import ModuleType
 from vosrt.doctor.finding import Finding, State
 from vosrt.doctor.packages import installed_version
 from vosrt.doctor.provider_trial import try_provider
-from vosrt.errors import Error
+from vosrt.errors import Error, reason_of
 from vosrt.native_libraries import native_library
 
 GROUP = "execution"
@@ -52,7 +52,7 @@ def _operators(runtime: ModuleType) -> Finding:
     try:
         runtime.SessionOptions().register_custom_ops_library(str(library))
     except Exception as error:
-        detail = f"{library} does not load ({str(error).splitlines()[0]})"
+        detail = f"{library} does not load ({reason_of(error)})"
         return Finding(GROUP, "CPU operators", State.BROKEN, detail, f"{_OPERATORS_CURE}, or delete the file")
     return Finding(GROUP, "CPU operators", State.WORKS, str(library))
 

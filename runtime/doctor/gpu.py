@@ -7,9 +7,9 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from vosrt.cuda.driver import DRIVERS, first_line
+from vosrt.cuda.driver import DRIVERS
 from vosrt.doctor.finding import Finding, State
-from vosrt.errors import Error, MissingDependencyError
+from vosrt.errors import Error, MissingDependencyError, reason_of
 from vosrt.native_libraries import build_cure, native_library
 from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
 
@@ -68,7 +68,7 @@ def _drivers() -> Iterator[Finding]:
         except ModuleNotFoundError:
             continue  # the list of packages has it
         except Exception as error:
-            detail = re.sub(r"\s+", " ", first_line(error))
+            detail = re.sub(r"\s+", " ", reason_of(error))
             yield Finding(GROUP, name, State.ABSENT, f"finds no GPU ({detail})")
             continue
         yield Finding(GROUP, name, State.WORKS, str(driver.gpu()))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vosrt.doctor.finding import Finding, State
+from vosrt.errors import reason_of
 
 GROUP = "packages"
 
@@ -102,5 +103,5 @@ def _import_failure(module: str) -> str:
     try:
         importlib.import_module(module)
     except Exception as error:  # a broken package may raise anything
-        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return reason_of(error)
     return ""

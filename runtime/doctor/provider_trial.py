@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from vosrt.child_environment import child_environment
+from vosrt.errors import reason_of
 
 _CPU = "CPUExecutionProvider"
 _TIME_LIMIT = 180.0  # seconds; TensorRT compiles even a small graph for a while
@@ -72,8 +73,7 @@ def _main(provider: str) -> None:
     try:
         trial = _run(provider)
     except Exception as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        trial = Trial(False, f"fails: {first_line}")
+        trial = Trial(False, f"fails: {reason_of(error)}")
     print(json.dumps({"works": trial.works, "detail": trial.detail}))
 
 

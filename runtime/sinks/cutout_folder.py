@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import InputError
+from vosrt.errors import unwritable
 from vosrt.optional_import import import_for
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sources.source_frame import SourceFrame
@@ -47,8 +47,7 @@ class CutoutFolder:
         try:
             write_whole_file(path, cv2.imencode(".png", cutout)[1].tobytes())
         except OSError as error:
-            cure = "choose a folder that exists, has room and can be written"
-            raise InputError(f"cut-out {path} cannot be written ({error.strerror})", cure=cure) from error
+            raise unwritable(f"cut-out {path}", error) from error
 
     def close(self) -> None:
         """Nothing to finish."""

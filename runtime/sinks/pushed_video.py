@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.child_environment import child_environment
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of
 from vosrt.h264 import even_sides, import_encoder
 from vosrt.overlay import draw_overlay
 from vosrt.sinks import push_process
@@ -138,7 +138,7 @@ class PushedVideo:
             try:
                 taken, failure = self._send(taken)
             except OSError as error:  # there is no process, or no memory or descriptor for one
-                taken, failure = None, error.strerror or str(error)
+                taken, failure = None, reason_of(error)
             if failure is not None:
                 self._note(failure)
                 if self._sent > sent:

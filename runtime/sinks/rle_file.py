@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from vosrt.errors import InputError
+from vosrt.errors import unwritable
 from vosrt.mask_box import mask_box
 from vosrt.sinks.output_folder import make_folder
 from vosrt.sinks.rle import encode_mask
@@ -42,7 +42,7 @@ class RleFile:
         try:
             self._file = open(self.path, "wb", buffering=0)  # noqa: SIM115 - until close
         except OSError as error:
-            raise self._error(error) from error
+            raise unwritable(f"file {self.path}", error) from error
 
     def write(self, frame: SourceFrame, result: Result) -> None:
         """Append a frame.
@@ -59,17 +59,13 @@ class RleFile:
         except OSError as error:
             with suppress(OSError):  # what is no file of a disk has no end to cut off
                 self._file.truncate(end)
-            raise self._error(error) from error
+            raise unwritable(f"file {self.path}", error) from error
         self._count += 1
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
-
-    def _error(self, error: OSError) -> InputError:
-        cure = "choose a folder that exists, has room and can be written"
-        return InputError(f"file {self.path} cannot be written ({error.strerror})", cure=cure)
 
 
 def frame_record(frame: SourceFrame, result: Result, *, index: int) -> dict[str, Any]:

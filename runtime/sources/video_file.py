@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vosrt.errors import InputError
+from vosrt.errors import InputError, reason_of
 from vosrt.optional_import import import_for
 from vosrt.regular_file import require_regular_file
 from vosrt.sources.hardware_decoding import hardware_decoding
@@ -110,13 +110,13 @@ class VideoFile(Source):
                     yield frame
                     count += 1
         except self._av.FFmpegError as error:
-            raise self._error(f"is damaged or cut off after {count} frames ({_reason(error)})") from error
+            raise self._error(f"is damaged or cut off after {count} frames ({reason_of(error)})") from error
         if incomplete:  # a decoder that works on several frames at once may drop the last ones in silence
             raise self._error(f"is damaged or cut off after {count} frames (its last packet is incomplete)")
 
     def _refusal(self, error: Exception) -> str:
         refused = isinstance(error, self._av.FFmpegError) and error.errno == errno.EINVAL
-        return "a playlist, or another format that is not read" if refused else _reason(error)
+        return "a playlist, or another format that is not read" if refused else reason_of(error)
 
     def _options(self) -> dict[str, str]:
         """FFmpeg's limits: nothing is fetched over a network, and lists are not even opened."""
@@ -128,7 +128,3 @@ class VideoFile(Source):
 
     def _error(self, what: str) -> InputError:
         return InputError(f"source {self.path} {what}", cure="copy or convert the video again")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

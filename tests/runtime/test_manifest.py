@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -145,4 +146,11 @@ def test_lone_surrogate_is_not_written(tmp_path):
     manifest = dataclasses.replace(parsed(CFBI), options={"name": "\ud800"})
     with pytest.raises(BundleError, match="cannot be written as UTF-8"):
         write_bundle_manifest(tmp_path, manifest)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_that_a_full_disk_refuses_leaves_no_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.close(-1))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        write_bundle_manifest(tmp_path, parsed(CFBI))
     assert list(tmp_path.iterdir()) == []
