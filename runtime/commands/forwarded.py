@@ -2,49 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vosrt.errors import MissingDependencyError
-
-Program = Callable[[Sequence[str]], int]
-
-
-def _export(arguments: Sequence[str]) -> int:
-    from vosrt.export.to_onnx import main
-
-    return main(arguments)
-
-
-def _bench(arguments: Sequence[str]) -> int:
-    from vosrt.benchmarks.bench import main
-
-    return main(arguments)
-
-
-def _eval(arguments: Sequence[str]) -> int:
-    from vosrt.benchmarks.eval import main
-
-    return main(arguments)
-
-
-def _demo(arguments: Sequence[str]) -> int:
-    from vosrt.benchmarks.demo import main
-
-    return main(arguments)
-
-
-def _train(arguments: Sequence[str]) -> int:
-    from vosrt.models.training.train import main
-
-    return main(arguments)
-
-
-def _adapt(arguments: Sequence[str]) -> int:
-    from vosrt.models.training.adapt import main
-
-    return main(arguments)
 
 
 @dataclass(frozen=True)
@@ -52,23 +15,41 @@ class Forwarded:
     """A command that is a program of another room.
 
     Attributes:
-        program: takes the command's arguments and returns its exit status.
+        module: whose `main` takes the command's arguments and returns its exit status.
         purpose: in words.
         extras: with which its packages are installed.
     """
 
-    program: Program
+    module: str
     purpose: str
     extras: str
 
+    def program(self, arguments: Sequence[str]) -> int:
+        """Run it.
+
+        Raises:
+            ImportError: it is not installed, or lacks what it needs.
+        """
+        return importlib.import_module(self.module).main(arguments)
+
 
 FORWARDED: Mapping[str, Forwarded] = {
-    "export": Forwarded(_export, "turn a checkpoint into a bundle", "export,cpu"),
-    "train": Forwarded(_train, "train a network on annotated sequences or generated scenes", "train"),
-    "adapt": Forwarded(_adapt, "train location-sensitive embeddings on the objects of one video", "train"),
-    "bench": Forwarded(_bench, "measure speed beside PyTorch", "cpu"),
-    "eval": Forwarded(_eval, "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips", "cpu"),
-    "demo": Forwarded(_demo, "follow objects through a generated scene, say where to look", "cpu"),
+    "export": Forwarded("vosrt.export.to_onnx", "turn a checkpoint into a bundle", "export,cpu"),
+    "train": Forwarded(
+        "vosrt.models.training.train", "train a network on annotated sequences or generated scenes", "train"
+    ),
+    "adapt": Forwarded(
+        "vosrt.models.training.adapt",
+        "train location-sensitive embeddings on the objects of one video",
+        "train",
+    ),
+    "bench": Forwarded("vosrt.benchmarks.bench", "measure speed beside PyTorch", "cpu"),
+    "eval": Forwarded(
+        "vosrt.benchmarks.eval", "measure accuracy on DAVIS, YouTube-VOS and others, or on own clips", "cpu"
+    ),
+    "demo": Forwarded(
+        "vosrt.benchmarks.demo", "follow objects through a generated scene, say where to look", "cpu"
+    ),
 }
 
 
