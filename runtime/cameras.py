@@ -173,14 +173,16 @@ class Cameras:
 
         def marked() -> Result:
             view = camera.view
-            if image is None and view is None:
+            if image is not None:
+                shown = image
+            elif view is not None:
+                shown = view.frame.image
+            else:
                 raise InputError(f"camera {name} has shown nothing yet", cure="wait for its first frame")
-            shown = image if image is not None or view is None else view.frame.image
-            time_of = view.frame.timestamp if view else 0.0
-            assert shown is not None
-            result = camera.stream.step(SourceFrame(shown, "marked", time_of), **marks)
+            frame = SourceFrame(shown, "marked", view.frame.timestamp if view else 0.0)
+            result = camera.stream.step(frame, **marks)
             if view is not None and view.frame.image.shape == shown.shape:
-                self._show(camera, View(SourceFrame(shown, "marked", time_of), result, time.monotonic()))
+                self._show(camera, View(frame, result, time.monotonic()))
             return result
 
         return self._request(camera, marked)

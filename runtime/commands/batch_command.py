@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vosrt.batch.job import OUTPUTS
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.commands.bundle_settings import add_bundle_settings, add_bundles, bundle_settings, print_terms
 from vosrt.commands.camera_options import (
     add_adjustments,
     add_finder,
@@ -20,7 +20,6 @@ from vosrt.commands.camera_options import (
     adjustment_of,
     finder_files_of,
 )
-from vosrt.shipped_bundles import DEFAULT
 from vosrt.usable_cores import usable_cores
 
 if TYPE_CHECKING:
@@ -59,12 +58,7 @@ def add_batch_command(commands: Any) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_batch)
-    parser.add_argument(
-        "bundle",
-        metavar="BUNDLE",
-        nargs="+",
-        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
-    )
+    add_bundles(parser)
     _add_videos(parser.add_argument_group("videos; addresses may be s3://, gs://, http:// and others"))
     group = parser.add_argument_group("frames; masks and boxes are of frames that are adjusted")
     add_adjustments(group)

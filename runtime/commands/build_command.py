@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_engine_settings, add_look_settings, look_settings
+from vosrt.commands.bundle_settings import add_bundles, add_engine_settings, add_look_settings, look_settings
 from vosrt.errors import InputError
-from vosrt.shipped_bundles import DEFAULT
 
 
 def add_build_command(commands: Any) -> None:
@@ -24,12 +23,7 @@ def add_build_command(commands: Any) -> None:
         "with float32, and keep them. A stream that finds none builds them itself with its first mask.",
     )
     parser.set_defaults(run=run_build)
-    parser.add_argument(
-        "bundles",
-        nargs="+",
-        metavar="BUNDLE",
-        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
-    )
+    add_bundles(parser)
     parser.add_argument(
         "--frame", required=True, type=option_readers.size, metavar="HxW", help="size of the frames: 720x1280"
     )
@@ -81,7 +75,7 @@ def run_build(arguments: argparse.Namespace) -> int:
         )
         started = time.perf_counter()
         segmenter = Segmenter(
-            arguments.bundles,
+            arguments.bundle,
             precision=arguments.precision,
             require="tensorrt",
             engines=settings,
@@ -116,7 +110,7 @@ def _write_graphs(arguments: argparse.Namespace) -> int:
     from vosrt.trt.written_graphs import write_graphs
 
     written = write_graphs(
-        Segmenter(arguments.bundles, device="cpu", **look_settings(arguments)),
+        Segmenter(arguments.bundle, device="cpu", **look_settings(arguments)),
         Path(arguments.graphs),
         arguments.frame,
         objects=arguments.objects or OBJECTS,

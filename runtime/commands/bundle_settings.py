@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.shipped_bundles import terms_of
+from vosrt.shipped_bundles import DEFAULT, terms_of
 
 LOOK_NAMES = ("scales", "flip", "long_edge", "memory_every", "memory_capacity", "memory_limit")
 NAMES = ("precision", "device", "executor", "require", "threads", *LOOK_NAMES)
@@ -20,6 +20,16 @@ def print_terms(bundles: Iterable[str | os.PathLike[str]]) -> None:
     """Print the terms of shipped weights to standard error: they are others than those of the code."""
     for terms in dict.fromkeys(filter(None, map(terms_of, bundles))):
         print(f"note: {terms}", file=sys.stderr)
+
+
+def add_bundles(parser: Any) -> None:
+    """Add the bundles of a segmenter to a parser: `bundle`, a list."""
+    parser.add_argument(
+        "bundle",
+        metavar="BUNDLE",
+        nargs="+",
+        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
+    )
 
 
 def add_bundle_settings(group: Any) -> None:

@@ -86,8 +86,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     if not settings:
         raise InputError("no camera is given", allowed="--source SOURCE, --cameras TOML, or both")
     print_terms([*arguments.bundle, FINDER])
-    bundles = arguments.bundle[0] if len(arguments.bundle) == 1 else arguments.bundle
-    segmenter = Segmenter(bundles, **bundle_settings(arguments))
+    segmenter = Segmenter(arguments.bundle, **bundle_settings(arguments))
     outputs = CameraOutputs(settings)
 
     def open_cameras(seen: Callable[[str, View], object]) -> Cameras:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from vosrt.commands import option_readers
-from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
+from vosrt.commands.bundle_settings import add_bundle_settings, add_bundles, bundle_settings, print_terms
 from vosrt.commands.camera_options import (
     add_adjustments,
     add_boxes,
@@ -20,7 +20,7 @@ from vosrt.commands.camera_options import (
     lasting_outputs,
 )
 from vosrt.errors import InputError
-from vosrt.shipped_bundles import DEFAULT, FINDER
+from vosrt.shipped_bundles import FINDER
 
 _SOURCES = (
     "video file, folder of images, 0 (the first camera), v4l2:///dev/video0, csi://0, rtsp://…, http://…, "
@@ -36,12 +36,7 @@ def add_stream_command(commands: Any) -> None:
         description="Follow the objects of the first frame through a video, a folder of images or a camera.",
     )
     parser.set_defaults(run=run_stream)
-    parser.add_argument(
-        "bundle",
-        metavar="BUNDLE",
-        nargs="+",
-        help=f"folder that `vosrt export` wrote, or {DEFAULT}, which comes along; several are averaged",
-    )
+    add_bundles(parser)
     parser.add_argument("--source", required=True, metavar="SOURCE", help=_SOURCES)
     _add_prompts(parser.add_argument_group("objects (test:// knows its own)"))
     group = parser.add_argument_group("frames; masks and boxes are of frames that are adjusted")

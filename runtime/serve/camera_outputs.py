@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any
 
 from vosrt.cameras import Cameras, View
 from vosrt.errors import Error
@@ -40,10 +39,8 @@ class CameraOutputs:
         """Take what a camera shows."""
         if name in self._masks and self.cameras is not None:
             mask = read_label_map(self._masks.pop(name))
-            marks: dict[str, Any] = {"mask": mask}
-            self.cameras.mark(name, view.frame.image, **marks).add_done_callback(
-                lambda future: _tell(name, future)
-            )
+            asked = self.cameras.mark(name, view.frame.image, mask=mask)
+            asked.add_done_callback(lambda future: _tell(name, future))
         if view.is_again:
             return
         for sink in self._sinks[name]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -26,15 +28,11 @@ class Measures:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._frames = self._counter("frames", "frames segmented")
-        self._age = self._histogram("frame_age_seconds", "from a frame's arrival to its masks")
-        self._stages = Histogram(
-            "vosrt_stage_seconds",
-            "time of a stage",
-            ("camera", "stage"),
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
+        self._frames = Counter("vosrt_frames", "frames segmented", ("camera",), registry=self.registry)
+        times: dict[str, Any] = {"buckets": _BUCKETS, "registry": self.registry}
+        age = "from a frame's arrival to its masks"
+        self._age = Histogram("vosrt_frame_age_seconds", age, ("camera",), **times)
+        self._stages = Histogram("vosrt_stage_seconds", "time of a stage", ("camera", "stage"), **times)
         self._gauges = {
             name: Gauge(f"vosrt_{name}", text, ("camera",), registry=self.registry)
             for name, text in {
@@ -71,9 +69,3 @@ class Measures:
             for key, value in values.items():
                 self._gauges[key].labels(name).set(value)
         return generate_latest(self.registry)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(f"vosrt_{name}", text, ("camera",), registry=self.registry)
-
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(f"vosrt_{name}", text, ("camera",), buckets=_BUCKETS, registry=self.registry)

@@ -60,9 +60,7 @@ class WatchedCamera:
         Raises:
             InputError: there was no frame yet.
         """
-        view = self._cameras.view(self.name)
-        if view is None:
-            raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
+        view = self._shown()
         number = next(self._numbers)
         self._frozen[number] = view
         while len(self._frozen) > _MOST_FROZEN:
@@ -76,10 +74,7 @@ class WatchedCamera:
             InputError: it is gone, or there is none.
         """
         if number is None:
-            view = self._cameras.view(self.name)
-            if view is None:
-                raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
-            return view
+            return self._shown()
         if number not in self._frozen:
             raise InputError("frame", value=number, allowed="one that was frozen", cure="freeze it again")
         return self._frozen[number]
@@ -107,6 +102,12 @@ class WatchedCamera:
         """An object is not there, or not any more."""
         self.names.pop(object_id, None)
         self._tell()
+
+    def _shown(self) -> View:
+        view = self._cameras.view(self.name)
+        if view is None:
+            raise InputError(f"camera {self.name} has shown nothing yet", cure="wait for its first frame")
+        return view
 
     def _tell(self) -> None:
         """Have all clients hear of objects, though no frame may come any more."""
