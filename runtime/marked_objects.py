@@ -12,7 +12,7 @@ from vosrt.box_prompt import Box, checked_box, mask_from_box
 from vosrt.click_prompt import Click, checked_clicks, mask_from_clicks
 from vosrt.errors import InputError
 from vosrt.polygon_prompt import mask_from_polygon
-from vosrt.user_input import LARGEST_ID
+from vosrt.user_input import LARGEST_ID, is_whole
 
 
 class MaskFinder(Protocol):
@@ -112,8 +112,7 @@ def _by_id(kind: str, marks: Any) -> dict[int, Any]:
     if not isinstance(marks, Mapping) or not marks:
         raise InputError(kind, value=marks, allowed="a mapping from object ids to marks in pixels")
     for key in marks:
-        whole = isinstance(key, int | np.integer) and not isinstance(key, bool)
-        if not whole or not 1 <= key <= LARGEST_ID:
+        if not is_whole(key) or not 1 <= key <= LARGEST_ID:
             raise InputError(
                 f"{kind}: object id", value=key, allowed=f"a whole number from 1 to {LARGEST_ID}"
             )

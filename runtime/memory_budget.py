@@ -39,10 +39,10 @@ def parse_bytes(text: str) -> int:
         InputError: another text.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
-    if not 0 < size < 1 << 60:
+    size = float(match[1]) * _UNITS[match[2].upper()] if match else 0.0
+    if not 1 <= size < 1 << 60:
         raise InputError("memory limit", value=text, allowed="a size such as 2G, 1500M or 800000000")
-    return size
+    return int(size)
 
 
 def row_parts(

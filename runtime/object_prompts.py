@@ -17,8 +17,7 @@ from vosrt.label_map import label_map_size, read_label_map
 from vosrt.regular_file import stat_of
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
-
-_VOID = 255
+from vosrt.user_input import objects_of
 
 
 class ObjectPrompts(ABC):
@@ -174,7 +173,7 @@ def read_objects(file: str | os.PathLike[str]) -> NDArray[np.uint8]:
         InputError: it cannot be read, or holds none.
     """
     mask = read_label_map(file)
-    if not ((mask > 0) & (mask < _VOID)).any():
+    if not objects_of(mask):
         raise InputError(
             f"mask {file} holds no object",
             allowed="ids from 1 to 254; 0 is background, 255 is void",

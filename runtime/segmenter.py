@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import numpy as np
-
 from vosrt.bundle import BFLOAT16_MATCHING, Bundle
 from vosrt.bundle_finder import ROLE, BundleFinder
 from vosrt.cpu_device import CpuDevice
@@ -27,6 +25,7 @@ from vosrt.shipped_finder import ShippedFinder
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
 from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
+from vosrt.user_input import is_whole
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
@@ -254,7 +253,7 @@ def _checked_kept(name: str, value: object, bundles: Sequence[Bundle]) -> int | 
     """How many frames are kept, or how often; None for the bundles' own number."""
     if value is None:
         return None
-    count = int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else 0
+    count = int(value) if is_whole(value) else 0
     if not 1 <= count <= MOST_KEPT:
         raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
     if not any(bundle.manifest.keeps_frames for bundle in bundles):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,15 +109,19 @@ def checked_ids(ids: object, name: str, *, known: Iterable[int]) -> tuple[int, .
         raise InputError(name, value=ids, allowed="a list of object ids")
     chosen, there = list(ids), sorted(set(known))
     for value in chosen:
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or int(value) not in there:
+        if not is_whole(value) or int(value) not in there:
             raise InputError(
                 f"{name}: unknown object id",
-                value=value if not whole else int(value),
+                value=int(value) if is_whole(value) else value,
                 allowed=", ".join(map(str, there)) or "none: the stream has no objects",
                 cure="give an id of the stream, or mark the object in a mask first",
             )
     return tuple(dict.fromkeys(int(value) for value in chosen))
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, Python's or numpy's; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from vosrt.executor import Executor
 from vosrt.manifest import Graph, Manifest
 from vosrt.memory_budget import least_limit, row_parts, split_dimension
 from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
+from vosrt.user_input import is_whole
 
 MOST_SCALES = 16
 MOST_KNOWN_PARTS = 256
@@ -156,7 +157,7 @@ def checked_long_edge(long_edge: object) -> int | None:
     """
     if long_edge is None:
         return None
-    pixels = int(long_edge) if isinstance(long_edge, int | np.integer) else 0  # True is 1: too few
+    pixels = int(long_edge) if is_whole(long_edge) else 0
     if not SMALLEST_LONG_EDGE <= pixels <= LARGEST_SIDE:
         allowed = f"a whole number of pixels from {SMALLEST_LONG_EDGE} to {LARGEST_SIDE}"
         raise InputError("long_edge", value=long_edge, allowed=allowed)

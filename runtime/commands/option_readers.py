@@ -6,7 +6,6 @@ import argparse
 import re
 from fractions import Fraction
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _MOST_SCALES, _LARGEST_SCALE = 16, 8
 
 
@@ -122,10 +121,11 @@ def scales(text: str) -> tuple[float, ...]:
 
 def memory(text: str) -> int:
     """Read an amount of memory in bytes, such as `2G`."""
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)(?:i?B)?", text, re.IGNORECASE)
-    amount = int(Fraction(match[1]) * _UNITS[match[2].upper()]) if match else 0
-    if amount < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no amount of memory; give bytes, or such as 500M or 2G"
-        )
-    return amount
+    from vosrt.errors import InputError
+    from vosrt.memory_budget import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except InputError as error:
+        message = f"{text!r} is no amount of memory; give bytes, or such as 500M or 2G"
+        raise argparse.ArgumentTypeError(message) from error
