@@ -27,8 +27,9 @@ def directional_matching(query: Tensor, bank: Tensor, weights: Tensor, valid: Te
             holds, it is not looked at.
 
     Returns:
-        `[n, k, N]`, the largest weight times cosine; zeros for a row without a valid slot. float32, or
-        float64 for a float64 query.
+        `[n, k, N]`, the largest weight times cosine; zeros for a row without a valid slot; NaN where the
+        query is NaN, while compiled operators pass over NaN in bank and weights. float32, or float64 for a
+        float64 query.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -119,8 +120,8 @@ _BODY = """
     better = Max (before, taken)
     go_on_slots = Identity (go_on)
   }> (slots, yes, no_score)
-  is_found = Greater (best, low)
-  matched = Where (is_found, best, zero)
+  is_nothing = Less (best, low)
+  matched = Where (is_nothing, zero, best)
 """
 
 DIRECTIONAL_MATCHING = Operator(

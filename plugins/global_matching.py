@@ -29,9 +29,10 @@ def global_matching(query: Tensor, bank: Tensor, bank_labels: Tensor, rows: Tens
         rows: int32 `[R]`, the label of each row; -1 marks an unused row.
 
     Returns:
-        `[R, h, w]`, at least 0; 5e4 where the row has no pixel in the bank. float32, or float64 for a
-        float64 query. Distances near 0 carry a rounding error of about 1e-7 of the squared norm. The
-        gradient goes through the nearest pixel alone, so training keeps nothing of size N x M either.
+        `[R, h, w]`, at least 0; 5e4 where the row has no pixel in the bank; NaN where the query is NaN, while
+        operators on a CPU pass over NaN in the bank. float32, or float64 for a float64 query. Distances near
+        0 carry a rounding error of about 1e-7 of the squared norm. The gradient goes through the nearest
+        pixel alone, so training keeps nothing of size N x M either.
 
     Raises:
         ValueError: the shapes do not fit together.

@@ -37,8 +37,9 @@ def local_matching(
         dilation: only offsets that are multiples of it are candidates.
 
     Returns:
-        `[R, K, h, w]`, at least 0; 5e4 where the window holds no pixel of the row. float32, or float64
-        for a float64 query. The gradient goes through the nearest pixel alone.
+        `[R, K, h, w]`, at least 0; 5e4 where the window holds no pixel of the row; NaN where the query is
+        NaN, while operators on a CPU may pass over NaN in the previous frame. float32, or float64 for a
+        float64 query. The gradient goes through the nearest pixel alone.
 
     Raises:
         ValueError: the shapes do not fit together, or a window or the dilation is out of range.

@@ -30,14 +30,10 @@ inline __device__ float to_float(float value) { return value; }
 inline __device__ float to_float(std::uint8_t value) { return static_cast<float>(value); }
 inline __device__ float to_float(__half value) { return __half2float(value); }
 
-// Least of floats that are at least 0: their order is that of their bits.
-inline __device__ void atomic_least(float* place, float value) {
-    atomicMin(reinterpret_cast<int*>(place), __float_as_int(value));
-}
-
-// Largest of any floats. Bits of negative ones, as whole numbers, have the opposite order; -0 is one of them.
+// Largest of any floats. Bits of negative ones, as whole numbers, have the opposite order; -0 is one of them. What
+// is no number is above all, and so it stays.
 inline __device__ void atomic_largest(float* place, float value) {
-    const int bits = __float_as_int(value);
+    const int bits = value == value ? __float_as_int(value) : INT32_MAX;
     if (bits >= 0)
         atomicMax(reinterpret_cast<int*>(place), bits);
     else

@@ -32,7 +32,6 @@ constexpr int kVectors = kReferences / kParts / 4;   // of four cosines, of a th
 constexpr int kCosinePitch = kReferences + 16;       // two query pixels fill all banks
 constexpr int kPacking = 128;     // threads of the kernel that prepares
 constexpr int kMostShares = 65535;
-constexpr float kBelowAll = -3.4e38f;
 
 struct Matching {
     const void* query;
@@ -169,7 +168,7 @@ __device__ void fetch(const Room<Products>& room, const Matching& m, int slot, i
         to + Room<Products>::kQueryStart, Products::kQueryPitch, query, rest, first, m.pixels);
 }
 
-// Weights of some lines for the tile's pixels. Outside the slot they are 1, for cosines of -infinity.
+// Weights of some lines for the tile's pixels.
 template <typename Products>
 __device__ void load_weights(const Room<Products>& room, const Matching& m, int slot, int column, int start) {
     using T = typename Products::T;
@@ -185,7 +184,7 @@ __device__ void load_weights(const Room<Products>& room, const Matching& m, int 
         if (!room.is_read[i]) continue;
         const std::size_t row = static_cast<std::size_t>(start + i) * m.slots + slot;
         room.weights[i * kReferences + threadIdx.x % kReferences] =
-            pixel < m.references ? to_float(static_cast<const T*>(m.weights)[row * m.references + pixel]) : 1.0f;
+            pixel < m.references ? to_float(static_cast<const T*>(m.weights)[row * m.references + pixel]) : 0.0f;
     }
 }
 
@@ -198,7 +197,7 @@ struct OwnCosines {
 
     // `there` pixels of the tile are in the slot.
     __device__ void load(const float* cosines, int there) {
-        const float outside = __int_as_float(static_cast<int>(0xff800000u));  // -infinity
+        const float outside = __int_as_float(INT32_MAX);  // no number, which is larger than none
         cosines += row() * kCosinePitch;
 #pragma unroll
         for (int i = 0; i < kVectors; ++i) {
@@ -213,7 +212,7 @@ struct OwnCosines {
 
     // Of the whole query pixel, in all its threads.
     __device__ float largest(const float* weights) const {
-        float found = kBelowAll;
+        float found = __int_as_float(INT32_MAX);  // and so it stays where all cosines are no numbers
 #pragma unroll
         for (int i = 0; i < kVectors; ++i) {
             const float4 weight = *reinterpret_cast<const float4*>(weights + (i * kParts + part()) * 4);

@@ -158,10 +158,23 @@ __device__ float sum_of_warp(float value) {
     return value;
 }
 
+// The least distance so far, 0 in place of negative ones: the order of the others is that of their bits. What is no
+// number is below all, and so it stays.
+__device__ void keep_least(float* place, float distance) {
+    const int bits = distance > 0.0f ? __float_as_int(distance) : 0;
+    atomicMin(reinterpret_cast<int*>(place), distance == distance ? bits : -1);
+}
+
+// How far a row is that has a pixel which is no number: no number, which `keep_least` keeps. For a whole warp.
+__device__ void spoil(float* distances, int row, int pixels) {
+    for (int pixel = threadIdx.x % kWarp; pixel < pixels; pixel += kWarp)
+        distances[static_cast<std::size_t>(row) * pixels + pixel] = __int_as_float(-1);
+}
+
 // One warp per pixel of the bank: into its row's place. What fills the last tile is far from everything.
 __global__ void sort_bank_half(
-    const __half* bank, const int* labels, const int* rows, Sorted sorted, __half* packed, int channels,
-    int references, int row_count, int depth) {
+    const __half* bank, const int* labels, const int* rows, Sorted sorted, __half* packed, float* distances,
+    int channels, int references, int row_count, int pixels, int depth) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
     const int place = place_of(index, labels, rows, sorted, references, row_count);
@@ -176,6 +189,7 @@ __global__ void sort_bank_half(
         if (channel < channels || channel >= channels + kNormChannels) own[channel] = value;
     }
     norm = sum_of_warp(norm);
+    if (norm != norm) spoil(distances, sorted.tile_rows[place / kTile], pixels);
     if (lane == 0) split_norm(inside ? norm : kFarHalf * kNormUnit, own + channels);
 }
 
@@ -371,8 +385,7 @@ __global__ void __launch_bounds__(kWarps * kWarp, resident_blocks(kSteps)) neare
             const float score = least_of_query(least[group], scratch, lane);
             const int pixel = first + group * kQueries + lane / kLanes;
             if (lane % kLanes == 0 && pixel < pixels)
-                atomic_least(
-                    distances + static_cast<std::size_t>(row) * pixels + pixel, fmaxf(0.0f, score + norms[pixel]));
+                keep_least(distances + static_cast<std::size_t>(row) * pixels + pixel, score + norms[pixel]);
             start(least[group]);
         }
         row = next_row;
@@ -388,8 +401,8 @@ static_assert(kSide * kEach == kTile);
 
 template <typename T>
 __global__ void sort_bank(
-    const T* bank, const int* labels, const int* rows, Sorted sorted, float* packed, float* norms, int channels,
-    int references, int row_count) {
+    const T* bank, const int* labels, const int* rows, Sorted sorted, float* packed, float* norms,
+    float* distances, int channels, int references, int row_count, int pixels) {
     const int index = (blockIdx.x * blockDim.x + threadIdx.x) / kWarp;
     const int lane = threadIdx.x % kWarp;
     const int place = place_of(index, labels, rows, sorted, references, row_count);
@@ -403,6 +416,7 @@ __global__ void sort_bank(
         norm += value * value;
     }
     norm = sum_of_warp(norm);
+    if (norm != norm) spoil(distances, sorted.tile_rows[place / kTile], pixels);
     if (lane == 0) norms[place] = inside ? norm : kFar;
 }
 
@@ -458,8 +472,7 @@ __global__ void __launch_bounds__(kSide * kSide) nearest_float(
                 score = fminf(score, __shfl_xor_sync(kFullMask, score, mask));
             const int pixel = first + line * kEach + i;
             if (column == 0 && pixel < pixels)
-                atomic_least(
-                    distances + static_cast<std::size_t>(row) * pixels + pixel, fmaxf(0.0f, score + squares[i]));
+                keep_least(distances + static_cast<std::size_t>(row) * pixels + pixel, score + squares[i]);
             least[i] = kFar;
         }
     }
@@ -543,7 +556,7 @@ void run_half(const VosrtGlobalMatching& a, const Plan& plan, cudaStream_t strea
     VOSRT_LAUNCH(
         sort_bank_half, dim3(divided_up(a.references + a.row_count * kTile, kPacking / kWarp)), dim3(kPacking), 0,
         stream, static_cast<const __half*>(a.bank), a.bank_labels, a.rows, plan.sorted,
-        static_cast<__half*>(plan.bank), a.channels, a.references, a.row_count, depth);
+        static_cast<__half*>(plan.bank), a.distances, a.channels, a.references, a.row_count, a.pixels, depth);
     switch (plan.steps) {
         case 1: return launch_nearest_half<1>(a, plan, stream);
         case 2: return launch_nearest_half<2>(a, plan, stream);
@@ -561,7 +574,7 @@ void run_float(const VosrtGlobalMatching& a, const Plan& plan, cudaStream_t stre
     VOSRT_LAUNCH(
         sort_bank<T>, dim3(divided_up(a.references + a.row_count * kTile, kPacking / kWarp)), dim3(kPacking), 0,
         stream, static_cast<const T*>(a.bank), a.bank_labels, a.rows, plan.sorted, static_cast<float*>(plan.bank),
-        plan.bank_norms, a.channels, a.references, a.row_count);
+        plan.bank_norms, a.distances, a.channels, a.references, a.row_count, a.pixels);
     const int blocks = divided_up(a.pixels, kTile);
     constexpr std::size_t kShared = sizeof(float) * kChunk * (2 * kTile + 1);
     VOSRT_LAUNCH(

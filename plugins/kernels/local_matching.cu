@@ -30,6 +30,18 @@ struct Windows {
     int places[kMostWindows];  // of the output
 };
 
+// While distances are compared they are whole numbers in their order, from `kZero` to `kNothing`. What is no number
+// becomes less than all of them, and so it stays.
+constexpr int kNothing = INT32_MAX;  // where there is no candidate, or an infinite distance
+constexpr unsigned kZero = kNothing - 0x7f800000;
+
+inline __device__ int rank_of(float distance) {
+    return static_cast<int>(static_cast<unsigned>(__float_as_int(distance)) + kZero);
+}
+inline __device__ float distance_of(int rank) {
+    return __int_as_float(static_cast<int>(static_cast<unsigned>(rank) - kZero));
+}
+
 inline __host__ __device__ int staged_columns(int warps, int dilation) { return kWarp + (warps - 1) * dilation; }
 inline __host__ __device__ int staged_pixels(int warps, int dilation) {
     return kOwnPixels + kOtherLines * staged_columns(warps, dilation);
@@ -55,18 +67,18 @@ __global__ void pack_channels(const T* query, const T* previous, float4* packed,
         float4{values[0], values[1], values[2], values[3]};
 }
 
-// The row of every pixel of the previous frame, or -1; and infinity for all distances.
+// The row of every pixel of the previous frame, or -1; and nothing for all distances.
 __global__ void map_rows(
-    const int* labels, const int* rows, short* map, float* distances, int pixels, int row_count, int window_count) {
+    const int* labels, const int* rows, short* map, int* ranks, int pixels, int row_count, int window_count) {
     const int pixel = blockIdx.x * kThreads + threadIdx.x;
     if (pixel >= pixels) return;
     map[pixel] = static_cast<short>(row_of(labels[pixel], rows, row_count));
     for (int i = 0; i < row_count * window_count; ++i)
-        distances[static_cast<std::size_t>(i) * pixels + pixel] = __int_as_float(0x7f800000);
+        ranks[static_cast<std::size_t>(i) * pixels + pixel] = kNothing;
 }
 
 __global__ void __launch_bounds__(kMostWarps * kWarp, 2) match_nearby(
-    const float4* packed, const short* map, float* distances, Windows windows, int packs, int height, int width,
+    const float4* packed, const short* map, int* ranks, Windows windows, int packs, int height, int width,
     int dilation) {
     VOSRT_SHARED(shared);
     const int warps = blockDim.x / kWarp, warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
@@ -153,21 +165,21 @@ __global__ void __launch_bounds__(kMostWarps * kWarp, 2) match_nearby(
         for (int line = 0; line < kLines; ++line) {
             const int place = own_places[line * kWarp], row_start = found[line + offset];
             if (place < 0 || row_start < 0) continue;
-            atomic_least(distances + (row_start + start + place), sums[line][offset]);
+            atomicMin(ranks + (row_start + start + place), rank_of(sums[line][offset]));
         }
     }
 }
 
-// Larger windows take over what smaller ones found; infinity becomes the distance of no candidate.
-__global__ void nest_windows(float* distances, Windows windows, int pixels) {
+// Larger windows take over what smaller ones found; ranks become distances.
+__global__ void nest_windows(int* ranks, Windows windows, int pixels) {
     const int pixel = blockIdx.x * kThreads + threadIdx.x, row = blockIdx.y;
     if (pixel >= pixels) return;
-    float least = __int_as_float(0x7f800000);
+    int least = kNothing;
     for (int window = 0; window < windows.count; ++window) {
         const std::size_t place = static_cast<std::size_t>(row) * windows.count + windows.places[window];
-        float& distance = distances[place * pixels + pixel];
-        least = fminf(least, distance);
-        distance = least < __int_as_float(0x7f800000) ? least : kNoCandidate;
+        int& rank = ranks[place * pixels + pixel];
+        least = rank < least ? rank : least;
+        rank = __float_as_int(least == kNothing ? kNoCandidate : distance_of(least));
     }
 }
 
@@ -236,9 +248,10 @@ extern "C" int vosrt_local_matching(const VosrtLocalMatching* arguments, void* w
     Workspace pieces(workspace);
     const Room room = take_room(pieces, a);
     const int pixels = a.height * a.width, packs = divided_up(a.channels, kPack);
+    int* const ranks = reinterpret_cast<int*>(a.distances);
     VOSRT_LAUNCH(
-        map_rows, dim3(divided_up(pixels, kThreads)), dim3(kThreads), 0, stream, a.labels, a.rows, room.map,
-        a.distances, pixels, a.row_count, a.window_count);
+        map_rows, dim3(divided_up(pixels, kThreads)), dim3(kThreads), 0, stream, a.labels, a.rows, room.map, ranks,
+        pixels, a.row_count, a.window_count);
     if (packs > 0) {
         if (a.dtype == VOSRT_FLOAT16)
             launch_packing<__half>(a, room.packed, stream);
@@ -250,10 +263,10 @@ extern "C" int vosrt_local_matching(const VosrtLocalMatching* arguments, void* w
         divided_up(a.width, kWarp) * divided_up(side, warps), divided_up(a.height, kLines * dilation) * dilation,
         divided_up(side, kOffsets));
     VOSRT_LAUNCH(
-        match_nearby, blocks, dim3(warps * kWarp), shared_bytes(warps, dilation), stream, room.packed, room.map,
-        a.distances, windows, packs, a.height, a.width, dilation);
+        match_nearby, blocks, dim3(warps * kWarp), shared_bytes(warps, dilation), stream, room.packed, room.map, ranks,
+        windows, packs, a.height, a.width, dilation);
     VOSRT_LAUNCH(
-        nest_windows, dim3(divided_up(pixels, kThreads), a.row_count), dim3(kThreads), 0, stream, a.distances,
-        windows, pixels);
+        nest_windows, dim3(divided_up(pixels, kThreads), a.row_count), dim3(kThreads), 0, stream, ranks, windows,
+        pixels);
     return cudaGetLastError();
 }

@@ -354,7 +354,10 @@ def test_implementation_agrees_with_brute_force(name: str, implementation: str, 
 @pytest.mark.parametrize(
     "name",
     [
+        "directions of several rows and slots",
         "gates of odd maps",
+        "global several references",
+        "local official windows",
         "norms of odd maps",
         "read all slots of 3 rows",
         "rectified norms of whole vectors",
