@@ -97,7 +97,8 @@ def _chosen(parts: Sequence[Part], only: str) -> list[Part]:
 
 
 def _run(parts: Sequence[Part], options: argparse.Namespace) -> int:
-    facts = environment(usable_cores()) | {"gpu": _gpu(options.limit)}
+    facts = environment(usable_cores())
+    facts["gpu"] = _gpu(options.limit) or facts.get("gpu")  # as nvidia-smi calls it
     folder = Path(options.output) / re.sub(r"[^A-Za-z0-9]+", "-", facts["gpu"] or "cpu").strip("-").lower()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "suite.json"
@@ -295,7 +296,10 @@ def _steady(
 
 
 def _gpu(limit: float) -> str | None:
-    """The GPU's name; None without one. Another process asks: this one would keep memory there."""
+    """The GPU's name; None without one, or a package that can ask.
+
+    Another process asks: this one would keep memory there.
+    """
     program = "from vosrt.cuda.driver import open_driver; print(open_driver().gpu())"
     _, output, _ = _run_command([sys.executable, "-c", program], limit)
     return output.strip() or None

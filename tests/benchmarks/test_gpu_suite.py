@@ -125,6 +125,17 @@ def test_the_suite_itself_holds_nothing_on_the_gpu(tmp_path, monkeypatch):
     assert gpu_suite._gpu(60.0) == "NVIDIA H200 (sm_90)"
 
 
+def test_results_are_of_the_gpu_though_no_package_can_ask_for_its_name(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 580.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(gpu_suite, "_run_command", lambda command, limit: (1, "", "no cuda-python"))
+    assert main([BUNDLE, "--output", str(tmp_path), "--only", "kernel accuracy"]) == 1
+    suite = json.loads((tmp_path / "nvidia-h200/suite.json").read_text())
+    assert suite["environment"]["gpu"] == "NVIDIA H200"
+
+
 def test_a_part_without_a_result_has_failed(tmp_path, monkeypatch):
     (tmp_path / "silent.py").write_text("print('not JSON')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
