@@ -35,6 +35,7 @@ from vosrt.benchmarks.gpu.kernels import (
     others_call,
     probabilities_call,
 )
+from vosrt.cuda.driver import first_line
 from vosrt.cuda.kernel_library import KernelLibrary
 
 _RECORDED = 10  # runs at a time
@@ -58,17 +59,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = measured_limits(timer, options.device)
     random = torch.Generator(options.device).manual_seed(options.seed)
     grid = tuple(options.grid)
-    channels, memory = options.channels, tuple(options.memory)
+    by_type = (
+        (_global_rows, options.channels),
+        (_local_rows, options.channels),
+        (_memory_rows, tuple(options.memory)),
+        (_directional_rows, options.directions),
+        (_norm_rows, options.maps),
+    )
+    works: list[Callable[..., list[dict[str, Any]]]] = [
+        partial(measure, random, grid, size, dtype)
+        for dtype in (torch.float16, torch.float32)
+        for measure, size in by_type
+    ]
+    works.append(partial(_frame_rows, random, grid, tuple(options.frame)))
     rows: list[dict[str, Any]] = []
-    for dtype in (torch.float16, torch.float32):
-        rows += _global_rows(random, grid, channels, dtype, library, timer, limits)
-        rows += _local_rows(random, grid, channels, dtype, library, timer, limits)
-        rows += _memory_rows(random, grid, memory, dtype, library, timer, limits)
-        rows += _directional_rows(random, grid, options.directions, dtype, library, timer, limits)
-        rows += _norm_rows(random, grid, options.maps, dtype, library, timer, limits)
-    rows += _frame_rows(random, grid, tuple(options.frame), library, timer, limits)
-    print(json.dumps({"limits": limits, "kernels": rows}))
-    return 0
+    failed: list[str] = []
+    for work in works:
+        try:
+            rows += work(library, timer, limits)
+        except RuntimeError as error:  # of a kernel or of PyTorch: the others are measured
+            failed.append(first_line(error))
+            print(f"failed: {failed[-1]}", file=sys.stderr)
+    print(json.dumps({"limits": limits, "kernels": rows, "failed": failed}))
+    return 1 if failed else 0
 
 
 class Timer:

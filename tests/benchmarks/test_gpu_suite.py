@@ -15,9 +15,10 @@ from tests.benchmarks.stand_in_python import write_python
 from tests.plugins.kernels.emulated import compiled_kernels, emulated_kernels
 from tests.runtime.cuda.host_driver import HostDriver
 from vosrt.benchmarks import gpu_suite
-from vosrt.benchmarks.gpu import kernel_accuracy
+from vosrt.benchmarks.gpu import kernel_accuracy, kernel_speed
 from vosrt.benchmarks.gpu.counting_driver import CountingDriver
 from vosrt.benchmarks.gpu_suite import Part, main
+from vosrt.cuda.kernel_library import KernelError, KernelLibrary
 from vosrt.running_process import is_running
 
 BUNDLE = "cfbi-lite-davis"
@@ -232,6 +233,38 @@ def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
     command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "1", "--largest", "9"]
     assert kernel_accuracy.main(command) == 1
     assert json.loads(capsys.readouterr().out)["failed"]
+
+
+def test_kernels_that_cannot_run_lose_no_others(capsys, monkeypatch):
+    def broken(self, *arrays):
+        raise KernelError("frame_image: CUDA error 98")
+
+    monkeypatch.setattr(KernelLibrary, "frame_image", broken)
+    command = ["--device", "cpu", "--library", str(compiled_kernels())]
+    assert kernel_accuracy.main([*command, "--cases", "1", "--largest", "5"]) == 1
+    output, said = capsys.readouterr()
+    found = json.loads(output)
+    assert [one["error"] for one in found["failed"]] == ["frame_image: CUDA error 98"]
+    assert "FrameImage uint8: {'error': 'frame_image: CUDA error 98'}" in said
+    assert len(found["worst share of the limit"]) == 15
+    small = (
+        "--grid 8 12 --frame 9 11 --channels 5 --memory 5 7 --directions 8 --maps 8 --repeats 1 --warm-up 0"
+    )
+    assert kernel_speed.main([*command, *small.split()]) == 1
+    output, said = capsys.readouterr()
+    assert "failed: frame_image: CUDA error 98" in said
+    assert len({row["kernel"] for row in json.loads(output)["kernels"]}) == 6
+
+
+def test_nothing_is_tried_on_a_gpu_that_a_kernel_has_broken(capsys, monkeypatch):
+    def broken(call, output):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …")
+
+    monkeypatch.setattr(kernel_accuracy, "share_of_limit", broken)
+    command = ["--device", "cpu", "--library", str(compiled_kernels()), "--cases", "1", "--largest", "5"]
+    assert kernel_accuracy.main(command) == 1
+    (failed,) = json.loads(capsys.readouterr().out)["failed"]
+    assert failed["error"] == "CUDA error: an illegal memory access was encountered"
 
 
 def test_labels_that_are_behind_are_found():
