@@ -131,6 +131,7 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
                 groups=groups,
                 size=size,
                 dtype=dtype,
+                relu=numbers.choice((False, True)),
             )
             yield gate_call(
                 tensors,

@@ -158,7 +158,14 @@ def directional_call(
 
 
 def norm_call(
-    random: torch.Generator, *, rows: int, channels: int, groups: int, size: tuple[int, int], dtype: Any
+    random: torch.Generator,
+    *,
+    rows: int,
+    channels: int,
+    groups: int,
+    size: tuple[int, int],
+    dtype: Any,
+    relu: bool = False,
 ) -> Call:
     """Random maps away from 0, each channel by its own gain."""
     shape = (rows, channels, *size)
@@ -167,7 +174,7 @@ def norm_call(
         "gain": torch.randn(channels, generator=random, device=random.device),
         "shift": torch.randn(channels, generator=random, device=random.device),
     }
-    return Call("GroupNorm", inputs, shape, {"groups": groups})
+    return Call("GroupNorm", inputs, shape, {"groups": groups, "relu": relu})
 
 
 def gate_call(
@@ -229,13 +236,18 @@ def reference(call: Call) -> Tensor:
         "FrameImage": lambda frame, *norm: frame_image(frame, frame.new_empty(call.shape[2:]), *norm),
         "FrameProbabilities": lambda logits: enlarged(logits, call.shape[1:]).softmax(0),
         "GlobalMatching": _global,
-        "GroupNorm": group_norm,
+        "GroupNorm": _norm,
         "LeastOther": least_other,
         "LocalMatching": _local,
         "MemoryRead": _memory,
     }
     doubled = [each.double() if each.is_floating_point() else each for each in call.inputs.values()]
     return function[call.operator](*doubled, **call.attributes)
+
+
+def _norm(*maps: Tensor, groups: int, relu: bool) -> Tensor:
+    normed = group_norm(*maps, groups=groups)
+    return normed.relu() if relu else normed
 
 
 _NONE = 5e4

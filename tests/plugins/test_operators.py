@@ -350,7 +350,10 @@ def test_implementation_agrees_with_brute_force(name: str, implementation: str, 
     CHECKS[case.operator](case, result, expected, implementation)
 
 
-@pytest.mark.parametrize("implementation", ["torch", "body-17-all", "cuda-on-cpu"])
+@pytest.mark.parametrize(
+    "implementation",
+    [name for name in IMPLEMENTATIONS if name in ("torch", "body-17-all", "cuda-on-cpu", "cuda")],
+)
 @pytest.mark.parametrize(
     "name",
     [
