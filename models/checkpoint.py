@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{path} holds entries that are no tensors: {_list(strange)}",
             allowed="a dictionary of tensors, or one under the key 'state_dict'",
+            cure="save the weights alone with torch.save",
         )
     tensors: dict[str, Tensor] = {}
     for key, value in content.items():
@@ -85,10 +87,10 @@ def match_tensors(network: VosNetwork, tensors: dict[str, Tensor], path: Path) -
         name = name_here(key)
         if name not in expected:
             unknown.append(key)
-        elif not is_usable(tensor):
-            unusable.append(key)
         elif tensor.shape != expected[name].shape:
             shapes.append(f"{key} {list(tensor.shape)} instead of {list(expected[name].shape)}")
+        elif not is_usable(tensor):
+            unusable.append(key)
         elif name in found and not _same(found[name], tensor):
             repeated.append(key)
         else:
@@ -122,6 +124,8 @@ def is_usable(tensor: Tensor) -> bool:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
     return is_usable(one) and is_usable(other) and torch.equal(one.float(), other.float())
 
 
@@ -136,12 +140,22 @@ def _read_pickle(path: Path) -> Any:
         check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise CheckpointError(
-            f"{path} is not a checkpoint that can be read safely ({reason})",
+            f"{path} is not a checkpoint that can be read safely ({why_unread(error)})",
             allowed="tensors only; files that run code on loading are refused",
-            cure="load it where you trust it and save model.state_dict() again",
+            cure="copy it again if damaged; else load it where you trust it and save model.state_dict()",
         ) from error
+
+
+def why_unread(error: Exception) -> str:
+    """What `torch.load` says in a line, without its advice to let a file run code."""
+    text = str(error)
+    refused = re.search(r"GLOBAL (\S+)", text)
+    if refused:
+        return f"it asks for {refused[1]}"
+    if text.startswith("Weights only load failed"):
+        return "it is no file of PyTorch's"
+    return (text.split(". In PyTorch")[0].splitlines() or [type(error).__name__])[0][:200]
 
 
 def check_sums(path: Path) -> None:
@@ -183,7 +197,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path} is not a safetensors file ({error})", cure="copy it again, or rename it if it is a .pth"
+        ) from error
 
 
 def _list(entries: list[str]) -> str:

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vosrt.errors import CheckpointError, InputError, reason_of
-from vosrt.models.checkpoint import check_sums
+from vosrt.models.checkpoint import check_sums, why_unread
 from vosrt.models.training.settings import TrainingSettings
 from vosrt.whole_file import remove_left_parts, whole_file, write_whole_file
 
@@ -67,9 +67,8 @@ class RunFolder:
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             int(content["step"])
         except Exception as error:  # a damaged pickle can raise nearly anything
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise CheckpointError(
-                f"{path} is damaged, or no run wrote it ({reason})",
+                f"{path} is damaged, or no run wrote it ({why_unread(error)})",
                 cure="put a copy in its place, or delete it: the run then begins anew",
             ) from error
         return content

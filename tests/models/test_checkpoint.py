@@ -102,7 +102,12 @@ def test_aliases_and_batch_counters_are_accepted(published, tmp_path):
             ),
             r"1 not finite floating-point numbers: bg_bias",
         ),
+        (
+            lambda s: s.update({"module.bg_bias": torch.ones(1).expand(10**13)}),
+            r"1 of another shape: bg_bias \[10000000000000\]",
+        ),
         (lambda s: s.update({"bg_bias": torch.ones(1, 1, 1, 1)}), r"holds bg_bias twice with other values"),
+        (lambda s: s.update({"bg_bias": torch.ones(1).expand(10**13)}), r"holds bg_bias twice with other"),
         (lambda s: s.update({"module.epoch": 3}), r"holds entries that are no tensors: module\.epoch"),
     ],
 )
@@ -176,6 +181,19 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, capsys):
         with pytest.raises(CheckpointError, match=name):
             load_checkpoint(network, tmp_path / name)
     assert "code ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_refusal_says_what_a_file_asks_for_and_not_how_to_let_it_run_code(tmp_path, new_format):
+    path = tmp_path / "code.pth"
+    torch.save({"state_dict": {}, "best": Harmful()}, path, _use_new_zipfile_serialization=new_format)
+    with pytest.raises(CheckpointError, match=r"\(it asks for print\)") as code:
+        load_checkpoint(build_network("cfbi-lite"), path)
+    path.write_text("<html>too many downloads</html>")
+    with pytest.raises(CheckpointError, match="no file of PyTorch's") as page:
+        load_checkpoint(build_network("cfbi-lite"), path)
+    for error in (code, page):
+        assert "weights_only" not in str(error.value)
 
 
 def test_stand_in_rule_gives_the_documented_numbers():
