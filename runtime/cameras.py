@@ -87,6 +87,9 @@ class Cameras:
         gap: seconds without frames after which objects are looked for from their reference (5).
         latency: seconds from a frame's arrival to its masks that are to be kept; None for no limit.
         seen: called by the thread with every new view.
+
+    Raises:
+        InputError: a time is no number above 0.
     """
 
     def __init__(

@@ -38,7 +38,9 @@ def fastest_precision(held: Sequence[str], device: str) -> str:
 
 def resolved_precision(asked: str | None, held: Sequence[str], device: str) -> str:
     """What a user's word for a precision means for a bundle: None is the first that it holds."""
-    return fastest_precision(held, device) if asked == FASTEST else asked or held[0]
+    if asked is None:
+        return held[0]
+    return fastest_precision(held, device) if asked == FASTEST else str(asked)  # what it is not is refused
 
 
 def _processor_flags() -> set[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.latency_budget import LatencyBudget
+from vosrt.number_check import check_above_zero
 from vosrt.optional_import import import_for
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.result import Result
@@ -38,9 +39,14 @@ class LastingStream:
         stream: fresh.
         gap: seconds without frames after which the frame before is forgotten (5); None for no such gap.
         latency: seconds from a frame's arrival to its masks that are to be kept; None for no limit.
+
+    Raises:
+        InputError: a time is no number above 0.
     """
 
     def __init__(self, stream: Stream, *, gap: float | None = GAP, latency: float | None = None) -> None:
+        if gap is not None:
+            check_above_zero("gap", gap)
         self.stream = stream
         self._gap = gap
         self._budget = None if latency is None else LatencyBudget(latency)

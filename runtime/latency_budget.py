@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
+from vosrt.number_check import check_above_zero
+
 SCALES = (1.0, 0.75, 0.5)  # of both sides of a frame
 _FRAMES = 12  # whose median decides
 _SPARE = 0.8  # of the budget: what the larger size is expected to stay below
@@ -24,9 +26,13 @@ class LatencyBudget:
 
     Args:
         seconds: from a frame's arrival to its masks.
+
+    Raises:
+        InputError: no number above 0.
     """
 
     def __init__(self, seconds: float) -> None:
+        check_above_zero("latency", seconds)
         self.seconds = seconds
         self._level = 0
         self._ages: deque[float] = deque(maxlen=_FRAMES)

@@ -17,6 +17,7 @@ from vosrt.import_onnxruntime import import_onnxruntime, new_session_options
 from vosrt.manifest import Graph
 from vosrt.manifest_graph import ASIDE
 from vosrt.native_libraries import native_library
+from vosrt.number_check import checked_whole
 from vosrt.onnxruntime_sessions import check_signature, does_not_load, does_not_run, register_operators
 from vosrt.usable_cores import usable_cores
 
@@ -56,11 +57,8 @@ class OnnxRuntimeExecutor:
         threads: int | None = None,
         profile: str | os.PathLike[str] | None = None,
     ) -> None:
-        if threads is not None and not (
-            isinstance(threads, int | np.integer) and 1 <= threads <= MOST_THREADS
-        ):
-            allowed = f"1 to {MOST_THREADS}"
-            raise InputError("threads", value=threads, allowed=allowed, cure="leave it out for all cores")
+        if threads is not None:
+            threads = checked_whole("threads", threads, 1, MOST_THREADS)
         self.precision = precision
         self.device = "cpu"
         self.threads = threads or min(usable_cores(), MOST_THREADS)

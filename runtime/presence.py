@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from vosrt.number_check import check_share, checked_whole
+
 
 @dataclass(frozen=True)
 class LostRule:
@@ -15,12 +17,21 @@ class LostRule:
         frames: so many such frames in a row.
         above: a frame with at least this confidence speaks for found.
         found_frames: so many such frames in a row.
+
+    Raises:
+        InputError: a confidence is not from 0 to 1, or a number of frames not from 1.
     """
 
     below: float = 0.5
     frames: int = 5
     above: float = 0.6
     found_frames: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("below", "above"):
+            check_share(f"lost.{name}", getattr(self, name))
+        for name in ("frames", "found_frames"):
+            checked_whole(f"lost.{name}", getattr(self, name), 1)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
 from vosrt.marked_objects import MaskFinder
 from vosrt.memory_budget import default_limit, gpu_limit, parse_bytes
+from vosrt.number_check import checked_whole
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor, unusable_matching
 from vosrt.placement import Placement, place
 from vosrt.presence import LostRule
@@ -25,7 +26,6 @@ from vosrt.shipped_finder import ShippedFinder
 from vosrt.snapshot import Snapshot
 from vosrt.stream import Stream
 from vosrt.trt.checked_engines import CheckedEngines, EngineSettings
-from vosrt.user_input import is_whole
 from vosrt.variant import Variant, check_fusible, checked_long_edge, checked_scales
 
 MOST_KEPT = 10_000  # frames of a memory, and frames between two that are kept
@@ -253,9 +253,7 @@ def _checked_kept(name: str, value: object, bundles: Sequence[Bundle]) -> int | 
     """How many frames are kept, or how often; None for the bundles' own number."""
     if value is None:
         return None
-    count = int(value) if is_whole(value) else 0
-    if not 1 <= count <= MOST_KEPT:
-        raise InputError(name, value=value, allowed=f"a whole number from 1 to {MOST_KEPT}")
+    count = checked_whole(name, value, 1, MOST_KEPT)
     if not any(bundle.manifest.keeps_frames for bundle in bundles):
         names = ", ".join(bundle.manifest.name for bundle in bundles)
         raise InputError(f"{name}: {names} keeps no frames", cure="leave it out")

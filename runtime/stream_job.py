@@ -14,6 +14,7 @@ from typing import Any
 from vosrt.errors import InputError
 from vosrt.frames_ahead import FramesAhead
 from vosrt.lasting_stream import GAP, LastingStream
+from vosrt.number_check import checked_whole
 from vosrt.object_prompts import FirstMarks, FirstTruth, ObjectPrompts, open_mask
 from vosrt.progress import show_progress
 from vosrt.segmenter import Segmenter
@@ -62,6 +63,9 @@ class StreamJob:
         gap: seconds without frames of a camera after which objects are looked for from their reference (5).
         latency: seconds from a camera's frame to its masks that are to be kept; None for no limit.
         show_progress: on standard error.
+
+    Raises:
+        InputError: `first_frame` or `most_frames` is no whole number, or below 0.
     """
 
     bundles: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -83,6 +87,11 @@ class StreamJob:
     gap: float = GAP
     latency: float | None = None
     show_progress: bool = True
+
+    def __post_init__(self) -> None:
+        checked_whole("first_frame", self.first_frame, 0)
+        if self.most_frames is not None:
+            checked_whole("most_frames", self.most_frames, 0)
 
     def run(self, segmenter: Segmenter | None = None) -> StreamSummary:
         """Run to the end of the source.

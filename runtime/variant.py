@@ -13,8 +13,8 @@ from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Graph, Manifest
 from vosrt.memory_budget import least_limit, row_parts, split_dimension
+from vosrt.number_check import checked_whole
 from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
-from vosrt.user_input import is_whole
 
 MOST_SCALES = 16
 MOST_KNOWN_PARTS = 256
@@ -157,11 +157,7 @@ def checked_long_edge(long_edge: object) -> int | None:
     """
     if long_edge is None:
         return None
-    pixels = int(long_edge) if is_whole(long_edge) else 0
-    if not SMALLEST_LONG_EDGE <= pixels <= LARGEST_SIDE:
-        allowed = f"a whole number of pixels from {SMALLEST_LONG_EDGE} to {LARGEST_SIDE}"
-        raise InputError("long_edge", value=long_edge, allowed=allowed)
-    return pixels
+    return checked_whole("long_edge", long_edge, SMALLEST_LONG_EDGE, LARGEST_SIDE)
 
 
 def check_fusible(variants: Sequence[Variant]) -> None:

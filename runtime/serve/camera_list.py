@@ -13,6 +13,7 @@ from typing import Any
 from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map
+from vosrt.number_check import check_above_zero, checked_whole
 from vosrt.optional_import import import_for
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sinks.pushed_video import PushedVideo
@@ -161,10 +162,9 @@ def _can_be_in_a_frame(x0: int, y0: int, x1: int, y1: int) -> bool:
 
 def _sinks(place: str, table: Mapping[str, Any]) -> Iterator[Sink]:
     seconds, keep = table.get("segment_seconds", SECONDS), table.get("keep_segments")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
-        raise InputError(f"{place}.segment_seconds", value=seconds, allowed="a number above 0")
-    if keep is not None and (type(keep) is not int or keep < 1):
-        raise InputError(f"{place}.keep_segments", value=keep, allowed="a whole number above 0")
+    check_above_zero(f"{place}.segment_seconds", seconds)
+    if keep is not None:
+        checked_whole(f"{place}.keep_segments", keep, 1)
     if "segments" in table:
         yield SegmentedVideo(table["segments"], seconds=seconds, keep=keep)
     if "push" in table:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vosrt.errors import InputError
+from vosrt.number_check import check_above_zero, checked_whole
 from vosrt.output_checks import status_of
 from vosrt.overlay import draw_overlay
 from vosrt.sinks.output_folder import make_folder
@@ -37,7 +38,7 @@ class SegmentedVideo:
         clock: seconds since 1970.
 
     Raises:
-        InputError: no folder can have this path.
+        InputError: no folder can have this path, or a number is none above 0.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class SegmentedVideo:
         clock: Callable[[], float] = time.time,
     ) -> None:
         status_of(os.fspath(folder))
+        check_above_zero("segment_seconds", seconds)
+        if keep is not None:
+            checked_whole("keep_segments", keep, 1)
         self.folder = Path(folder)
         self._seconds = seconds
         self._keep = keep

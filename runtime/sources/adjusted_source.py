@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
+from vosrt.number_check import check_above_zero
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sources.live_status import LiveStatus
 from vosrt.sources.reader import Picture, Reader
@@ -28,11 +30,23 @@ class Adjustment:
         rotate: degrees clockwise: 0, 90, 180 or 270.
         crop: `(x0, y0, x1, y1)` in pixels of the turned frame, ends excluded; None for all of it.
         rate: most frames per second; None for all.
+
+    Raises:
+        InputError: another turn, no four whole numbers, or a rate that is not above 0.
     """
 
     rotate: int = 0
     crop: tuple[int, int, int, int] | None = None
     rate: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if self.rotate not in TURNS:
+            raise InputError("rotate", value=self.rotate, allowed=", ".join(map(str, TURNS)))
+        crop = self.crop
+        if crop is not None and not (len(crop) == 4 and all(isinstance(edge, Integral) for edge in crop)):
+            raise InputError("crop", value=crop, allowed="x0, y0, x1, y1 in whole pixels")
+        if self.rate is not None:
+            check_above_zero("rate", self.rate)
 
     @property
     def is_none(self) -> bool:

@@ -20,7 +20,14 @@ from vosrt.sources.live_source import LiveSource
 from vosrt.sources.network_reader import SCHEMES, NetworkReader
 from vosrt.sources.reader import Reader
 from vosrt.sources.source import Source
-from vosrt.sources.test_pattern import PatternSettings, TestPattern
+from vosrt.sources.test_pattern import (
+    FASTEST,
+    LARGEST_SEED,
+    MOST_FRAMES,
+    MOST_OBJECTS,
+    PatternSettings,
+    TestPattern,
+)
 from vosrt.sources.video_file import VideoFile
 
 FORMS = (
@@ -28,8 +35,7 @@ FORMS = (
     "rtsp://user:password@host/path, http://host/path, gstreamer://PIPELINE ! appsink, "
     "test://480x854?objects=2&frames=100&fps=24&seed=0"
 )
-_LARGEST_SIDE, _MOST_OBJECTS, _MOST_FRAMES = 8192, 254, 1_000_000
-_FASTEST = 1000  # frames per second
+_LARGEST_SIDE = 8192
 
 
 def open_source(
@@ -111,10 +117,10 @@ def _pattern_settings(address: str) -> PatternSettings:
     size, _, options = address.partition("://")[2].partition("?")
     settings = dict(zip(("height", "width"), _size(size, address), strict=True)) if size else {}
     readers: dict[str, tuple[str, Callable[[str], int | Fraction | None], str]] = {
-        "objects": ("objects", _whole(1, _MOST_OBJECTS), f"1 to {_MOST_OBJECTS}"),
-        "frames": ("frames", _whole(0, _MOST_FRAMES), f"1 to {_MOST_FRAMES}, or 0 for no end"),
-        "fps": ("rate", _rate, f"frames per second up to {_FASTEST}, such as 24, 29.97 or 30000/1001"),
-        "seed": ("seed", _whole(0, 2**32 - 1), f"0 to {2**32 - 1}"),
+        "objects": ("objects", _whole(1, MOST_OBJECTS), f"1 to {MOST_OBJECTS}"),
+        "frames": ("frames", _whole(0, MOST_FRAMES), f"1 to {MOST_FRAMES}, or 0 for no end"),
+        "fps": ("rate", _rate, f"frames per second up to {FASTEST}, such as 24, 29.97 or 30000/1001"),
+        "seed": ("seed", _whole(0, LARGEST_SEED), f"0 to {LARGEST_SEED}"),
     }
     values: dict[str, int | Fraction] = dict(settings)
     for name, text in parse_qsl(options, keep_blank_values=True):
@@ -152,4 +158,4 @@ def _rate(text: str) -> Fraction | None:
         rate = Fraction(text) if len(text) < 20 else Fraction(0)
     except (ValueError, ZeroDivisionError):
         return None
-    return rate if 0 < rate <= _FASTEST else None
+    return rate if 0 < rate <= FASTEST else None

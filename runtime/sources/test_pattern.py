@@ -11,11 +11,22 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from vosrt.number_check import check_above_zero, checked_whole
+from vosrt.resize_rule import LARGEST_SIDE, SMALLEST_SIDE
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
 
 _PERIOD = 160  # frames until the scene repeats its paths
 _FAR, _NEAR = 0.85, 0.2  # how far objects swing beside their way across, in widths: out of view, or not
+MOST_OBJECTS, MOST_FRAMES, LARGEST_SEED = 254, 1_000_000, 2**32 - 1
+FASTEST = 1000  # frames per second
+_LIMITS = {
+    "height": (SMALLEST_SIDE, LARGEST_SIDE),
+    "width": (SMALLEST_SIDE, LARGEST_SIDE),
+    "objects": (0, MOST_OBJECTS),
+    "frames": (0, MOST_FRAMES),
+    "seed": (0, LARGEST_SEED),
+}
 _NOISE = 4  # largest deviation of a pixel from frame to frame
 
 
@@ -30,6 +41,9 @@ class PatternSettings:
         frames: how many; 0 for no end.
         rate: frames per second.
         seed: another one gives other textures, shapes and paths.
+
+    Raises:
+        InputError: a number that no pattern can have.
     """
 
     height: int = 480
@@ -38,6 +52,11 @@ class PatternSettings:
     frames: int = 100
     rate: Fraction = Fraction(24)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, limits in _LIMITS.items():
+            checked_whole(name, getattr(self, name), *limits)
+        check_above_zero("rate", self.rate, FASTEST)
 
 
 class TestPattern(Source):

@@ -15,12 +15,14 @@ from vosrt.engine_cache import EngineCache
 from vosrt.errors import BundleError
 from vosrt.label_agreement import Agreement
 from vosrt.manifest import Manifest
+from vosrt.number_check import checked_whole
 from vosrt.onnxruntime_executor import OnnxRuntimeExecutor
 from vosrt.trt.engine_builder import EngineBuilder, layer_report
 from vosrt.trt.engine_check import compare_with_float32, require_agreement
 from vosrt.trt.engines import Engines
 from vosrt.trt.executor import TensorRtExecutor
 from vosrt.trt.import_tensorrt import import_tensorrt, plugin_library
+from vosrt.user_input import VOID
 from vosrt.variant import Variant
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ class EngineSettings:
         cache: where engines are kept.
         building: is told the name of an engine that is about to be built.
         progress: is told a build's outermost phase and how much of it is done, 0 to 1.
+
+    Raises:
+        InputError: room for less than one object, or for more than there are ids; or no memory.
     """
 
     objects: int = OBJECTS
@@ -50,6 +55,11 @@ class EngineSettings:
     cache: EngineCache = field(default_factory=EngineCache)
     building: Callable[[str], None] | None = None
     progress: Callable[[str, float], None] | None = None
+
+    def __post_init__(self) -> None:
+        checked_whole("objects", self.objects, 1, VOID - 1)
+        if self.workspace is not None:
+            checked_whole("workspace", self.workspace, 1)
 
 
 class CheckedEngines:

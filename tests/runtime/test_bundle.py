@@ -148,13 +148,14 @@ def test_link_inside_the_folder_is_followed(bundle):
     Bundle.open(bundle)
 
 
-def test_unknown_precision_is_refused_with_the_known_ones(bundle):
+@pytest.mark.parametrize("precision", ["float16", "", 5, 0])
+def test_unknown_precision_is_refused_with_the_known_ones(bundle, precision):
     with pytest.raises(BundleError) as caught:
-        Segmenter(bundle, precision="float16")
+        Segmenter(bundle, precision=precision)
     assert caught.value.what == "bundle colour: precision"
-    assert caught.value.value == "float16"
+    assert caught.value.value == str(precision)
     assert caught.value.allowed == "float32"
-    assert "--precision float16" in caught.value.cure
+    assert f"--precision {precision}" in caught.value.cure
 
 
 def test_folder_without_a_manifest_is_refused(tmp_path):
@@ -228,9 +229,9 @@ def test_unknown_device_is_refused_with_the_known_ones(bundle):
         Segmenter(bundle, device="tpu")
 
 
-@pytest.mark.parametrize("threads", [0, -1, 257, 1.5])
+@pytest.mark.parametrize("threads", [0, -1, 257, 1.5, True])
 def test_number_of_threads_out_of_range_is_refused(bundle, threads):
-    with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: 1 to 256"):
+    with pytest.raises(InputError, match=rf"threads: got {threads}; allowed: a whole number from 1 to 256"):
         Segmenter(bundle, threads=threads)
 
 

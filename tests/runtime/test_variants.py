@@ -86,7 +86,7 @@ def test_a_limit_of_the_input_comes_before_scales_and_leaves_results_at_the_fram
 
 @pytest.mark.parametrize("long_edge", [0, 63, 16385, -480, 480.0, "480", True, float("nan")])
 def test_limits_that_cannot_be_used_are_refused(colour, long_edge):
-    with pytest.raises(InputError, match=r"^long_edge: got .* whole number of pixels from 64 to 16384"):
+    with pytest.raises(InputError, match=r"^long_edge: got .* whole number from 64 to 16384"):
         Segmenter(colour, long_edge=long_edge, threads=1)
 
 
