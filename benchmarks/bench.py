@@ -35,6 +35,7 @@ from vosrt.benchmarks.option_values import (
     whole_number,
     whole_numbers,
 )
+from vosrt.benchmarks.report_file import check_report, write_report
 from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
@@ -43,7 +44,6 @@ from vosrt.optional_import import import_for
 from vosrt.resize_rule import LARGEST_SIDE
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.variant import SMALLEST_LONG_EDGE
-from vosrt.whole_file import write_whole_file
 
 _PROGRESS_INTERVAL = 2.0  # seconds between lines
 
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.bundles = arguments.bundles or [DEFAULT]
     for option in ("json", "markdown"):
         if getattr(arguments, option) is not None:
-            _check_file(f"--{option}", getattr(arguments, option))
+            check_report(f"--{option}", getattr(arguments, option))
     if arguments.plots is not None:
         import_for("drawing plots of a benchmark", "matplotlib")
     plan = BenchPlan.of(arguments)
@@ -113,13 +113,13 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _write_outputs(arguments: argparse.Namespace, found: dict[str, Any], remarks: Sequence[str]) -> None:
     if arguments.json is not None:
-        _write("--json", arguments.json, json.dumps(found, indent=1, allow_nan=False) + "\n")
+        write_report("--json", arguments.json, json.dumps(found, indent=1, allow_nan=False) + "\n")
     drawn = arguments.plots is not None and found["runs"]
     plots = write_plots(arguments.plots, found["runs"]) if drawn else []
     if arguments.markdown is not None:
         folder = os.path.relpath(arguments.plots, arguments.markdown.parent) if plots else ""
         shown = [str(Path(folder) / name) for name in plots]
-        _write("--markdown", arguments.markdown, report(found, remarks, shown))
+        write_report("--markdown", arguments.markdown, report(found, remarks, shown))
 
 
 def document(
@@ -167,18 +167,6 @@ class _Progress:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _PROGRESS_INTERVAL
             print(text, file=sys.stderr, flush=True)
-
-
-def _check_file(option: str, file: Path) -> None:
-    if file.is_dir() or not file.parent.is_dir():
-        raise InputError(option, value=str(file), allowed="a file in a folder that exists")
-
-
-def _write(option: str, file: Path, content: str) -> None:
-    try:
-        write_whole_file(file, content.encode())
-    except OSError as error:
-        raise InputError(f"{option} {file} cannot be written ({error.strerror})") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,6 +31,7 @@ from vosrt.benchmarks.evaluation.score_table import print_scores
 from vosrt.benchmarks.evaluation.server_zip import write_server_zip
 from vosrt.benchmarks.evaluation.summary import document
 from vosrt.benchmarks.evaluation.worst_frames import worst_frames, write_worst_frames
+from vosrt.benchmarks.report_file import check_report, write_report
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.commands.camera_options import add_finder
@@ -38,7 +39,6 @@ from vosrt.errors import InputError
 from vosrt.exit_status import exit_status
 from vosrt.shipped_bundles import DEFAULT
 from vosrt.usable_cores import usable_cores
-from vosrt.whole_file import write_whole_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Error: with what is wrong and how to mend it.
     """
-    if arguments.json is not None and (arguments.json.is_dir() or not arguments.json.parent.is_dir()):
-        raise InputError("--json", value=str(arguments.json), allowed="a file in a folder that exists")
+    if arguments.json is not None:
+        check_report("--json", arguments.json)
     plan = EvaluationPlan.of(arguments)
     print_terms(bundle.folder for bundle in plan.bundles)
     facts = environment(arguments.threads or usable_cores())
@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     found = document(plan.settings, clips, records, plan.attributes)
     print_scores(found)
     if arguments.json is not None:
-        _write_json(arguments.json, {**found, "environment": facts})
+        text = json.dumps({**found, "environment": facts}, indent=1, allow_nan=False)
+        write_report("--json", arguments.json, f"{text}\n")
     if arguments.output is not None:
         _write_outputs(arguments, plan, found, records, masks)
     return 0
@@ -111,13 +112,6 @@ def _write_outputs(
         write_server_zip(archive, plan.dataset, masks)
         written.append(str(archive))
     print(f"wrote {', '.join(written)}" if written else "wrote nothing: there is no truth to score against")
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    try:
-        write_whole_file(file, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise InputError(f"--json {file} cannot be written ({error.strerror})") from error
 
 
 def _parser() -> argparse.ArgumentParser:

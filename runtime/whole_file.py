@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from vosrt.regular_file import stat_of
 from vosrt.running_process import is_running
 
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
@@ -18,11 +20,18 @@ _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.part")
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file under a temporary name beside it and rename it; a killed process leaves no half file.
 
+    A pipe or a device, such as /dev/null, is written to: nothing takes its place.
+
     Raises:
         OSError: the file cannot be written; whatever was there before still is.
         ValueError: no file can have this path.
     """
     target = Path(path)
+    found = stat_of(target)
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        with target.open("wb") as stream:
+            yield stream
+        return
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as stream:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 from vosrt.benchmarks.datasets.clip import Dataset
 from vosrt.errors import InputError
+from vosrt.whole_file import whole_file
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal results give equal archives
 
@@ -24,18 +23,16 @@ def write_server_zip(path: Path, dataset: Dataset, masks: Path) -> None:
     Raises:
         InputError: a file is missing, or the archive cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
+        with (
+            whole_file(path) as stream,
+            zipfile.ZipFile(stream, "w") as archive,
+        ):  # PNGs are small as they are
             for clip in dataset.clips:
                 for name in clip.saved:
                     inside = "/".join(filter(None, (dataset.zip_folder, clip.name, f"{name}.png")))
                     entry = zipfile.ZipInfo(inside, _EPOCH)
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, (masks / clip.name / f"{name}.png").read_bytes())
-        os.replace(part, path)
     except OSError as error:
         raise InputError(f"archive {path} cannot be written ({error})") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

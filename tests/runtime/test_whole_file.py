@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,6 +40,18 @@ def test_a_part_is_left_by_no_error(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="Bad file descriptor"):
         write_whole_file(tmp_path / "file", b"content")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays(tmp_path):
+    """Renamed onto it, a file would take the place of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(pipe.read_bytes)
+        write_whole_file(pipe, b"content")
+        assert reading.result(timeout=60) == b"content"
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
 
 
 def test_the_same_command_completes_after_a_kill_while_a_mask_was_written(scene, tmp_path, capsys):
