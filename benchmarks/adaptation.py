@@ -28,6 +28,7 @@ from vosrt.benchmarks.evaluation.clip_run import boxes_of
 from vosrt.benchmarks.evaluation.scored_frames import scorer_of
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.required_packages import require_packages
+from vosrt.commands import option_readers
 from vosrt.errors import Error, InputError
 from vosrt.sources.image_folder import read_image
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--checkpoint", required=True, metavar="FILE")
     parser.add_argument("--model", default="lse-lite", help="lse-lite or lse (lse-lite)")
-    parser.add_argument("--clips", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--clips", type=option_readers.path, required=True, metavar="FOLDER")
     parser.add_argument("--names", metavar="NAME,NAME", help="of clips (all that have truth)")
     parser.add_argument("--learning-rate", type=float, help="of all modes (the paper's)")
     options = parser.parse_args(arguments)

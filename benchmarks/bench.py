@@ -36,6 +36,7 @@ from vosrt.benchmarks.option_values import (
     whole_numbers,
 )
 from vosrt.benchmarks.report_file import check_report, write_report
+from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import print_terms
 from vosrt.errors import Error, InputError
 from vosrt.executor import MOST_THREADS
@@ -188,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument(
         "--compare",
         nargs="+",
-        type=Path,
+        type=option_readers.path,
         metavar=("OLD.json NEW.json", "OLD.json NEW.json"),
         help="measure nothing, and end with status 1 when NEW is slower or takes more memory; several pairs"
         " of runs, measured in turns, tell more on an uneven machine",
@@ -204,9 +205,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_outputs(group: Any) -> None:
-    group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines and --compare")
-    group.add_argument("--markdown", type=Path, metavar="FILE", help="the same for people")
-    group.add_argument("--plots", type=Path, metavar="DIR", help="pictures (needs the extra plots)")
+    group.add_argument(
+        "--json", type=option_readers.path, metavar="FILE", help="every figure, for machines and --compare"
+    )
+    group.add_argument("--markdown", type=option_readers.path, metavar="FILE", help="the same for people")
+    group.add_argument(
+        "--plots", type=option_readers.path, metavar="DIR", help="pictures (needs the extra plots)"
+    )
 
 
 def _add_frames(clip: Any) -> None:

@@ -76,7 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "bundles", nargs="*", metavar="BUNDLE", help="with a graph that finds objects in boxes"
     )
     parser.add_argument(
-        "--clips", type=Path, required=True, metavar="FOLDER", help="clips, each with frames/ and masks/"
+        "--clips",
+        type=option_readers.path,
+        required=True,
+        metavar="FOLDER",
+        help="clips, each with frames/ and masks/",
     )
     parser.add_argument(
         "--every", type=option_readers.positive, default=1, metavar="N", help="every so many frames (1)"

@@ -25,6 +25,7 @@ import numpy as np
 from vosrt.benchmarks.endurance_plot import draw_endurance
 from vosrt.benchmarks.option_values import frame_size_from, whole_number
 from vosrt.benchmarks.process_usage import ProcessUsage
+from vosrt.commands import option_readers
 from vosrt.errors import Error
 from vosrt.segmenter import Segmenter
 from vosrt.sources.test_pattern import PatternSettings, TestPattern
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=whole_number(400, 10_000_000), default=1000, metavar="F")
     parser.add_argument("--size", type=frame_size_from(SMALLEST_SIDE), default=(240, 426), metavar="HxW")
     parser.add_argument("--threads", type=whole_number(1, 64), metavar="N", help="per graph")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw memory over frames")
+    parser.add_argument("--plot", type=option_readers.path, metavar="PNG", help="draw memory over frames")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args(argv)
     if not arguments.json:

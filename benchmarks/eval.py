@@ -125,7 +125,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"folder that `vosrt export` wrote ({DEFAULT}); several are averaged",
     )
     parser.add_argument(
-        "--results", type=Path, metavar="DIR", help="score <clip>/<frame>.png in this folder instead"
+        "--results",
+        type=option_readers.path,
+        metavar="DIR",
+        help="score <clip>/<frame>.png in this folder instead",
     )
     _add_data(parser)
     _add_outputs(parser.add_argument_group("outputs"))
@@ -140,7 +143,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     kinds = group.add_mutually_exclusive_group(required=True)
     for name, kind in KINDS.items():
         metavar = "FOLDER" if name == "clips" else "ROOT"
-        kinds.add_argument(f"--{name}", type=Path, metavar=metavar, help=kind.purpose)
+        kinds.add_argument(f"--{name}", type=option_readers.path, metavar=metavar, help=kind.purpose)
     group.add_argument("--split", metavar="NAME", help="of the data set (val; YouTube-VOS and MOSE: valid)")
     group.add_argument(
         "--year", type=int, choices=YEARS, help="of DAVIS (2017); 2016 has one object per clip"
@@ -153,13 +156,18 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--boxes", action="store_true", help="give the box around each object in place of its mask"
     )
     group.add_argument(
-        "--attributes", type=Path, metavar="FILE", help="of the clips: DAVIS' db_info.yml, JSON or CSV"
+        "--attributes",
+        type=option_readers.path,
+        metavar="FILE",
+        help="of the clips: DAVIS' db_info.yml, JSON or CSV",
     )
 
 
 def _add_outputs(group: Any) -> None:
-    group.add_argument("--output", type=Path, metavar="DIR", help="label maps, plot, and what resuming needs")
-    group.add_argument("--json", type=Path, metavar="FILE", help="every figure, for machines")
+    group.add_argument(
+        "--output", type=option_readers.path, metavar="DIR", help="label maps, plot, and what resuming needs"
+    )
+    group.add_argument("--json", type=option_readers.path, metavar="FILE", help="every figure, for machines")
     group.add_argument("--sheets", action="store_true", help="also a picture per clip, from start to end")
     group.add_argument("--zip", action="store_true", help="also the archive that the data set's server takes")
     group.add_argument("--overwrite", action="store_true", help="remove results in DIR and start anew")

@@ -30,6 +30,7 @@ from vosrt.benchmarks.front_plot import draw_front
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import frame_size, whole_number
 from vosrt.benchmarks.turns import Call, take_turns
+from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings
 from vosrt.errors import Error, InputError
 from vosrt.usable_cores import usable_cores
@@ -180,8 +181,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("variants", nargs="+", metavar="VARIANT", help="bundles and options of `vosrt eval`, in quotes")
-    add("--clips", type=Path, required=True, metavar="FOLDER", help="clips, each with frames/ and masks/")
-    add("--output", type=Path, required=True, metavar="DIR", help="evaluations, plot and figures")
+    add(
+        "--clips",
+        type=option_readers.path,
+        required=True,
+        metavar="FOLDER",
+        help="clips, each with frames/ and masks/",
+    )
+    add(
+        "--output",
+        type=option_readers.path,
+        required=True,
+        metavar="DIR",
+        help="evaluations, plot and figures",
+    )
     add("--size", type=frame_size, default=(480, 854), metavar="HxW", help="of the frames timed (480x854)")
     add(
         "--frames", type=whole_number(1, 10_000), default=30, metavar="N", help="timed, of every variant (30)"

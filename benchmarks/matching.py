@@ -16,7 +16,6 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.benchmarks.turns import TABLE_HEADING, Call, table_row, take_turns
+from vosrt.commands import option_readers
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
 
@@ -196,11 +196,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vosrt.benchmarks.matching", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--size", type=frame_size, default=(480, 854), help="frame size, HEIGHTxWIDTH")
-    parser.add_argument("--objects", type=int, default=1, help="objects besides the background")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of every variant")
-    parser.add_argument("--repetitions", type=int, default=9, help="timed calls of every variant")
-    parser.add_argument("--warm-up", type=int, default=2, help="calls before them")
-    parser.add_argument("--json", type=Path, help="also write every measurement to this file")
+    parser.add_argument(
+        "--objects", type=option_readers.positive, default=1, help="objects besides the background"
+    )
+    parser.add_argument(
+        "--threads",
+        type=option_readers.positive,
+        default=os.cpu_count() or 1,
+        help="threads of every variant",
+    )
+    parser.add_argument(
+        "--repetitions", type=option_readers.positive, default=9, help="timed calls of every variant"
+    )
+    parser.add_argument("--warm-up", type=option_readers.count, default=2, help="calls before them")
+    parser.add_argument("--json", type=option_readers.path, help="also write every measurement to this file")
     options = parser.parse_args(arguments)
     try:
         require_packages("comparing matching operators")

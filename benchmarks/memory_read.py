@@ -24,6 +24,7 @@ from vosrt.benchmarks.matching import one_node_model
 from vosrt.benchmarks.option_values import frame_size, whole_numbers
 from vosrt.benchmarks.required_packages import require_packages
 from vosrt.benchmarks.turns import TABLE_HEADING, Call, Timing, table_row, take_turns
+from vosrt.commands import option_readers
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import OPERATORS
 
@@ -150,13 +151,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vosrt.benchmarks.memory_read", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--size", type=frame_size, default=(480, 854), help="frame size, HEIGHTxWIDTH")
-    parser.add_argument("--objects", type=int, default=1, help="objects, each with a memory of its own")
+    parser.add_argument(
+        "--objects", type=option_readers.positive, default=1, help="objects, each with a memory of its own"
+    )
     parser.add_argument(
         "--slots", type=whole_numbers(1, 256), default=(2, 20), help="remembered frames, such as 2,20"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of every variant")
-    parser.add_argument("--repetitions", type=int, default=9, help="timed calls of every variant")
-    parser.add_argument("--warm-up", type=int, default=2, help="calls before them")
+    parser.add_argument(
+        "--threads",
+        type=option_readers.positive,
+        default=os.cpu_count() or 1,
+        help="threads of every variant",
+    )
+    parser.add_argument(
+        "--repetitions", type=option_readers.positive, default=9, help="timed calls of every variant"
+    )
+    parser.add_argument("--warm-up", type=option_readers.count, default=2, help="calls before them")
     options = parser.parse_args(arguments)
     try:
         require_packages("comparing memory reads")

@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from vosrt.benchmarks.evaluation.panel import panel
 from vosrt.benchmarks.jf_metric import region_similarity
 from vosrt.benchmarks.markdown_table import markdown
 from vosrt.benchmarks.option_values import whole_number
+from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, bundle_settings, print_terms
 from vosrt.commands.camera_options import add_boxes
 from vosrt.errors import Error, InputError
@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("bundles", nargs="*", default=[DEFAULT], metavar="BUNDLE", help=f"several are averaged ({DEFAULT})")
     add("--source", required=True, metavar="SOURCE", help="a video or folder of images")
-    add("--mask", type=Path, metavar="PNG", help="objects of the first frame")
+    add("--mask", type=option_readers.path, metavar="PNG", help="objects of the first frame")
     add_boxes(parser)
     add(
         "--frames",
@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="of the way there and back (300); half of them are held in memory",
     )
-    add("--output", type=Path, required=True, metavar="DIR", help="for trip.png and trip.json")
+    add("--output", type=option_readers.path, required=True, metavar="DIR", help="for trip.png and trip.json")
     add_bundle_settings(parser.add_argument_group("settings"))
     return parser
 

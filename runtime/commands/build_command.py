@@ -37,15 +37,21 @@ def add_build_command(commands: Any) -> None:
         help="most memory that a layer may take while it runs (1G)",
     )
     parser.add_argument(
-        "--cache", metavar="DIR", help="folder of the engines ($VOSRT_CACHE, or ~/.cache/vosrt/engines)"
+        "--cache",
+        type=option_readers.path,
+        metavar="DIR",
+        help="folder of the engines ($VOSRT_CACHE, or ~/.cache/vosrt/engines)",
     )
     parser.add_argument(
         "--graphs",
+        type=option_readers.path,
         metavar="DIR",
         help="write the graphs as TensorRT gets them, for trtexec or to look at, and build nothing; "
         "needs no GPU",
     )
-    parser.add_argument("--report", metavar="JSON", help="write what became of every layer")
+    parser.add_argument(
+        "--report", type=option_readers.path, metavar="JSON", help="write what became of every layer"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -84,7 +90,7 @@ def run_build(arguments: argparse.Namespace) -> int:
         agreement = segmenter.prepare(*arguments.frame)
     assert agreement is not None
     if arguments.report is not None:
-        _write_report(Path(arguments.report), segmenter.layer_reports())
+        _write_report(arguments.report, segmenter.layer_reports())
     result = {
         "placement": str(segmenter.placement),
         "precision": segmenter.precision,
@@ -111,7 +117,7 @@ def _write_graphs(arguments: argparse.Namespace) -> int:
 
     written = write_graphs(
         Segmenter(arguments.bundle, device="cpu", **look_settings(arguments)),
-        Path(arguments.graphs),
+        arguments.graphs,
         arguments.frame,
         objects=arguments.objects or OBJECTS,
         precision=arguments.precision,

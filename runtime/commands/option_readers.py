@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from fractions import Fraction
+from pathlib import Path
 
 _MOST_SCALES, _LARGEST_SCALE = 16, 8
 
@@ -48,6 +49,13 @@ def box(text: str) -> tuple[int, int, int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no box; give x0,y0,x1,y1 in whole pixels")
     x0, y0, x1, y1 = (int(number) for number in match.groups())
     return x0, y0, x1, y1
+
+
+def path(text: str) -> Path:
+    """Read a path; an empty one would be the current folder, which nobody named."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def port(text: str) -> int:
