@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vosrt.benchmarks.markdown_table import markdown
+from vosrt.counted import counted
 
 HEADINGS = (
     "bundle",
@@ -65,7 +66,7 @@ def report(document: Mapping[str, Any], remarks: Sequence[str], plots: Sequence[
 
 def title(run: Mapping[str, Any]) -> str:
     """A candidate in few words."""
-    objects = "1 object" if run["objects"] == 1 else f"{run['objects']} objects"
+    objects = counted(run["objects"], "object")
     return f"{run['bundle']} {run['executor']} {run['precision']}, {_size(run)}, {objects}"
 
 

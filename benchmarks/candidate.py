@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from vosrt.counted import counted
+
 ONNXRUNTIME, TENSORRT = "onnxruntime", "tensorrt"
 TORCH, TORCH_COMPILED, TORCH_PUBLISHED = "torch", "torch-compiled", "torch-published"
 DEPLOYED = (ONNXRUNTIME, TENSORRT)  # run bundles, in any of their precisions
@@ -54,7 +56,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """For people."""
-        objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
+        objects = counted(self.objects, "object")
         where = "" if self.device == "cpu" else f" on {self.device}"
         return f"{self.title}, {self.executor} {self.precision}{where}, {self.input_name}, {objects}"
 

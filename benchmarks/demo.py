@@ -16,6 +16,7 @@ from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
 from vosrt.benchmarks.demo_scene import write_demo_scene
 from vosrt.benchmarks.evaluation.clip_run import score_results
 from vosrt.commands.bundle_settings import print_terms
+from vosrt.counted import counted
 from vosrt.errors import InputError
 from vosrt.exit_status import exit_status
 from vosrt.shipped_bundles import DEFAULT
@@ -72,7 +73,7 @@ def _print_score(scene: Path, masks: Path) -> None:
     summary = Summary.of(record.objects.values())
     scores = {"J&F": summary.j_and_f, "J": summary.j.mean, "F": summary.f.mean}
     text = ", ".join(f"{name} {100 * value:.1f}" for name, value in scores.items())
-    print(f"against the truth, mean over {len(record.objects)} objects: {text}")
+    print(f"against the truth, mean over {counted(len(record.objects), 'object')}: {text}")
 
 
 def _make_folder(output: Path) -> None:

@@ -35,6 +35,7 @@ from vosrt.benchmarks.report_file import check_report, write_report
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundle_settings, print_terms
 from vosrt.commands.camera_options import add_finder
+from vosrt.counted import counted
 from vosrt.errors import InputError
 from vosrt.exit_status import exit_status
 from vosrt.shipped_bundles import DEFAULT
@@ -63,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     clips = plan.dataset.clips
     frames = sum(len(clip.frames) for clip in clips)
     print(
-        f"{plan.dataset.name}: {len(clips)} clips, {frames} frames\n{environment_summary(facts)}", flush=True
+        f"{plan.dataset.name}: {counted(len(clips), 'clip')}, {counted(frames, 'frame')}\n"
+        f"{environment_summary(facts)}",
+        flush=True,
     )
     records, masks = _records(arguments, plan)
     found = document(plan.settings, clips, records, plan.attributes)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vosrt.counted import counted
 from vosrt.region_similarity import RegionSimilarity
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
@@ -76,11 +77,11 @@ class StreamSummary:
         spread = f"median {self.median_ms:.0f} ms, p95 {self.p95_ms:.0f} ms"
         start = f"first frame after {self.startup_seconds:.1f} s"
         lost = f" ({len(self.lost_objects)} lost)" if self.lost_objects else ""
-        counts = f"{self.frames} frames, {self.objects} objects{lost}, {self.precision}"
+        counts = f"{counted(self.frames, 'frame')}, {counted(self.objects, 'object')}{lost}, {self.precision}"
         score = "" if self.mean_j is None else f"; mean J {self.mean_j:.3f} against the truth"
         camera = ""
         if self.age_ms is not None:
-            camera = f", masks {self.age_ms:.0f} ms after the frame, {self.dropped} frames dropped"
+            camera = f", masks {self.age_ms:.0f} ms after the frame, {counted(self.dropped, 'frame')} dropped"
             camera += f", {self.reconnects} times back" if self.reconnects else ""
         older = f"; {self.older_masks} older PNGs of other frames remain" if self.older_masks else ""
         return f"{counts}: {speed} ({spread}), {start}{camera}{score}{written}{older}"

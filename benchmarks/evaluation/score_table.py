@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vosrt.counted import counted
+
 _STATISTICS = ("J&F", "J", "F", "J_recall", "J_decay", "F_recall", "F_decay")
 _HEADINGS = ("clip", "objects", "frames", *(name.replace("_", " ") for name in _STATISTICS), "fps")
 _ATTRIBUTE_HEADINGS = ("attribute", "clips", "J&F", "J", "F", "J&F without")
@@ -23,7 +25,9 @@ def print_scores(document: Mapping[str, Any]) -> None:
     if count:
         frames = str(sum(clip["frames"] for clip in clips.values()))
         mean = [_number(document["mean"][name]) for name in _STATISTICS]
-        rows.append([f"mean over {objects} objects", str(objects), frames, *mean, _number(document["fps"])])
+        rows.append(
+            [f"mean over {counted(objects, 'object')}", str(objects), frames, *mean, _number(document["fps"])]
+        )
     _print_table(_HEADINGS, rows)
     if document["attributes"]:
         print()

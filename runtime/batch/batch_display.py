@@ -10,6 +10,7 @@ from typing import Any
 
 from vosrt.batch.job import BatchJob
 from vosrt.batch.record import BatchRecord, Ending
+from vosrt.counted import counted
 
 _PLAIN_INTERVAL = 5.0  # seconds between lines where there is no terminal
 
@@ -70,8 +71,8 @@ class BatchDisplay:
     def _line(self) -> str:
         seconds = max(1e-9, time.monotonic() - self._started)
         failed = f", {self._failed} failed" if self._failed else ""
-        rate = f"{self._frames} frames, {self._frames / seconds:.1f} frames/s"
-        return f"{self._ended} of {self._total} videos{failed}, {rate}, {seconds:.0f} s"
+        rate = f"{counted(self._frames, 'frame')}, {self._frames / seconds:.1f} frames/s"
+        return f"{self._ended} of {counted(self._total, 'video')}{failed}, {rate}, {seconds:.0f} s"
 
     def _print_now_and_then(self) -> None:
         if self._is_shown and self._live is None and time.monotonic() >= self._next:

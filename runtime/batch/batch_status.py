@@ -10,6 +10,7 @@ from typing import Any
 
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.record import BatchRecord, Ending
+from vosrt.counted import counted
 
 _READERS = 16  # threads; most of it is waiting for a file system
 _MOST_ROWS = 40
@@ -57,11 +58,12 @@ class BatchStatus:
 
     def lines(self) -> list[str]:
         """For people."""
-        frames = sum(record.frames for record in self.done)
+        videos = counted(len(self.names), "video")
+        frames = counted(sum(record.frames for record in self.done), "frame")
         left = len(self.names) - len(self.records)
         lines = [
-            f"{len(self.names)} videos: {len(self.done)} done, {len(self.failed)} failed, {left} left",
-            f"{frames} frames in {sum(record.seconds for record in self.done):.0f} s of workers' time",
+            f"{videos}: {len(self.done)} done, {len(self.failed)} failed, {left} left",
+            f"{frames} in {sum(record.seconds for record in self.done):.0f} s of workers' time",
         ]
         if self.unfinished:
             lines.append(f"in work: {', '.join(self.unfinished)}")

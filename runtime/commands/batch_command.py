@@ -20,6 +20,7 @@ from vosrt.commands.camera_options import (
     adjustment_of,
     finder_files_of,
 )
+from vosrt.counted import counted
 from vosrt.usable_cores import usable_cores
 
 if TYPE_CHECKING:
@@ -232,7 +233,8 @@ def _print_plan(jobs: Sequence[BatchJob], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"videos": [job.name for job in jobs]}))
     else:
-        print("\n".join([*(f"{job.name}  {job.video}" for job in jobs), f"{len(jobs)} videos to do"]))
+        lines = [f"{job.name}  {job.video}" for job in jobs]
+        print("\n".join([*lines, f"{counted(len(jobs), 'video')} to do"]))
     return 0
 
 

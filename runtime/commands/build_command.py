@@ -11,6 +11,7 @@ from typing import Any
 
 from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import add_bundles, add_engine_settings, add_look_settings, look_settings
+from vosrt.counted import counted
 from vosrt.errors import InputError
 
 
@@ -104,8 +105,9 @@ def run_build(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result))
     else:
-        count = f"{len(built)} engines built in {result['seconds']} s" if built else "all engines were there"
-        print(f"{count}; {agreement}\n{segmenter.placement}; engines are kept in {settings.cache.folder}")
+        done = f"{counted(len(built), 'engine')} built in {result['seconds']} s"
+        print(f"{done if built else 'all engines were there'}; {agreement}")
+        print(f"{segmenter.placement}; engines are kept in {settings.cache.folder}")
     return 0
 
 
