@@ -59,6 +59,7 @@ class Site:
         token: that clients must show; None for none.
         most_objects: of each camera.
         ended: called when the cameras are closed.
+        reuses_ids: see `WatchedCamera`.
     """
 
     def __init__(
@@ -67,10 +68,13 @@ class Site:
         token: str | None,
         most_objects: int,
         ended: Callable[[], object] | None,
+        *,
+        reuses_ids: bool,
     ) -> None:
         self.token = token
         self._ended = ended
         self._most_objects = most_objects
+        self._reuses_ids = reuses_ids
         self.measures = Measures()
         self.recordings = Recordings()
         self.watched: dict[str, WatchedCamera] = {}
@@ -83,7 +87,8 @@ class Site:
         self._loop = asyncio.get_running_loop()
         self.cameras = await asyncio.to_thread(self._open, self._seen)
         self.watched = {
-            name: WatchedCamera(name, self.cameras, self._most_objects) for name in self.cameras.names
+            name: WatchedCamera(name, self.cameras, self._most_objects, reuses_ids=self._reuses_ids)
+            for name in self.cameras.names
         }
 
     async def stop(self) -> None:
@@ -129,7 +134,7 @@ def build_app(
         save: where objects are only picked: keeps what is picked, returns where in words.
         ended: called when the cameras are closed.
     """
-    site = Site(open_cameras, token, most_objects, ended)
+    site = Site(open_cameras, token, most_objects, ended, reuses_ids=save is not None)
 
     @asynccontextmanager
     async def life(_: fastapi.FastAPI) -> AsyncIterator[None]:

@@ -23,14 +23,20 @@ class WatchedCamera:
         name: of the camera.
         cameras: where it is.
         most_objects: that clients may add: each costs time on every frame.
+        reuses_ids: whether a new object has the least free id. Else a removed one's comes last: somebody may
+            be correcting it still.
     """
 
-    def __init__(self, name: str, cameras: CameraGroup, most_objects: int = LARGEST_ID) -> None:
+    def __init__(
+        self, name: str, cameras: CameraGroup, most_objects: int = LARGEST_ID, *, reuses_ids: bool = False
+    ) -> None:
         self.name = name
         self.clients: set[asyncio.Event] = set()
         self.names: dict[int, str] = {}
         self._cameras = cameras
         self._most_objects = most_objects
+        self._reuses_ids = reuses_ids
+        self._last_id = 0  # that was given
         self._frozen: OrderedDict[int, View] = OrderedDict()
         # Anew in every run: who marks on a frame of an earlier one must not get another picture's.
         self._numbers = itertools.count(secrets.randbelow(2**40))
@@ -89,7 +95,10 @@ class WatchedCamera:
         if len(taken) >= self._most_objects:
             allowed = f"at most {self._most_objects} at once"
             raise InputError("another object", value=len(taken) + 1, allowed=allowed, cure="remove some")
-        free = next(value for value in range(1, LARGEST_ID + 1) if value not in taken)
+        last = 0 if self._reuses_ids else self._last_id
+        following = (last + offset for offset in range(LARGEST_ID))
+        free = next(one for value in following if (one := value % LARGEST_ID + 1) not in taken)
+        self._last_id = free
         self.names[free] = name or f"object {free}"
         return free
 

@@ -198,7 +198,7 @@ def test_no_client_can_add_objects_without_end():
         assert statuses == [200, 200, 422]
         assert site.cameras.status("door")["objects"] == [1, 2]
         assert client.delete("/api/cameras/door/objects/1").status_code == 204
-        assert client.post("/api/cameras/door/objects", json=mark).json()["id"] == 1
+        assert client.post("/api/cameras/door/objects", json=mark).status_code == 200
 
 
 def test_requests_that_are_too_large_are_refused(client):
