@@ -20,7 +20,7 @@ from vosrt.sources.source_frame import SourceFrame
 
 _log = logging.getLogger(__name__)
 _MOST = 32  # finished recordings that are kept, the oldest give way
-_LEAST_ROOM = 64 << 20  # bytes of the disk for a new one; the oldest give way here, too
+_LEAST_ROOM = 64 << 20  # bytes of the disk that stay free; the oldest give way here, too
 
 
 @dataclass
@@ -63,9 +63,7 @@ class Recordings:
         with self._lock:
             if camera not in self._running:
                 self._folder = self._folder or _new_folder()
-                with suppress(OSError):  # a folder that somebody removed is made again
-                    while self._files and shutil.disk_usage(self._folder.name).free < _LEAST_ROOM:
-                        self._remove_oldest()
+                self._make_room()
                 name = secrets.token_hex(8)
                 self._running[camera] = _Recording(name, OverlayVideo(self._path(name)))
                 self._ended.pop(camera, None)
@@ -84,6 +82,9 @@ class Recordings:
                     recording.video.open(frame, rate=ASSUMED_RATE)
                 time = frame.timestamp - recording.first
                 recording.video.write(SourceFrame(frame.image, frame.name, time), view.result)
+                if not self._make_room():
+                    recording.video.close()
+                    raise InputError(f"it ended: the disk has less than {_LEAST_ROOM >> 20} MiB left")
             except Error as error:
                 _log.error("recording of camera %s: %s", camera, str(error))
                 self._end(camera, str(error))
@@ -129,6 +130,16 @@ class Recordings:
                 recording.video.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+    def _make_room(self) -> bool:
+        """Whether there is room, now that the oldest recordings gave way."""
+        assert self._folder is not None
+        with suppress(OSError):  # a folder that somebody removed is made again
+            while shutil.disk_usage(self._folder.name).free < _LEAST_ROOM:
+                if not self._files:
+                    return False
+                self._remove_oldest()
+        return True
 
     def _path(self, name: str) -> Path:
         assert self._folder is not None

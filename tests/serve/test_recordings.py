@@ -15,6 +15,7 @@ from vosrt.cameras import View
 from vosrt.result import Result
 from vosrt.serve.recordings import Recordings
 from vosrt.sources.source_frame import SourceFrame
+from vosrt.sources.video_file import VideoFile
 
 
 def view(index: int) -> View:
@@ -62,15 +63,37 @@ def test_one_that_runs_never_gives_way():
 def test_on_a_full_disk_the_oldest_give_way(monkeypatch):
     """Nobody else can remove them, and no recording would succeed any more."""
     recordings = Recordings()
-    first, second = record(recordings, "door"), record(recordings, "door")
-    room = [1 << 30]
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room.pop()))
-    third = record(recordings, "door")
-    assert recordings.file(first) is not None
-    room = [1 << 30, 0]
-    fourth = record(recordings, "yard")
-    assert recordings.file(first) is None
-    assert None not in [recordings.file(name) for name in (second, third, fourth)]
+    files = [recordings.file(record(recordings, "door")) for _ in range(3)]
+
+    def disk_for(most: int) -> None:
+        def usage(_: str) -> SimpleNamespace:
+            return SimpleNamespace(free=(most - sum(file.exists() for file in files)) << 30)
+
+        monkeypatch.setattr(shutil, "disk_usage", usage)
+
+    disk_for(4)
+    recordings.start("door")
+    assert [file.exists() for file in files] == [True, True, True]
+    disk_for(3)
+    recordings.start("yard")
+    assert [file.exists() for file in files] == [False, True, True]
+    disk_for(2)
+    recordings.write("yard", view(0))
+    assert [file.exists() for file in files] == [False, False, True]
+    recordings.close()
+
+
+def test_one_ends_before_it_fills_the_disk(monkeypatch):
+    """Forgotten, it would leave no byte to anything else that writes there."""
+    recordings = Recordings()
+    name = recordings.start("door")
+    recordings.write("door", view(0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    recordings.write("door", view(1))
+    recordings.write("door", view(2))
+    told = "it ended: the disk has less than 64 MiB left"
+    assert recordings.status("door") == {"recording": None, "recorded": name, "recording_error": told}
+    assert [frame.name for frame in VideoFile(recordings.file(name))] == ["00000", "00001"]
     recordings.close()
 
 
