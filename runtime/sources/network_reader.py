@@ -13,7 +13,7 @@ from vosrt.sources.hardware_decoding import hardware_decoding
 from vosrt.sources.pace import Pace
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.reader import ASSUMED_RATE, EndOfVideo, Picture, ReadError
-from vosrt.sources.upright import upright, upright_aspect
+from vosrt.sources.upright import Upright
 from vosrt.sources.video_track import stated_rate, stated_seconds, video_track
 
 OPEN_WITHIN = 10.0  # seconds to connect and find the video in what comes
@@ -90,6 +90,7 @@ class NetworkReader:
         self._pace = Pace() if form == "hls" and not self.is_finite else None  # whole segments come at once
         self.time: float | None = None
         self.pixel_aspect = Fraction(1)
+        self._upright = Upright()
         self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
         self._frames = self._decoded(self._stream)
 
@@ -108,8 +109,8 @@ class NetworkReader:
             self.time = self._times.next(frame.time)
         if self._pace is not None and frame.time is not None:
             self._pace.wait(frame.time)
-        self.pixel_aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
-        return lambda: upright(frame)
+        picture, self.pixel_aspect = self._upright.take(frame, self._stream.sample_aspect_ratio)
+        return picture
 
     def close(self) -> None:
         """See `Reader`."""

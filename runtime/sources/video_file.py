@@ -17,7 +17,7 @@ from vosrt.sources.hardware_decoding import hardware_decoding
 from vosrt.sources.presentation_times import PresentationTimes
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
-from vosrt.sources.upright import upright, upright_aspect
+from vosrt.sources.upright import Upright
 from vosrt.sources.video_track import stated_rate, stated_seconds, video_track
 
 _PLAYLISTS = {"concat", "dash", "hls", "imf", "rtsp", "sdp", "webm_dash_manifest"}  # lists of other files
@@ -87,12 +87,12 @@ class VideoFile(Source):
             yield frame
 
     def _numbered(self) -> Iterator[SourceFrame]:
-        times = PresentationTimes(self.path, self.rate)
+        times, upright = PresentationTimes(self.path, self.rate), Upright()
         first: SourceFrame | None = None
         for index, frame in enumerate(self._decoded()):
-            aspect = upright_aspect(frame, self._stream.sample_aspect_ratio)
+            picture, aspect = upright.take(frame, self._stream.sample_aspect_ratio)
             shown = times.next(frame.time)
-            current = SourceFrame(upright(frame), f"{index:05d}", shown, pixel_aspect=aspect)
+            current = SourceFrame(picture(), f"{index:05d}", shown, pixel_aspect=aspect)
             first = first or current
             check_same_size(self.path, first, current)
             yield current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -185,6 +186,19 @@ def test_pictures_with_exif_are_read_and_turned_as_it_says(tmp_path, orientation
     frames = list(VideoFile(tmp_path / "film.mjpeg"))
     assert len(frames) == 3
     assert differences(frames[0].image, np.rot90(picture(0), turns)).max() <= CLOSE
+
+
+def test_no_frame_stays_in_memory_when_the_next_is_read(tmp_path):
+    """Nor do its threads, which are as many as there are cores, for each."""
+    video = VideoFile(write_plain_mp4(tmp_path / "plain.mp4", count=40))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len([frame.name for frame in video]) == 40
+        left = sum(type(one) is av.VideoFrame for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left < 5
 
 
 @pytest.mark.parametrize("kind", ["folder", "video"])
