@@ -8,7 +8,7 @@ from typing import Any
 
 from vosrt.errors import InputError
 from vosrt.optional_import import import_for
-from vosrt.sources.address import scheme_of, shown_address
+from vosrt.sources.address import archive_of, scheme_of, shown_address
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts"),
@@ -68,9 +68,15 @@ def remote_entries(address: str) -> list[str] | None:
     try:
         if not files.isdir(path):
             return None
-        return [files.unstrip_protocol(entry) for entry in sorted(files.ls(path, detail=False))]
+        return [address_in(files, entry, address) for entry in sorted(files.ls(path, detail=False))]
     except Exception as error:  # every file system has errors of its own
         raise InputError(f"{shown_address(address)} cannot be listed ({error})") from error
+
+
+def address_in(files: Any, path: str, beside: str) -> str:
+    """The address of a path in the file system of another address."""
+    address: str = files.unstrip_protocol(path)
+    return address + archive_of(beside)[1]
 
 
 def join(base: str, path: str) -> str:
@@ -78,21 +84,23 @@ def join(base: str, path: str) -> str:
     if scheme_of(path) is not None or os.path.isabs(path):
         return path
     if is_remote(base):
-        return f"{base.rstrip('/')}/{path}"
+        folder, archive = archive_of(base)
+        return f"{folder.rstrip('/')}/{path}{archive}"
     return str(Path(base) / path)
 
 
 def folder_of(address: str) -> str:
     """The folder that a file lies in."""
     if is_remote(address):
-        return address.rpartition("/")[0]
+        file, archive = archive_of(address)
+        return file.rpartition("/")[0] + archive
     return str(Path(address).parent)
 
 
 def name_of(address: str) -> str:
-    """A file's name without its folder, and without what an address asks for behind `?`."""
+    """A file's name without its folder, its archive, and what an address asks for behind `?`."""
     if scheme_of(address) is not None:
-        address = address.partition("://")[2].partition("?")[0]
+        address = archive_of(address)[0].partition("://")[2].partition("?")[0]
     return PurePosixPath(address.replace(os.sep, "/")).name
 
 

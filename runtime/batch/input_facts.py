@@ -17,7 +17,7 @@ from vosrt.sources.address import scheme_of, shown_address
 
 _CHANGES = (  # what file systems call that which tells one content of a file from another
     *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified", "last_modified", "updated"),
-    *("mtime", "modified", "modify", "last_write_time"),
+    *("mtime", "modified", "modify", "last_write_time", "CRC"),
 )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vosrt.batch.address import (
     VIDEO_SUFFIXES,
+    address_in,
     check_is_recording,
     folder_of,
     is_remote,
@@ -103,7 +104,7 @@ def _matches(pattern: str) -> Iterator[tuple[str, str]]:
     """Videos that a pattern finds, with their names."""
     if is_remote(pattern):
         files, path = open_remote(pattern)
-        found = [files.unstrip_protocol(match) for match in sorted(files.glob(path))]
+        found = [address_in(files, match, pattern) for match in sorted(files.glob(path))]
     else:
         found = sorted(glob.glob(pattern, recursive=True))
     if not found:
@@ -129,7 +130,7 @@ def _videos_at(address: str) -> Iterator[tuple[str, str]]:
     folders = [
         entry
         for entry in entries
-        if entry not in videos and not Path(entry).name.startswith(".") and _holds_images(entry, look)
+        if entry not in videos and not name_of(entry).startswith(".") and _holds_images(entry, look)
     ]
     if not videos and not folders:
         raise InputError(
@@ -161,7 +162,7 @@ def _local_entries(address: str) -> list[str] | None:
 
 
 def _has(entry: str, suffixes: Sequence[str]) -> bool:
-    name = entry.rstrip("/").rpartition("/")[2]
+    name = name_of(entry)
     return not name.startswith(".") and Path(name).suffix.lower() in suffixes
 
 

@@ -16,6 +16,7 @@ from vosrt.batch.batch_display import BatchDisplay
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.batch_run import BatchRun, Shard
 from vosrt.batch.batch_status import BatchStatus
+from vosrt.batch.input_facts import stamp_of
 from vosrt.batch.job import LONGEST_NAME
 from vosrt.batch.job_list import JobDefaults, find_jobs
 from vosrt.batch.reported_run import reported_run
@@ -305,6 +306,25 @@ def test_no_name_is_a_pattern_to_a_file_system(batch, scene, tmp_path):
     found = {Path(file).parts[4] for file in files.find(f"/{tmp_path.name}/out/results")}
     assert found == {"ab", "ac", "a*", "_1_"}
     assert all(len(files.find(f"/{tmp_path.name}/out/results/{name}")) == 2 for name in found)
+
+
+def test_videos_and_masks_may_lie_in_an_archive(batch, tmp_path):
+    pytest.importorskip("fsspec")
+
+    def pack(listed: bytes) -> Path:
+        (tmp_path / "list.txt").write_bytes(listed)
+        os.utime(tmp_path / "list.txt", (1e9, 1e9))
+        return Path(shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path))
+
+    pack(b"")
+    inside = f"::file://{tmp_path}/all.zip"
+    for videos, count in ((f"zip://videos{inside}", 3), (f"zip://videos/*_001.mp4{inside}", 1)):
+        report, ran = batch(videos, masks=f"zip://masks{inside}", output=tmp_path / str(count))
+        assert (len(ran), report.failed) == (count, [])
+    (tmp_path / "list.txt").write_text(f"zip://videos/clip_002.mp4{inside}")
+    assert batch(f"{tmp_path}/list.txt", masks=f"zip://masks/{{name}}.png{inside}")[1] == ["clip_002"]
+    before = stamp_of(f"zip://list.txt::file://{pack(b'1')}")
+    assert stamp_of(f"zip://list.txt::file://{pack(b'2')}") != before  # as long and as old as the other
 
 
 def test_status_names_the_videos_in_work(batch, tmp_path):

@@ -94,6 +94,7 @@ def test_unusable_setting_of_a_pattern_is_named(address, message):
         ("HTTP://user@camera/video.mjpg#part", "http://camera/video.mjpg"),
         ("rtsp://[::1]:8554/a", "rtsp://[::1]:8554/a"),
         ("rtsp://host:notaport/a", "rtsp://…"),
+        ("zip://a.mp4::https://user:pass@host/all.zip?key=x", "zip://a.mp4::https://host/all.zip"),
         ("clip.mp4", "clip.mp4"),
     ],
 )
