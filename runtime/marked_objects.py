@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from vosrt.box_prompt import Box, checked_box, mask_from_box
 from vosrt.click_prompt import Click, checked_clicks, mask_from_clicks
 from vosrt.errors import InputError
+from vosrt.number_check import is_whole
 from vosrt.polygon_prompt import mask_from_polygon
-from vosrt.user_input import LARGEST_ID, is_whole
+from vosrt.user_input import LARGEST_ID
 
 
 class MaskFinder(Protocol):

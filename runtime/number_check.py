@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import TypeGuard
 
 from vosrt.errors import InputError
 
@@ -20,11 +21,15 @@ def checked_whole(name: str, value: object, least: int, most: int | None = None)
     Raises:
         InputError: it is something else, or outside the limits.
     """
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_whole or not least <= int(value) <= (math.inf if most is None else most):  # type: ignore[call-overload]
+    if not is_whole(value) or not least <= int(value) <= (math.inf if most is None else most):
         upper = "" if most is None else f" to {most}"
         raise InputError(name, value=value, allowed=f"a whole number from {least}{upper}")
-    return int(value)  # type: ignore[call-overload]
+    return int(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, Python's or numpy's; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def check_share(name: str, value: object) -> None:
@@ -33,7 +38,7 @@ def check_share(name: str, value: object) -> None:
     Raises:
         InputError: it is something else.
     """
-    if not _is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]
+    if not is_number(value) or not 0 <= value <= 1:
         raise InputError(name, value=value, allowed="a number from 0 to 1")
 
 
@@ -48,10 +53,11 @@ def check_above_zero(name: str, value: object, most: float = math.inf) -> None:
     Raises:
         InputError: it is something else, or larger.
     """
-    if not _is_number(value) or not 0 < value <= most:  # type: ignore[operator]
+    if not is_number(value) or not 0 < value <= most:
         upper = "" if most == math.inf else f", up to {most:g}"
         raise InputError(name, value=value, allowed=f"a number above 0{upper}")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, Python's or numpy's; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)

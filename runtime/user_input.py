@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vosrt.cuda.cuda_array import CudaArray
 from vosrt.device import Array
 from vosrt.errors import InputError
+from vosrt.number_check import is_whole
 from vosrt.resize_rule import SMALLEST_SIDE
 
 LARGEST_ID = 254  # of an object
@@ -117,11 +118,6 @@ def checked_ids(ids: object, name: str, *, known: Iterable[int]) -> tuple[int, .
                 cure="give an id of the stream, or mark the object in a mask first",
             )
     return tuple(dict.fromkeys(int(value) for value in chosen))
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number, Python's or numpy's; True and False are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def objects_of(mask: NDArray[np.uint8]) -> tuple[int, ...]:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-import numpy as np
-
 from vosrt.errors import InputError
 from vosrt.executor import Executor
 from vosrt.manifest import Graph, Manifest
 from vosrt.memory_budget import least_limit, row_parts, split_dimension
-from vosrt.number_check import checked_whole
+from vosrt.number_check import checked_whole, is_number
 from vosrt.resize_rule import LARGEST_SIDE, ResizeRule
 
 MOST_SCALES = 16
@@ -137,12 +135,11 @@ def checked_scales(scales: object) -> tuple[float, ...]:
         InputError: not a list of numbers from 0.1 to 8, each once.
     """
     allowed = f"up to {MOST_SCALES} different numbers from 0.1 to 8"
-    given = [scales] if isinstance(scales, int | float) else scales
+    given = [scales] if is_number(scales) else scales
     if isinstance(given, str) or not isinstance(given, Sequence) or not 1 <= len(given) <= MOST_SCALES:
         raise InputError("scales", value=scales, allowed=allowed)
     for scale in given:
-        is_number = isinstance(scale, int | float | np.floating) and not isinstance(scale, bool)
-        if not is_number or not 0.1 <= scale <= 8:
+        if not is_number(scale) or not 0.1 <= scale <= 8:
             raise InputError("scales", value=scale, allowed=allowed)
     if len(set(given)) != len(given):
         raise InputError("scales", value=scales, allowed=allowed, cure="name each scale once")

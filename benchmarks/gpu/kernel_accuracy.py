@@ -32,8 +32,8 @@ from vosrt.benchmarks.gpu.kernels import (
     probabilities_call,
     reference,
 )
-from vosrt.cuda.driver import first_line
 from vosrt.cuda.kernel_library import KernelError, KernelLibrary
+from vosrt.errors import reason_of
 
 CHANNELS = (1, 3, 16, 32, 48, 100, 128)
 ROWS = (1, 2, 3, 9, 65)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             failure: dict[str, Any] = {"share of the limit": found}
         else:
-            failure = {"error": first_line(found)}
+            failure = {"error": reason_of(found)}
         print(f"{name}: {failure}", file=sys.stderr)
         shapes = {key: list(value.shape) for key, value in call.inputs.items()}
         failed.append({"kernel": name, **failure, "shapes": shapes})

@@ -35,8 +35,8 @@ from vosrt.benchmarks.gpu.kernels import (
     others_call,
     probabilities_call,
 )
-from vosrt.cuda.driver import first_line
 from vosrt.cuda.kernel_library import KernelLibrary
+from vosrt.errors import reason_of
 
 _RECORDED = 10  # runs at a time
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = measured_limits(timer, options.device)
     random = torch.Generator(options.device).manual_seed(options.seed)
     grid = tuple(options.grid)
-    by_type = (
+    by_type: tuple[tuple[Callable[..., list[dict[str, Any]]], Any], ...] = (
         (_global_rows, options.channels),
         (_local_rows, options.channels),
         (_memory_rows, tuple(options.memory)),
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             rows += work(library, timer, limits)
         except RuntimeError as error:  # of a kernel or of PyTorch: the others are measured
-            failed.append(first_line(error))
+            failed.append(reason_of(error))
             print(f"failed: {failed[-1]}", file=sys.stderr)
     print(json.dumps({"limits": limits, "kernels": rows, "failed": failed}))
     return 1 if failed else 0

@@ -13,7 +13,7 @@ from typing import Any
 from vosrt.cameras import OpenSource
 from vosrt.errors import InputError
 from vosrt.label_map import read_label_map
-from vosrt.number_check import check_above_zero, checked_whole
+from vosrt.number_check import check_above_zero, checked_whole, is_number
 from vosrt.optional_import import import_for
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sinks.pushed_video import PushedVideo
@@ -148,8 +148,7 @@ def _adjustment(place: str, table: Mapping[str, Any]) -> Adjustment:
     if crop is not None and not (is_box and _can_be_in_a_frame(*crop)):
         allowed = f"[x0, y0, x1, y1] in pixels, sides from {SMALLEST_SIDE}"
         raise InputError(f"{place}.crop", value=crop, allowed=allowed)
-    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if rate is not None and not (is_number and 0.001 <= rate <= 1000):
+    if rate is not None and not (is_number(rate) and 0.001 <= rate <= 1000):
         raise InputError(f"{place}.fps", value=rate, allowed="a number from 0.001 to 1000")
     box = tuple(crop) if crop is not None else None
     most = None if rate is None else Fraction(rate).limit_denominator(1001)  # 0.001 is not rounded to 0
