@@ -77,8 +77,8 @@ def test_interruption_of_an_export_says_that_nothing_was_written(monkeypatch, ca
     def interrupt(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vosrt.export.to_onnx.main", interrupt)
-    assert main(["export"]) == 130
+    monkeypatch.setattr("vosrt.export.to_onnx.run", interrupt)
+    assert main(["export", "--model", "cfbi-lite", "--stand-in", "1", "--output", "bundle"]) == 130
     assert capsys.readouterr().err == "interrupted; nothing was written\n"
 
 
