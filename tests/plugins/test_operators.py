@@ -215,24 +215,9 @@ IMPLEMENTATIONS: dict[str, Callable[[Operator, Arrays, dict[str, Any]], np.ndarr
     "custom-ops-on-cpu": run_custom_ops_on_cpu,
 }
 ON_KERNELS = ("cuda", "cuda-on-cpu", "custom-ops-on-cpu")
-WORDS = {  # that cases begin with
-    "convolution": "Convolution3x3",
-    "pointwise": "Convolution1x1",
-    "bent": "Convolution1x1Relu",
-    "directions": "DirectionalMatching",
-    "folded": "Convolution3x3Relu",
-    "frame": "FrameImage",
-    "names": "FrameLabels",
-    "gates": "ChannelGate",
-    "global": "GlobalMatching",
-    "local": "LocalMatching",
-    "norms": "GroupNorm",
-    "others": "LeastOther",
-    "read": "MemoryRead",
-    "rectified": "GroupNormRelu",
-    "resize": "SeparableResize",
-    "weights": "FrameProbabilities",
-}
+NATIVE = (
+    Path(__file__).parents[2] / "plugins/ort/cpu_ops.cpp"
+).read_text()  # names what is compiled for the CPU
 if torch.cuda.is_available():
     IMPLEMENTATIONS["cuda"] = run_kernels_on_gpu
 
@@ -333,13 +318,15 @@ SLOW = [  # a minute and more: tensor cores, thread by thread
 def combinations() -> Iterator[Any]:
     """Every case with every implementation and type that its operator has."""
     for name, implementation in itertools.product(CASES, IMPLEMENTATIONS):
-        operator = OPERATORS[WORDS[name.split()[0]]]
+        operator = OPERATORS[CASES[name]().operator]
         is_there = dict.fromkeys(ON_KERNELS, operator.has_plugin)
+        is_there["native"] = f'"{operator.name}"' in NATIVE
         if is_there.get(implementation, True):
             for feature_type in operator.inputs[0].dtypes:
                 is_slow = (name, implementation, feature_type) in SLOW
                 marks = [pytest.mark.full] if is_slow else []
-                yield pytest.param(name, implementation, feature_type, marks=marks)
+                told = f"{operator.name}: {name}-{implementation}-{feature_type}"
+                yield pytest.param(name, implementation, feature_type, marks=marks, id=told)
 
 
 @pytest.mark.parametrize(("name", "implementation", "feature_type"), list(combinations()))
@@ -377,4 +364,4 @@ def test_what_is_no_number_shows(name: str, implementation: str) -> None:
 
 
 def test_every_operator_has_cases() -> None:
-    assert {WORDS[name.split()[0]] for name in CASES} == set(OPERATORS)
+    assert {case().operator for case in CASES.values()} == set(OPERATORS)
