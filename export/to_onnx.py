@@ -86,7 +86,9 @@ def _calibration(arguments: argparse.Namespace) -> Clip | None:
         return None
     if arguments.calibrate is None or arguments.calibrate_mask is None or "int8" not in arguments.precision:
         raise InputError("--calibrate, --calibrate-mask and --precision int8 belong together")
-    return read_calibration_clip(arguments.calibrate, arguments.calibrate_mask)
+    return read_calibration_clip(
+        arguments.calibrate, arguments.calibrate_mask, size=arguments.frame, objects=arguments.objects
+    )
 
 
 def _require_packages() -> None:

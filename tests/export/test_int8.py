@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,29 @@ def test_calibration_clip_is_read(tmp_path):
     Image.fromarray(masks[0][:40]).save(tmp_path / "small.png")
     with pytest.raises(InputError, match=r"size of .*small.png"):
         read_calibration_clip(str(folder), str(tmp_path / "small.png"))
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "message"),
+    [
+        (0, (), r"objects in .*mask.png: got \(\); allowed: 1 to 254 of them"),
+        (255, (), r"objects in .*mask.png: got \(\)"),
+        (2, ("--objects", "1"), r"objects in .*mask.png: got \(1, 2\); allowed: 1 to 1 of them"),
+        (1, ("--frame", "96x160"), r"size of .*mask.png: got \(48, 64\); allowed: \(96, 160\)"),
+    ],
+)
+def test_frames_to_calibrate_on_are_looked_at_before_the_export(mask, options, message, tmp_path, capsys):
+    frames, _ = make_clip(3, 48, 64, 1)
+    labels = np.full((48, 64), mask, np.uint8)
+    labels[0, 0] = 1 if mask == 2 else mask
+    (tmp_path / "frames").mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"frames/{index}.png")
+    Image.fromarray(labels).save(tmp_path / "mask.png")
+    line = ["--model", "cfbi-nano", "--stand-in", "--precision", "int8", "--output", str(tmp_path / "bundle")]
+    line += ["--calibrate", str(tmp_path / "frames"), "--calibrate-mask", str(tmp_path / "mask.png")]
+    assert to_onnx.main([*line, *options]) == 2
+    assert re.search(message, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
