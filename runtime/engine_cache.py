@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,17 @@ class EngineCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, most_bytes: int = MOST_BYTES) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder()
+        self._given = folder
         self.most_bytes = most_bytes
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the engines are; looked for when one is wanted, as who runs on a CPU needs no home.
+
+        Raises:
+            InputError: none was given, and the user has no home.
+        """
+        return Path(self._given) if self._given is not None else default_folder()
 
     def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
         """The engine of a key, from disk or built and kept.
@@ -229,12 +239,21 @@ class EngineCache:
 
 
 def default_folder() -> Path:
-    """Where engines are kept: $VOSRT_CACHE, else the user's cache folder."""
+    """Where engines are kept: $VOSRT_CACHE, else the user's cache folder.
+
+    Raises:
+        InputError: the user has no home.
+    """
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "vosrt" / "engines"
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        user = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"  # as its standard has it
+    except RuntimeError as error:
+        cure = f"name one in {VARIABLE}"
+        raise InputError("there is no folder for engines: the user has no home", cure=cure) from error
+    return user / "vosrt" / "engines"
 
 
 def _parsed(data: bytes) -> tuple[dict[str, Any] | None, bytes]:

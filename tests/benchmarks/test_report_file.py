@@ -5,7 +5,19 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from vosrt.benchmarks.report_file import write_report
+import pytest
+
+from vosrt import InputError
+from vosrt.benchmarks.report_file import check_report, write_report
+
+
+def test_a_folder_without_leave_to_write_is_told_before_anything_is_measured(tmp_path, monkeypatch):
+    check_report("--json", tmp_path / "new.json")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may write everywhere
+    with pytest.raises(
+        InputError, match=r"--json: got .*; allowed: a file in a folder that can be written to"
+    ):
+        check_report("--json", tmp_path / "new.json")
 
 
 def test_report_goes_where_a_link_leads(tmp_path):

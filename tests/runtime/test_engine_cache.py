@@ -109,6 +109,19 @@ def test_the_default_folder_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("VOSRT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_folder() == tmp_path / "vosrt/engines"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert default_folder() == tmp_path / "home/.cache/vosrt/engines"
+
+
+def test_a_user_without_home_lacks_it_only_where_engines_are_kept(monkeypatch):
+    """As one that a container is started with, whom no list of users knows."""
+    for variable in ("VOSRT_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it gives where there is no home
+    cache = EngineCache()
+    with pytest.raises(InputError, match=r"the user has no home; name one in VOSRT_CACHE"):
+        _ = cache.folder
 
 
 BUILDER = """
