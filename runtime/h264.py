@@ -62,20 +62,32 @@ def add_h264_stream(
     return stream
 
 
-def h264_frame(av: Any, image: NDArray[np.uint8], *, tick: int, ticks: int) -> Any:
-    """A frame for the encoder.
+class H264Frames:
+    """Frames for an encoder; they share a converter, which starts its threads once.
 
     Args:
         av: the package.
-        image: BGR uint8 `[H, W, 3]`, both sides even.
-        tick: when it is shown.
-        ticks: per second.
+        ticks: per second, in which times of frames are given.
     """
-    frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-    frame.pts = tick
-    frame.time_base = Fraction(1, ticks)
-    return frame
+
+    def __init__(self, av: Any, ticks: int) -> None:
+        self._av = av
+        self._tick = Fraction(1, ticks)
+        self._converter = av.video.reformatter.VideoReformatter()
+
+    def frame(self, image: NDArray[np.uint8], tick: int) -> Any:
+        """The next one.
+
+        Args:
+            image: BGR uint8 `[H, W, 3]`, both sides even.
+            tick: when it is shown.
+        """
+        given = self._av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame = self._converter.reformat(
+            given, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        frame.pts, frame.time_base = tick, self._tick
+        return frame
 
 
 def even_sides(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

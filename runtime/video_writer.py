@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError, unwritable
-from vosrt.h264 import add_h264_stream, even_sides, h264_frame, import_encoder
+from vosrt.h264 import H264Frames, add_h264_stream, even_sides, import_encoder
 
 _FRAGMENTED = "frag_every_frame+empty_moov+default_base_moof"  # each frame is playable once it is written
 _HYBRID = (61, 7)  # libavformat of FFmpeg 7.1, which can turn the fragments into an ordinary file at the end
@@ -50,6 +50,7 @@ class VideoWriter:
         self._last = -1  # ticks from the first frame to the last one
         self._whole = 0  # bytes of the file up to the last whole frame
         self._av = import_encoder()
+        self._frames = H264Frames(self._av, self._ticks)
         self._container: Any = None
         self._stream: Any = None
 
@@ -75,7 +76,7 @@ class VideoWriter:
         image = even_sides(image)
         if self._container is None:
             self._open(image.shape[0], image.shape[1])
-        frame = h264_frame(self._av, image, tick=self._next_tick(timestamp), ticks=self._ticks)
+        frame = self._frames.frame(image, self._next_tick(timestamp))
         try:
             self._container.mux(self._stream.encode(frame))
         except (OSError, self._av.FFmpegError) as error:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from vosrt.h264 import add_h264_stream, h264_frame, import_encoder
+from vosrt.h264 import H264Frames, add_h264_stream, import_encoder
 
 TICKS = 90_000  # per second
 FRAME_HEAD = struct.Struct("<q")
@@ -51,14 +51,13 @@ def _send(av: Any, settings: dict[str, Any], source: BinaryIO) -> None:
         )
         container.start_encoding()
         _tell("connected")
-        size = height * width * 3
+        size, frames = height * width * 3, H264Frames(av, TICKS)
         while len(head := source.read(FRAME_HEAD.size)) == FRAME_HEAD.size:
             pixels = source.read(size)
             if len(pixels) < size:
                 break
             image = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
-            frame = h264_frame(av, image, tick=FRAME_HEAD.unpack(head)[0], ticks=TICKS)
-            container.mux(stream.encode(frame))
+            container.mux(stream.encode(frames.frame(image, FRAME_HEAD.unpack(head)[0])))
             _tell("sent")
         container.mux(stream.encode())
     finally:
