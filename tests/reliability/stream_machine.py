@@ -45,13 +45,15 @@ def masks(draw: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 class StreamMachine(RuleBasedStateMachine):
-    """Keeps the ids that there are, and a twin that was restored and must go on like the stream.
+    """Keeps the ids that there are, and streams that must go on like the stream: a twin that was restored, an
+    ensemble of the same network twice, and in the end a fresh one that is given the same.
 
-    Set by `machine_of`: the segmenter, the size of frames, where snapshots are written, and whether a white
-    frame makes the last graph fail.
+    Set by `machine_of`: the segmenter, that of the ensemble, the size of frames, where snapshots are written,
+    and whether a white frame makes the last graph fail.
     """
 
     segmenter: Segmenter
+    ensemble: Segmenter
     size: tuple[int, int]
     folder: Path
     fails_on_white = False
@@ -60,12 +62,28 @@ class StreamMachine(RuleBasedStateMachine):
         super().__init__()
         self.stream: Stream = self.segmenter.stream()
         self.twin: Stream | None = None
+        self.both: Stream = self.ensemble.stream()
         self.ids: tuple[int, ...] = ()
         self.index = 0
+        self.told: list[tuple[Callable[[Stream], Result | None], Result | None]] = []  # and what came of it
+
+    def teardown(self) -> None:
+        stream = self.segmenter.stream()
+        for act, result in self.told:
+            assert_same(act(stream), result)
 
     @rule()
     def step(self) -> None:
         self._step(None)
+
+    @rule(count=st.integers(2, 4))
+    def steps(self, count: int) -> None:
+        """Frames that are read ahead give what they give one by one."""
+        frames = [frame_of(self.index + further, self.size) for further in range(count)]
+        for result in self.stream.steps(frames):
+            frame = frame_of(self.index, self.size)
+            self._compare(result, lambda stream, frame=frame: stream.step(frame))
+            self._take(result, None)
 
     @rule(data=st.data())
     def step_with_mask(self, data: st.DataObject) -> None:
@@ -90,14 +108,14 @@ class StreamMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
         gone = data.draw(st.lists(st.sampled_from(self.ids), min_size=1, unique=True))
-        for stream in self._streams():
-            stream.remove(gone)
+        self.stream.remove(gone)
+        self._compare(None, lambda stream: stream.remove(gone))
         self.ids = tuple(value for value in self.ids if value not in gone)
 
     @rule()
     def reset(self) -> None:
-        for stream in self._streams():
-            stream.reset()
+        self.stream.reset()
+        self._compare(None, lambda stream: stream.reset())
         self.ids, self.index = (), 0
 
     @rule(in_file=st.booleans())
@@ -136,17 +154,20 @@ class StreamMachine(RuleBasedStateMachine):
             assert_equal(stream.save(), before)
 
     def _streams(self) -> list[Stream]:
-        return [stream for stream in (self.stream, self.twin) if stream is not None]
+        return [stream for stream in (self.stream, self.twin, self.both) if stream is not None]
 
     def _step(self, mask: np.ndarray | None, **options: Any) -> Result:
         frame = frame_of(self.index, self.size)
-        results = [stream.step(frame, mask, **options) for stream in self._streams()]
-        self._take(results[0], mask)
-        for other in results[1:]:
-            assert np.array_equal(other.labels, results[0].labels)
-            assert other.confidence == results[0].confidence
-            assert other.lost == results[0].lost
-        return results[0]
+        result = self.stream.step(frame, mask, **options)
+        self._compare(result, lambda stream: stream.step(frame, mask, **options))
+        self._take(result, mask)
+        return result
+
+    def _compare(self, result: Result | None, act: Callable[[Stream], Result | None]) -> None:
+        """Whether the others give what the stream gave."""
+        for other in self._streams()[1:]:
+            assert_same(act(other), result)
+        self.told.append((act, result))
 
     def _take(self, result: Result, mask: np.ndarray | None) -> None:
         """Bring the model up to date, and check the result against it."""
@@ -167,11 +188,24 @@ class StreamMachine(RuleBasedStateMachine):
 
 
 def machine_of(
-    segmenter: Segmenter, folder: Path, *, size: tuple[int, int] = (17, 23), fails_on_white: bool = False
+    segmenter: Segmenter,
+    folder: Path,
+    *,
+    ensemble: Segmenter | None = None,
+    size: tuple[int, int] = (17, 23),
+    fails_on_white: bool = False,
 ) -> type[StreamMachine]:
     """The machine for one bundle."""
     options = {"segmenter": segmenter, "folder": folder, "size": size, "fails_on_white": fails_on_white}
-    return type("Machine", (StreamMachine,), options)
+    return type("Machine", (StreamMachine,), options | {"ensemble": ensemble or segmenter})
+
+
+def assert_same(one: Result | None, other: Result | None) -> None:
+    """Whether two streams found the same, to the bit."""
+    assert (one is None) == (other is None)
+    if one is not None and other is not None:
+        assert np.array_equal(one.labels, other.labels)
+        assert (one.confidence, one.lost, one.ids) == (other.confidence, other.lost, other.ids)
 
 
 def assert_equal(one: Snapshot, other: Snapshot) -> None:

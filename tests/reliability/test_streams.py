@@ -65,5 +65,6 @@ def test_any_order_of_calls_with_mirrored_frames(colour_bundle, examples, tmp_pa
 
 @effort("examples", 2, 60)
 def test_any_order_of_calls_on_a_trained_network(examples, tmp_path, tally):
-    segmenter = Segmenter("cfbi-lite-davis", device="cpu", threads=1)
-    run_machine(machine_of(segmenter, tmp_path, size=(33, 41)), examples, tally)
+    bundle = "cfbi-lite-davis"
+    alone, ensemble = (Segmenter(names, device="cpu", threads=1) for names in (bundle, [bundle, bundle]))
+    run_machine(machine_of(alone, tmp_path, ensemble=ensemble, size=(33, 41)), examples, tally)
