@@ -91,9 +91,13 @@ class FrameMemory(Entry):
         if place is None:
             keeping = frozenset()
         else:
-            if slots[place] is not None:
+            before = slots[place]
+            if before is not None:
                 if not evicted:
-                    moment.notes.append(_forgotten(slots[place], self.latest))
+                    moment.notes.append(
+                        f"the memory is full ({self.latest} frames): frame {before.frame_index} is "
+                        "forgotten, and from now on the oldest"
+                    )
                 evicted += 1
             slots[place] = MemorySlot(moment.index, keeping, shown if self.spec.pin_first else frozenset())
             places.append(place)
@@ -137,22 +141,16 @@ class FrameMemory(Entry):
         Where all are pinned, the oldest goes whose objects have other pinned frames. Where no such frame is,
         one that shows what the user gave takes the place of the oldest but the first, others are not kept.
         """
-        kept = slots[: self.latest]
-        if None in kept:
-            return kept.index(None)
-        order = sorted(range(len(kept)), key=lambda i: kept[i].frame_index)  # type: ignore[union-attr]
+        kept = [slot for slot in slots[: self.latest] if slot is not None]
+        if len(kept) < self.latest:
+            return slots.index(None)
+        order = sorted(range(len(kept)), key=lambda i: kept[i].frame_index)
 
         def has_others(i: int) -> bool:
-            pins = [slot.pinned for j, slot in enumerate(kept) if j != i and slot is not None]
-            slot = kept[i]
-            return slot is not None and slot.pinned <= frozenset().union(shown, *pins)
+            pins = [slot.pinned for j, slot in enumerate(kept) if j != i]
+            return kept[i].pinned <= frozenset().union(shown, *pins)
 
-        unpinned = [i for i in order if not kept[i].pinned]  # type: ignore[union-attr]
+        unpinned = [i for i in order if not kept[i].pinned]
         spare = [i for i in order[1:] if has_others(i)]
         last_resort = (order[1:] or order) if shown else [None]
         return (unpinned or spare or last_resort)[0]
-
-
-def _forgotten(slot: MemorySlot | None, capacity: int) -> str:
-    index = None if slot is None else slot.frame_index
-    return f"the memory is full ({capacity} frames): frame {index} is forgotten, and from now on the oldest"

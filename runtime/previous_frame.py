@@ -19,20 +19,16 @@ class PreviousFrame(Entry):
 
     def with_references(self, moment: Moment) -> PreviousFrame:
         """Give objects of the user's mask their first value; others, and what says nothing, stay."""
-        tensors = {}
+        tensors = dict(self.tensors)
         for name, tensor in self.spec.tensors.items():
-            old = self.tensors.get(name)
-            if tensor.initial is not None:
-                fresh = moment.values[tensor.initial]
+            if tensor.initial is None:
+                continue
+            fresh = moment.values[tensor.initial]
+            if tensor.join == "row":
                 flags = moment.rows.flags(moment.given if "h" in tensor.axes else moment.shown)
-                by_row = tensor.join == "row"
-                tensors[name] = (
-                    replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
-                    if by_row
-                    else fresh
-                )
-            elif old is not None:
-                tensors[name] = old
+                old = tensors.get(name)
+                fresh = replaced_rows(tensor, old, fresh, flags=flags, arithmetic=moment.arithmetic)
+            tensors[name] = fresh
         return replace(self, tensors=tensors)
 
     def with_frame(self, moment: Moment) -> PreviousFrame:
@@ -40,20 +36,17 @@ class PreviousFrame(Entry):
 
         Of an object that is nowhere, what was predicted is a mistake.
         """
-        tensors = {}
+        tensors = dict(self.tensors)
         for name, tensor in self.spec.tensors.items():
             fresh = frame_value(tensor, moment)
             if fresh is None:  # not computed on this frame: segmenting and what follows from it need objects
-                tensors[name] = self.tensors[name]
-            elif tensor.initial is None or not moment.given:
+                continue
+            if tensor.initial is None or not moment.given:
                 tensors[name] = fresh
             elif tensor.join == "row":
-                flags = moment.rows.flags(
-                    moment.given if follows_prediction(tensor, moment) else moment.shown
-                )
+                first = moment.given if follows_prediction(tensor, moment) else moment.shown
+                flags = moment.rows.flags(first)
                 tensors[name] = replaced_rows(
-                    tensor, fresh, self.tensors[name], flags=flags, arithmetic=moment.arithmetic
+                    tensor, fresh, tensors[name], flags=flags, arithmetic=moment.arithmetic
                 )
-            else:
-                tensors[name] = self.tensors[name]
         return replace(self, tensors=tensors)
