@@ -169,12 +169,8 @@ def _grown(cv2: Any, smooth: NDArray[np.uint8], click: Click, outside: Sequence[
             break
         regions.append(region)
         sizes.append(int(region.sum()))
-    growth = [
-        after / before if before >= least else math.inf
-        for before, after in itertools.pairwise(
-            [*sizes, 2 * sizes[-1]]
-        )  # what comes next ran out of the object
-    ]
+    sizes.append(2 * sizes[-1])  # what comes next ran out of the object
+    growth = [after / before if before >= least else math.inf for before, after in itertools.pairwise(sizes)]
     if min(growth) == math.inf:
         return regions[-1]
     return regions[max(index for index, value in enumerate(growth) if value <= min(growth) + 0.02)]

@@ -68,9 +68,7 @@ class StateEntry:
     rule: str
     tensors: Mapping[str, StateTensor]
     capacity: int | None = None  # slots: reference frames, or kept memory frames beside the latest
-    every: int | None = (
-        None  # each k-th frame is kept: of a memory; among references by the user's wish alone
-    )
+    every: int | None = None  # each k-th frame is kept; among references by the user's wish alone
     pin_first: bool | None = None  # memory: an object's first slot is never given up
 
     @property

@@ -61,9 +61,8 @@ class PromptedSegmenter:
             )
         sides = [size for size in self._image.shape if isinstance(size, int) and size > 3]
         self._side = max(sides, default=_SIDE)
-        self._seen: tuple[bytes, NDArray[np.float32]] | None = (
-            None  # the last frame and what the encoder made of it
-        )
+        # the last frame and what the encoder made of it
+        self._seen: tuple[bytes, NDArray[np.float32]] | None = None
 
     def __call__(
         self, frame: NDArray[np.uint8], box: Box | None, clicks: Sequence[Click]

@@ -50,9 +50,7 @@ def parse_json(data: bytes, *, document: str) -> object:
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
         )
-        json.dumps(value, ensure_ascii=False).encode(
-            "utf-8"
-        )  # refuses half surrogate pairs, which cannot be printed
+        json.dumps(value, ensure_ascii=False).encode()  # refuses half surrogate pairs: nothing prints them
     except UnicodeError as error:
         raise BundleError(f"{document} is not UTF-8 text ({error})", cure="export again") from error
     except (ValueError, RecursionError) as error:
@@ -78,13 +76,10 @@ class Node:
     def error(self, *, allowed: str = "", cure: str = "") -> BundleError:
         """Describe this value as wrong."""
         place = f"{self.document}: {self.path or 'the document'}"
-        if isinstance(self.value, dict):
-            return BundleError(f"{place} is an object", allowed=allowed, cure=cure)
-        if isinstance(self.value, list):
-            return BundleError(f"{place} is a list", allowed=allowed, cure=cure)
-        if self.value is None:
-            return BundleError(f"{place} is null", allowed=allowed, cure=cure)
-        value: object = self.value
+        value = self.value
+        for kind, name in ((dict, "an object"), (list, "a list"), (type(None), "null")):
+            if isinstance(value, kind):
+                return BundleError(f"{place} is {name}", allowed=allowed, cure=cure)
         if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
             value = value[:_LONGEST_SHOWN] + "…"
         return BundleError(place, value=value, allowed=allowed, cure=cure)

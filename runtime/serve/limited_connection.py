@@ -8,9 +8,8 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 MOST_CONNECTIONS = 512  # live channels among them; a process may have 1,024 descriptors, cameras need some
-ASKS_WITHIN = (
-    10.0  # seconds, for the first request, each one after an answer, a part of a body; twice at most
-)
+# Seconds, twice at most, for the first request, each one after an answer, a part of a body.
+ASKS_WITHIN = 10.0
 
 
 class LimitedConnection(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
