@@ -24,9 +24,8 @@ class CpuDevice:
     name = "cpu"
     alignment = 1
 
-    def __init__(self, *, threads: int = 1) -> None:
+    def __init__(self) -> None:
         self._runtime = import_onnxruntime()
-        self._threads = threads
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -113,7 +112,7 @@ class CpuDevice:
         with self._lock:
             if graph not in self._sessions:
                 data = resources.files("vosrt").joinpath("arithmetic_graphs", f"{graph}.onnx").read_bytes()
-                options = new_session_options(self._runtime, self._threads)
+                options = new_session_options(self._runtime, threads=1)
                 self._sessions[graph] = self._runtime.InferenceSession(
                     data, options, providers=["CPUExecutionProvider"]
                 )

@@ -97,7 +97,7 @@ def moved_rows(
     return arithmetic.select(stays.astype(np.int32), moved, fill, axis=axis)
 
 
-def filled(tensor: StateTensor, rows: Rows, arithmetic: Arithmetic, *, slots: int = 0) -> Array | None:
+def filled(tensor: StateTensor, rows: Rows, arithmetic: Arithmetic, *, slots: int) -> Array | None:
     """Return the value before the first one: all fill; None when its shape is not known."""
     shape = []
     for axis, size in zip(tensor.axes, tensor.shape, strict=True):

@@ -20,7 +20,7 @@ _LONGEST_SHOWN = 80
 _LARGEST = 1e38  # float32 holds it
 
 
-def read_json_file(path: Path, *, max_bytes: int = MAX_BYTES) -> Node:
+def read_json_file(path: Path) -> Node:
     """Read a JSON file into the root node of its document.
 
     Raises:
@@ -29,14 +29,14 @@ def read_json_file(path: Path, *, max_bytes: int = MAX_BYTES) -> Node:
     try:
         require_regular_file(path)
         with path.open("rb") as stream:
-            data = stream.read(max_bytes + 1)
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise BundleError(
             f"{path} cannot be read ({error.strerror})",
             cure="give the folder that `vosrt export` wrote; it holds a bundle.json",
         ) from error
-    if len(data) > max_bytes:
-        raise BundleError(f"{path} is too large", allowed=f"at most {max_bytes} bytes", cure="export again")
+    if len(data) > MAX_BYTES:
+        raise BundleError(f"{path} is too large", allowed=f"at most {MAX_BYTES} bytes", cure="export again")
     return Node(parse_json(data, document=str(path)), document=str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_BYTES = 6 << 20
+MOST_BYTES = 6 << 20  # of a request's body
 _MOST_DRAINED = 64 << 20  # bytes that are read and forgotten, so that the answer arrives
 
 
@@ -13,12 +13,10 @@ class LimitedBody:
 
     Args:
         app: what comes next.
-        most: bytes of a request's body.
     """
 
-    def __init__(self, app: Any, most: int = MOST_BYTES) -> None:
+    def __init__(self, app: Any) -> None:
         self._app = app
-        self._most = most
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass a request on, or answer 413."""
@@ -32,12 +30,12 @@ class LimitedBody:
                 await _refuse(send)  # nobody hears it, but who called waits for an answer
                 return
             size += len(message.get("body", b""))
-            if size <= self._most:
+            if size <= MOST_BYTES:
                 body.append(message.get("body", b""))
             else:
                 body.clear()
             more = message.get("more_body", False)
-        if size > self._most:
+        if size > MOST_BYTES:
             await _refuse(send)
             return
         sent = False

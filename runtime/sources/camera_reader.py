@@ -76,11 +76,11 @@ class CameraReader:
         return self._cv2.CAP_V4L2 if is_device else self._cv2.CAP_ANY
 
 
-def csi_pipeline(sensor: int, *, width: int = 1280, height: int = 720, rate: int = 30) -> str:
+def csi_pipeline(sensor: int) -> str:
     """GStreamer's way to a camera at a Jetson's CSI port, with NVIDIA's elements; newest frame only."""
     return (
         f"nvarguscamerasrc sensor-id={sensor} ! "
-        f"video/x-raw(memory:NVMM), width={width}, height={height}, framerate={rate}/1 ! "
+        "video/x-raw(memory:NVMM), width=1280, height=720, framerate=30/1 ! "
         "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR ! "
         "appsink drop=true max-buffers=1 sync=false"
     )

@@ -18,7 +18,6 @@ from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame, check_same_size
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-FOLDER_RATE = Fraction(24)  # frames per second; image folders do not say, DAVIS was filmed at 24
 
 
 class ImageFolder(Source):
@@ -29,9 +28,10 @@ class ImageFolder(Source):
         length: how many images there are.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction = FOLDER_RATE) -> None:
+    rate = Fraction(24)  # folders do not say; DAVIS was filmed at 24
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.rate = rate
         try:
             files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
         except OSError as error:

@@ -54,23 +54,20 @@ class NetworkReader:
 
     Args:
         address: with user and password where they are needed.
-        options: of FFmpeg, beside or in place of the usual ones.
         hardware: whether to decode by hardware where there is some.
 
     Raises:
         ReadError: there is no connection, or no video in it.
     """
 
-    def __init__(
-        self, address: str, options: dict[str, str] | None = None, *, hardware: bool = False
-    ) -> None:
+    def __init__(self, address: str, *, hardware: bool = False) -> None:
         self._av = import_for("reading a video stream", "av")
         scheme = scheme_of(address) or ""
-        chosen = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme], **(options or {})}
+        options = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme]}
         started, each = time.monotonic(), READ_WITHIN / (_RTSP_LIMITS if scheme.startswith("rtsp") else 1)
         try:
             decoding = hardware_decoding(wanted=hardware)
-            self._container = self._av.open(address, options=chosen, timeout=(OPEN_WITHIN, each), **decoding)
+            self._container = self._av.open(address, options=options, timeout=(OPEN_WITHIN, each), **decoding)
         except (OSError, ValueError, self._av.FFmpegError) as error:
             if time.monotonic() - started >= OPEN_WITHIN:  # FFmpeg calls it invalid data, or an exit
                 raise ReadError("nothing came in time") from None
