@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import logging
 from types import ModuleType
 from typing import Any
 
 from vosrt.errors import MissingDependencyError
+from vosrt.optional_import import installed_version
 
 LOGGER = logging.getLogger(__name__)
 _ERRORS_ONLY = 3  # ONNX Runtime's log severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
@@ -20,7 +20,7 @@ def import_onnxruntime() -> ModuleType:
     Raises:
         MissingDependencyError: says what to install, or that two packages overwrite each other.
     """
-    packages = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    packages = [name for name in ("onnxruntime", "onnxruntime-gpu") if installed_version(name)]
     if len(packages) > 1:
         raise MissingDependencyError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
@@ -63,11 +63,3 @@ def _share_arena(runtime: ModuleType) -> None:
         runtime.create_and_register_allocator(memory, None)
     except Exception as error:  # the program around us has registered one: then that is shared
         LOGGER.debug("the pool of host memory is not ours: %s", error)
-
-
-def _installed(package: str) -> bool:
-    try:
-        importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from types import ModuleType
 
 from vosrt.errors import MissingDependencyError
@@ -37,3 +38,11 @@ def import_for(purpose: str, module: str) -> ModuleType:
             f"{purpose} needs {package}, which cannot be imported ({error})",
             cure=_INSTALL.get(package, f"pip install {package}"),
         ) from error
+
+
+def installed_version(name: str) -> str | None:
+    """Return a package's version; None when it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

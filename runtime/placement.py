@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vosrt.cuda.cuda_device import CudaDevice
@@ -60,29 +60,34 @@ def place(device: str = "auto", executor: str = "auto", require: str | None = No
     if require is not None and require not in REQUIREMENTS:
         raise InputError("require", value=require, allowed=", ".join(REQUIREMENTS))
     wanted = [
-        place
-        for place in _CANDIDATES
-        if device in ("auto", place[0]) and executor in ("auto", place[1]) and require in (None, *place)
+        candidate
+        for candidate in _CANDIDATES
+        if device in ("auto", candidate[0])
+        and executor in ("auto", candidate[1])
+        and require in (None, *candidate)
     ]
     if not wanted:
         asked = f"device {device}, executor {executor}" + (f", require {require}" if require else "")
         raise InputError(f"{asked}: nothing is all of this", cure="leave one of them out")
-    failures: dict[str, Error] = {}
-    for place in wanted:
+    failures: list[Error] = []
+    for candidate in wanted:
         try:
-            found = _CANDIDATES[place]()
+            cuda = _CANDIDATES[candidate]()
+            gpu = "" if cuda is None else str(cuda.driver.gpu())
         except Error as error:
-            failures[_NAMES[place[1]] if place[0] == "cuda" else "the CPU"] = error
+            failures.append(error)
             continue
-        reason = "; ".join(dict.fromkeys(f"{error.what}" for error in failures.values()))
-        return Placement(place[0], place[1], found[0], reason, found[1])
-    (first, *_) = failures.values()
+        return Placement(*candidate, gpu, _whys(failures), cuda)
     names = " or ".join(dict.fromkeys(_NAMES[executor] for _, executor in wanted))
-    whys = "; ".join(dict.fromkeys(error.what for error in failures.values()))
-    raise MissingDependencyError(f"{names} on an NVIDIA GPU was asked for: {whys}", cure=first.cure)
+    what = f"{names} on an NVIDIA GPU was asked for: {_whys(failures)}"
+    raise MissingDependencyError(what, cure=failures[0].cure)
 
 
-def _tensorrt() -> tuple[str, CudaDevice]:
+def _whys(failures: Sequence[Error]) -> str:
+    return "; ".join(dict.fromkeys(error.what for error in failures))
+
+
+def _tensorrt() -> CudaDevice:
     from vosrt.trt.import_tensorrt import import_tensorrt, load_plugins, plugin_library
 
     device = _open_gpu()
@@ -93,21 +98,17 @@ def _tensorrt() -> tuple[str, CudaDevice]:
 
         SmallGraphSessions(device).check()
     device.check()
-    return str(device.driver.gpu()), device
+    return device
 
 
-def _onnxruntime_on_gpu() -> tuple[str, CudaDevice]:
+def _onnxruntime_on_gpu() -> CudaDevice:
     from vosrt.cuda.small_graph_sessions import SmallGraphSessions
 
     device = _open_gpu()
     _check_graph_surgery()
     SmallGraphSessions(device).check()
     device.check()
-    return str(device.driver.gpu()), device
-
-
-def _onnxruntime_on_cpu() -> tuple[str, None]:
-    return "", None
+    return device
 
 
 def _open_gpu() -> CudaDevice:
@@ -142,9 +143,8 @@ def _check_nvidia_driver() -> None:
         )
 
 
-Open = Callable[[], tuple[str, CudaDevice | None]]
-_CANDIDATES: dict[tuple[str, str], Open] = {  # the fastest first
+_CANDIDATES: dict[tuple[str, str], Callable[[], CudaDevice | None]] = {  # the fastest first
     ("cuda", "tensorrt"): _tensorrt,
     ("cuda", "onnxruntime"): _onnxruntime_on_gpu,
-    ("cpu", "onnxruntime"): _onnxruntime_on_cpu,
+    ("cpu", "onnxruntime"): lambda: None,
 }

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from vosrt.doctor.finding import Finding, State
-from vosrt.doctor.packages import installed_version
 from vosrt.doctor.provider_trial import try_provider
 from vosrt.errors import Error, reason_of
 from vosrt.native_libraries import native_library
+from vosrt.optional_import import installed_version
 
 GROUP = "execution"
 _REMOTE = {"AzureExecutionProvider"}  # in every build; sends data away, and is never used

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vosrt.doctor.finding import Finding, State
 from vosrt.errors import reason_of
+from vosrt.optional_import import installed_version
 
 GROUP = "packages"
 
@@ -75,14 +75,6 @@ def package_findings() -> Iterator[Finding]:
     """Look at every package but ONNX Runtime, which has findings of its own."""
     for package in PACKAGES:
         yield _finding(package)
-
-
-def installed_version(name: str) -> str | None:
-    """Return a package's version; None when it is not installed."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _finding(package: Package) -> Finding:

@@ -34,7 +34,9 @@ def main(library: str, bundle: str, frames: int) -> list[dict[str, int]]:
     runtime.stand_in_report.restype = ctypes.c_char_p
     device = CudaDevice(EmptyDriver(), lambda device: lambda graph, inputs, output: None)
     placement = Placement("cuda", "onnxruntime", "stand-in", cuda=device)
-    with mock.patch.object(import_onnxruntime, "_installed", lambda package: package == "onnxruntime-gpu"):
+    with mock.patch.object(
+        import_onnxruntime, "installed_version", lambda package: package == "onnxruntime-gpu"
+    ):
         stream = Segmenter(bundle, placement=placement).stream()
     frame, mask = np.zeros((120, 200, 3), np.uint8), np.zeros((120, 200), np.uint8)
     mask[20:60, 20:60], mask[70:100, 100:150] = 1, 2
