@@ -72,7 +72,7 @@ class NamedMasks(ObjectPrompts):
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._left = {file.stem: file for file in _masks_in(folder)}
+        self._left = {file.stem: file for file in masks_in(folder)}
         sizes = {name: label_map_size(file) for name, file in self._left.items()}
         self._size = next(iter(sizes.values()))
         for name, size in sizes.items():
@@ -151,7 +151,12 @@ def open_mask(path: str) -> FirstMask | NamedMasks:
     return NamedMasks(path) if is_folder else FirstMask(path)
 
 
-def _masks_in(folder: str) -> list[Path]:
+def masks_in(folder: str) -> list[Path]:
+    """The masks of a folder, by their names.
+
+    Raises:
+        InputError: it cannot be listed, or holds none.
+    """
     try:
         names = sorted(name for name in os.listdir(folder) if name.lower().endswith(".png"))
     except OSError as error:

@@ -58,6 +58,15 @@ class BatchReport:
         return [record for record in self.records.values() if record.ending is Ending.FAILED]
 
 
+@dataclass(frozen=True)
+class _SharedVideo:
+    """A video whose parts are shared out."""
+
+    job: BatchJob
+    parts: list[BatchJob]
+    left: set[str]  # keys of the parts that have not ended
+
+
 class BatchRun:
     """Does what is missing or has changed, and leaves everything else alone.
 
@@ -72,9 +81,7 @@ class BatchRun:
         self._setup = setup
         self._display = display
         self._report = BatchReport()
-        self._parts: dict[str, list[BatchJob]] = {}
-        self._left: dict[str, set[str]] = {}
-        self._whole: dict[str, BatchJob] = {}
+        self._shared: dict[str, _SharedVideo] = {}  # by name
 
     def plan(self, jobs: Sequence[BatchJob], *, shard: Shard, limit: int | None) -> list[BatchJob]:
         """Note the videos, and find those that are to be done.
@@ -121,17 +128,16 @@ class BatchRun:
         try:
             parts = parts_of(job)
         except InputError as error:
-            failures = (Failure(str(error), "", time.time()),)
-            record = BatchRecord(job.key, Ending.FAILED, self._setup.needs_of(job), failures=failures)
+            failures = [Failure(str(error), "", time.time())]
+            record = BatchRecord.of_failures(job.key, self._setup.needs_of(job), failures)
             self._folder.write(record, job.record)
             self._end(record)
             return []
         current = self._are_current(parts)
         left = [part for part, is_current in zip(parts, current, strict=True) if not is_current]
-        self._whole[job.name], self._parts[job.name] = job, parts
-        self._left[job.name] = {part.key for part in left}
+        self._shared[job.name] = _SharedVideo(job, parts, {part.key for part in left})
         if not left:
-            self._end(join_parts(job, parts, self._folder, self._setup))
+            self._join(job.name)
         return left
 
     def _take(self, job: BatchJob, record: BatchRecord) -> None:
@@ -139,10 +145,14 @@ class BatchRun:
         if job.part is None:
             self._end(record)
             return
-        self._left[job.name].discard(job.key)
-        if not self._left[job.name]:
-            whole = self._whole[job.name]
-            self._end(join_parts(whole, self._parts[job.name], self._folder, self._setup))
+        left = self._shared[job.name].left
+        left.discard(job.key)
+        if not left:
+            self._join(job.name)
+
+    def _join(self, name: str) -> None:
+        shared = self._shared[name]
+        self._end(join_parts(shared.job, shared.parts, self._folder, self._setup))
 
     def _end(self, record: BatchRecord) -> None:
         self._report.records[record.key] = record

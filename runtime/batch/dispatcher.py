@@ -6,30 +6,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from vosrt.batch.batch_display import BatchDisplay
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.job import BatchJob
 from vosrt.batch.pool import Died, Event, Finished, Pool, Progressed, Ready, Refused, Unusable
-from vosrt.batch.record import BatchRecord, Ending, Failure
+from vosrt.batch.record import BatchRecord, Failure
 from vosrt.batch.worker import WorkerSetup
 from vosrt.errors import Error
 
 _log = logging.getLogger(__name__)
 _WAIT = 0.5  # seconds for something to happen
 _MOST_FAILED_STARTS = 5  # in a row
-
-
-class Display(Protocol):
-    """Shows what happens."""
-
-    def working(self, worker: str, job: BatchJob | None, frames: int) -> None:
-        """A worker is so far, or waits."""
-        ...
-
-    def gone(self, worker: str) -> None:
-        """A worker died."""
-        ...
 
 
 class Dispatcher:
@@ -49,7 +37,7 @@ class Dispatcher:
         pool: Pool,
         folder: BatchFolder,
         setup: WorkerSetup,
-        display: Display,
+        display: BatchDisplay,
         ended: Callable[[BatchJob, BatchRecord], object],
         *,
         retries: int,
@@ -127,13 +115,6 @@ class Dispatcher:
         if len(failures) <= self._retries:
             self._waiting.append(job)  # behind the others: what was wrong may pass
             return
-        record = BatchRecord(
-            key=job.key,
-            ending=Ending.FAILED,
-            needs=self._setup.needs_of(job),
-            worker=failure.worker,
-            started=failures[0].at,
-            failures=tuple(failures),
-        )
+        record = BatchRecord.of_failures(job.key, self._setup.needs_of(job), failures)
         self._folder.write(record, job.record)
         self._ended(job, record)

@@ -75,6 +75,18 @@ class BatchRecord:
         """From start to end; 0 where nothing ran."""
         return self.frames / self.seconds if self.seconds else 0.0
 
+    @classmethod
+    def of_failures(cls, key: str, needs: Mapping[str, Any], failures: Sequence[Failure]) -> BatchRecord:
+        """A job that failed in every attempt."""
+        return cls(
+            key=key,
+            ending=Ending.FAILED,
+            needs=needs,
+            worker=failures[-1].worker,
+            started=failures[0].at,
+            failures=tuple(failures),
+        )
+
     def after(self, failures: Sequence[Failure]) -> BatchRecord:
         """This record with the attempts that failed before."""
         return replace(self, failures=tuple(failures))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from vosrt.batch.job import LONGEST_NAME, OUTPUTS, BatchJob
 from vosrt.errors import BundleError, InputError
@@ -14,7 +13,6 @@ from vosrt.user_input import LARGEST_ID
 _FIELDS = ("video", "name", "mask", "boxes", "outputs", "frames", "split")
 _NAME = r"(?!\.)[^/\\\x00-\x1f\x7f]+"
 _LARGEST_SIDE = 65536
-_Value = TypeVar("_Value")
 
 
 def manifest_jobs(text: str, *, document: str) -> Iterator[BatchJob]:
@@ -33,8 +31,14 @@ def manifest_jobs(text: str, *, document: str) -> Iterator[BatchJob]:
         InputError: names the line and the field that is wrong.
     """
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield _reading(lambda line=line, place=f"{document}, line {number}": _job(line, place))  # type: ignore[misc]
+        if not line.strip():
+            continue
+        try:
+            job = _job(line, f"{document}, line {number}")
+        except BundleError as error:  # what reads JSON complains of bundles
+            cure = "" if error.cure == "export again" else error.cure
+            raise InputError(error.what, value=error.value, allowed=error.allowed, cure=cure) from error
+        yield job
 
 
 def _job(line: str, place: str) -> BatchJob:
@@ -82,12 +86,3 @@ def _outputs(node: Node) -> tuple[str, ...]:
     if not kinds:
         raise node.error(allowed=f"at least one of {', '.join(OUTPUTS)}")
     return kinds
-
-
-def _reading(read: Callable[[], _Value]) -> _Value:
-    """The reader's complaints are about bundles; these are about a list of videos."""
-    try:
-        return read()
-    except BundleError as error:
-        cure = "" if error.cure == "export again" else error.cure
-        raise InputError(error.what, value=error.value, allowed=error.allowed, cure=cure) from error

@@ -18,6 +18,7 @@ from vosrt.batch.record import BatchRecord, Ending, Failure
 from vosrt.batch.storage import fetched
 from vosrt.batch.worker import WorkerSetup
 from vosrt.errors import Error, InputError
+from vosrt.object_prompts import masks_in
 from vosrt.sources.address import shown_address
 from vosrt.sources.image_folder import IMAGE_SUFFIXES, frame_order
 from vosrt.sources.open_source import open_source
@@ -65,8 +66,7 @@ def join_parts(
         reason = "a part did not run" if bad is None else f"part {bad.key}: {bad.failures[-1].reason}"
     except (Error, OSError) as error:
         reason = f"parts cannot be joined: {error}"
-    failures = (Failure(reason, "", time.time()),)
-    failed = BatchRecord(job.key, Ending.FAILED, setup.needs_of(job), failures=failures)
+    failed = BatchRecord.of_failures(job.key, setup.needs_of(job), [Failure(reason, "", time.time())])
     folder.write(failed, job.record)
     return failed
 
@@ -101,16 +101,12 @@ def _join_whole(
 
 def _mask_names(folder: str) -> list[str]:
     """Names of the PNGs in a folder."""
-    if is_remote(folder):
-        entries = remote_entries(folder)
-        if entries is None:
-            raise InputError(f"folder of masks {shown_address(folder)} is not there")
-        names = [entry.rpartition("/")[2] for entry in entries]
-    else:
-        try:
-            names = os.listdir(folder)
-        except OSError as error:
-            raise InputError(f"folder of masks {folder} cannot be listed ({error.strerror})") from error
+    if not is_remote(folder):
+        return [file.name for file in masks_in(folder)]
+    entries = remote_entries(folder)
+    if entries is None:
+        raise InputError(f"folder of masks {shown_address(folder)} is not there")
+    names = [entry.rpartition("/")[2] for entry in entries]
     found = [name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not found:
         raise InputError(f"folder of masks {shown_address(folder)} holds no PNG")
