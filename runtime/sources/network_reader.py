@@ -81,7 +81,7 @@ class NetworkReader:
             raise ReadError("this FFmpeg cannot decode the video", is_refusal=True)
         self._stream.thread_type = "SLICE"  # threads by frame hold frames back
         self.rate = stated_rate(self._stream)
-        form, has_length = self._container.format.name, self._container.size > 0
+        form, has_length = self._container.format.name, (self._container.size or 0) > 0  # None: PyAV 19
         is_recording = bool(self._container.duration) or (has_length and form not in _NO_FILES)
         self.is_finite = is_recording and scheme.startswith("http")
         self._pace = Pace() if form == "hls" and not self.is_finite else None  # whole segments come at once

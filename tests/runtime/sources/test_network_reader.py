@@ -45,6 +45,26 @@ def test_camera_gives_its_newest_frames(server):
     assert len({frame.image.tobytes() for frame in frames}) >= 3
 
 
+class WithoutSize:
+    """A container that is told no size, as from PyAV 19 on; before it was a negative one."""
+
+    size = None
+
+    def __init__(self, container):
+        self._container = container
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+
+def test_a_camera_has_no_size(server, monkeypatch):
+    opened = av.open
+    monkeypatch.setattr(av, "open", lambda *args, **options: WithoutSize(opened(*args, **options)))
+    with open_source(server.address("camera")) as source:
+        assert source.is_live
+        assert next(iter(source)).image.shape == picture(0).shape
+
+
 def test_password_opens_and_never_shows(server, caplog):
     with open_source(server.address("locked", user="me:secret")) as source:
         assert next(iter(source)).image.shape == picture(0).shape
