@@ -116,9 +116,13 @@ def test_the_default_folder_follows_the_environment(tmp_path, monkeypatch):
 
 def test_a_user_without_home_lacks_it_only_where_engines_are_kept(monkeypatch):
     """As one that a container is started with, whom no list of users knows."""
-    for variable in ("VOSRT_CACHE", "XDG_CACHE_HOME", "HOME"):
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("VOSRT_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it gives where there is no home
+    monkeypatch.setattr(Path, "home", no_home)
     cache = EngineCache()
     with pytest.raises(InputError, match=r"the user has no home; name one in VOSRT_CACHE"):
         _ = cache.folder

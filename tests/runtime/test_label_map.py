@@ -69,7 +69,7 @@ def test_mask_of_another_mode_is_refused(tmp_path, mode):
     with pytest.raises(InputError) as caught:
         read_label_map(tmp_path / "mask.png")
     assert caught.value.what == f"mask {tmp_path / 'mask.png'}: image mode"
-    assert caught.value.value == mode
+    assert caught.value.value in (mode, mode.partition(";")[0])  # older Pillows know no I;16 when they read
     assert "P (indexed) or L (grey)" in caught.value.allowed
     assert "save the mask with a palette" in caught.value.cure
 
