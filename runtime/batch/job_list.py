@@ -168,7 +168,7 @@ def _has(entry: str, suffixes: Sequence[str]) -> bool:
 
 def _named(video: str, name: str, defaults: JobDefaults) -> BatchJob:
     """A job for a video that a list or folder names."""
-    return _completed(BatchJob(_usable_name(name), video, outputs=()), "", defaults)
+    return _completed(BatchJob(_usable_name(name), video, outputs=()), "", defaults, name)
 
 
 def _usable_name(name: str) -> str:
@@ -177,14 +177,15 @@ def _usable_name(name: str) -> str:
     return usable.encode()[:LONGEST_NAME].decode(errors="ignore") or "video"
 
 
-def _completed(job: BatchJob, base: str, defaults: JobDefaults) -> BatchJob:
-    """A job with what a manifest left open."""
+def _completed(job: BatchJob, base: str, defaults: JobDefaults, name: str = "") -> BatchJob:
+    """A job with what a manifest left open; `name` is what the video is called, if something else."""
     video = join(base, job.video) if base else job.video
-    job = replace(job, video=video, name=job.name or _usable_name(stem_of(video)))
+    name = name or job.name or stem_of(video)
+    job = replace(job, video=video, name=job.name or _usable_name(name))
     if job.mask is not None:
         job = replace(job, mask=join(base, job.mask))
     elif not job.boxes and defaults.masks is not None:
-        job = replace(job, mask=_mask_for(job.name, defaults.masks))
+        job = replace(job, mask=_mask_for((job.name, name), defaults.masks))
     return replace(
         job,
         outputs=job.outputs or defaults.outputs,
@@ -193,13 +194,12 @@ def _completed(job: BatchJob, base: str, defaults: JobDefaults) -> BatchJob:
     )
 
 
-def _mask_for(name: str, masks: str) -> str:
-    """Where the mask of a video is."""
-    if "{name}" in masks:
-        return masks.replace("{name}", name)
-    file, folder = join(masks, f"{name}.png"), join(masks, name)
+def _mask_for(names: tuple[str, str], masks: str) -> str:
+    """Where the mask of a video is, whose results have another name than it where that holds a space."""
+    forms = [masks] if "{name}" in masks else [join(masks, "{name}.png"), join(masks, "{name}")]
+    places = [form.replace("{name}", name) for name in dict.fromkeys(names) for form in forms]
     exists: Callable[[str], bool] = _remote_exists if is_remote(masks) else os.path.exists
-    return folder if not exists(file) and exists(folder) else file
+    return places[0] if len(places) == 1 else next(filter(exists, places), places[0])
 
 
 def _remote_exists(address: str) -> bool:

@@ -73,6 +73,18 @@ def test_masks_go_by_the_names_of_videos_that_a_manifest_leaves_open(tree):
         assert [Path(job.mask).name for job in jobs] == ["a.png", "other.png"]
 
 
+def test_masks_are_called_like_their_videos_though_results_are_not(tree):
+    """No name of results holds a space."""
+    (tree / "my clip.mp4").write_bytes(b"x")
+    (tree / "m").mkdir()
+    (tree / "m" / "my clip.png").write_bytes(b"x")
+    (tree / "list.jsonl").write_text('{"video": "my clip.mp4"}')
+    for masks in (tree / "m", tree / "m" / "{name}.png"):
+        for videos in (tree / "my clip.mp4", tree / "list.jsonl", tree / "my*.mp4"):
+            (job,) = find_jobs([str(videos)], JobDefaults(masks=str(masks)))
+            assert (job.name, Path(job.mask)) == ("my_clip", tree / "m" / "my clip.png")
+
+
 def test_long_names_are_cut_between_letters(tree):
     folder = tree / ("п" * 100)
     folder.mkdir()
