@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vosrt.errors import Error
@@ -138,6 +138,7 @@ class Trainer:
         if self.settings.frozen_batch_norm:
             _freeze_batch_norms(self.network)
         self.optimizer.zero_grad(set_to_none=True)
+        before = [buffer.clone() for buffer in self.network.buffers()]
         loss = self.family.loss(clips, hardest_share(self.settings, self.step))
         loss.backward()
         parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -154,19 +155,21 @@ class Trainer:
             self.optimizer.step()
             self.averaged.update(self.network, ema_decay(self.settings, self.step))
         else:
-            self._note_broken_step()
+            self._leave_out(before)
         self.step += 1
         return float(value), norm
 
-    def _note_broken_step(self) -> None:
-        """A gradient that is no number is left out; many in a row end the run."""
+    def _leave_out(self, before: list[Tensor]) -> None:
+        """A step whose gradient is no number changes nothing, buffers included; many in a row end the run."""
+        for buffer, value in zip(self.network.buffers(), before, strict=True):
+            buffer.copy_(value)
         self._broken += 1
         LOGGER.warning("step %d: the gradient is no finite number; left out", self.step)
         if self._broken >= MAX_BROKEN_STEPS:
             raise Error(
                 f"training broke down at step {self.step}: {MAX_BROKEN_STEPS} gradients in a row "
                 "are no finite numbers",
-                cure="go on from the last checkpoint with a lower learning_rate, or with bfloat16 off",
+                cure="begin another run with a lower learning_rate, or with bfloat16 off",
             )
 
     def _log(self, seconds: float) -> None:

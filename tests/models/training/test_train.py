@@ -24,6 +24,7 @@ from vosrt.errors import InputError  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
 from vosrt.models.training.footage import Footage  # noqa: E402
+from vosrt.models.training.matching_training import MatchingTraining  # noqa: E402
 from vosrt.models.training.run_folder import RunFolder  # noqa: E402
 from vosrt.models.training.sequence_folders import find_sequences  # noqa: E402
 from vosrt.models.training.settings import Stage, TrainingSettings  # noqa: E402
@@ -66,6 +67,28 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, recipe, model):
     assert len(curve(parts)) == 2
     assert main([*options, "--output", str(parts), "--stop-after", "9"]) == 0  # the run ends before
     assert_same_run(whole, parts)
+
+
+def test_a_step_that_is_left_out_changes_nothing(tmp_path, recipe, monkeypatch, capsys):
+    options = [*recipe, "--steps", "4"]
+    assert main([*options, "--output", str(tmp_path / "whole"), "--stop-after", "1"]) == 0
+    exact, calls = MatchingTraining.loss, []
+
+    def overflow_from_the_second_on(self, clips, hardest):
+        calls.append(clips)
+        return exact(self, clips, hardest) * (1.0 if len(calls) == 1 else float("inf"))
+
+    monkeypatch.setattr(MatchingTraining, "loss", overflow_from_the_second_on)
+    assert main([*options, "--output", str(tmp_path / "broken"), "--stop-after", "2"]) == 0
+    whole, broken = (
+        torch.load(tmp_path / run / "checkpoint.pt", weights_only=True)["network"]
+        for run in ("whole", "broken")
+    )
+    for name, tensor in whole.items():
+        assert tensor.equal(broken[name]), name
+    monkeypatch.setattr("vosrt.models.training.trainer.MAX_BROKEN_STEPS", 2)
+    assert main([*options, "--output", str(tmp_path / "broken")]) == 2
+    assert "begin another run with a lower learning_rate" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path, recipe):
