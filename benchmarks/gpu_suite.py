@@ -206,7 +206,8 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
         yield Part(
             "kernel memory check",
             ("vosrt.benchmarks.gpu.kernel_accuracy", *kernels, "--cases", "2"),
-            under=(sanitizer, "--tool", "memcheck", "--error-exitcode", "9"),
+            # Else what it says comes behind the result.
+            under=(sanitizer, "--tool", "memcheck", "--error-exitcode", "9", "--log-file", "/dev/stderr"),
         )
     yield Part("kernel speed", ("vosrt.benchmarks.gpu.kernel_speed", *kernels, *options.kernel_speed))
     yield from _engine_parts(options)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 Path(sys.argv[1]).write_text(str(child.pid))
 print("about to wait", file=sys.stderr, flush=True)
 child.wait()
+"""
+
+SANITIZER = """#!/bin/sh
+[ "$1 $2" = "--tool memcheck" ] || exit 3
+log=/dev/stdout
+while [ "${1#--}" != "$1" ]; do [ "$1" = --log-file ] && log=$2; shift 2; done
+"$@"
+status=$?
+echo "========= ERROR SUMMARY: 0 errors" > $log
+exit $status
 """
 
 
@@ -216,7 +227,7 @@ def test_parts_that_are_not_run_again_stay_with_what_they_were_measured_under(tm
 
 def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch):
     tool = tmp_path / "compute-sanitizer"
-    tool.write_text('#!/bin/sh\n[ "$1 $2" = "--tool memcheck" ] || exit 3\nshift 4\nexec "$@"\n')
+    tool.write_text(SANITIZER)
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("VOSRT_NATIVE", "")
@@ -224,7 +235,12 @@ def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch)
     assert main(command) == 1  # no such kernels, but it came as far as that
     (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
     assert part["command"][0] == str(tool)
-    assert "libvosrt_kernels.so has not been built" in part["error"]
+    assert "libvosrt_kernels.so has not been built" in "\n".join(part["said"])
+    (tmp_path / "quick.py").write_text("print('[5]')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    check = next(part for part in gpu_suite._parts(options_of()) if part.name == "kernel memory check")
+    result = gpu_suite._result(replace(check, program=("quick",)), options_of())
+    assert (result["status"], result["result"]) == (0, [5])
 
 
 def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
