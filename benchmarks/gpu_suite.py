@@ -206,8 +206,10 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
         yield Part(
             "kernel memory check",
             ("vosrt.benchmarks.gpu.kernel_accuracy", *kernels, "--cases", "2"),
-            # Else what it says comes behind the result.
-            under=(sanitizer, "--tool", "memcheck", "--error-exitcode", "9", "--log-file", "/dev/stderr"),
+            under=(  # each tensor in memory of its own; what is said must not come behind the result
+                *("env", "PYTORCH_NO_CUDA_MEMORY_CACHING=1", sanitizer, "--tool", "memcheck"),
+                *("--error-exitcode", "9", "--log-file", "/dev/stderr"),
+            ),
         )
     yield Part("kernel speed", ("vosrt.benchmarks.gpu.kernel_speed", *kernels, *options.kernel_speed))
     yield from _engine_parts(options)

@@ -234,13 +234,13 @@ def test_kernels_run_under_a_sanitizer_where_there_is_one(tmp_path, monkeypatch)
     command = [BUNDLE, "--output", str(tmp_path), "--device", "meta", "--only", "kernel memory check"]
     assert main(command) == 1  # no such kernels, but it came as far as that
     (part,) = json.loads((tmp_path / "cpu/suite.json").read_text())["parts"].values()
-    assert part["command"][0] == str(tool)
+    assert str(tool) in part["command"]
     assert "libvosrt_kernels.so has not been built" in "\n".join(part["said"])
-    (tmp_path / "quick.py").write_text("print('[5]')")
+    (tmp_path / "quick.py").write_text("import os; print(os.environ['PYTORCH_NO_CUDA_MEMORY_CACHING'])")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     check = next(part for part in gpu_suite._parts(options_of()) if part.name == "kernel memory check")
     result = gpu_suite._result(replace(check, program=("quick",)), options_of())
-    assert (result["status"], result["result"]) == (0, [5])
+    assert (result["status"], result["result"]) == (0, 1)
 
 
 def test_a_wrong_kernel_is_found(tmp_path, capsys, monkeypatch):
