@@ -283,6 +283,16 @@ def test_nothing_is_tried_on_a_gpu_that_a_kernel_has_broken(capsys, monkeypatch)
     assert failed["error"] == "CUDA error: an illegal memory access was encountered"
 
 
+@pytest.mark.parametrize("make", [kernel_accuracy.probabilities_call, kernel_accuracy.labels_call])
+def test_limits_hold_at_the_sizes_that_are_checked_by_default(make):
+    random = torch.Generator().manual_seed(0)
+    for grid, frame in (((90, 90), (360, 360)), ((3, 71), (184, 207)), ((88, 6), (299, 129))):
+        call = make(random, rows=3, grid=grid, frame=frame)
+        output = call.output()
+        call.run(emulated_kernels(), output)
+        assert kernel_accuracy.share_of_limit(call, output) <= 1
+
+
 def test_labels_that_are_behind_are_found():
     random = torch.Generator().manual_seed(0)
     call = kernel_accuracy.labels_call(random, rows=3, grid=(5, 7), frame=(20, 30))
