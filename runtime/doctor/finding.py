@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 
@@ -27,10 +27,4 @@ class Finding:
 
     def to_json(self) -> dict[str, str]:
         """For machines."""
-        return {
-            "group": self.group,
-            "name": self.name,
-            "state": self.state.value,
-            "detail": self.detail,
-            "cure": self.cure,
-        }
+        return {**asdict(self), "state": self.state.value}

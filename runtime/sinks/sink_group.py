@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from fractions import Fraction
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from vosrt.sinks.sink import Sink
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
-
-if TYPE_CHECKING:
-    from typing import Self
 
 
 class SinkGroup:
@@ -25,14 +20,6 @@ class SinkGroup:
 
     def __init__(self, sinks: Iterable[Sink]) -> None:
         self._sinks = list(sinks)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def open(self, first: SourceFrame, rate: Fraction) -> None:
         """Prepare each sink."""

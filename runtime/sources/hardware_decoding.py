@@ -13,15 +13,12 @@ _CODEC = "h264"  # that a device must decode to be taken; others fall back to so
 _log = logging.getLogger(__name__)
 
 
-def hardware_decoding(*, wanted: bool) -> dict[str, Any]:
+def hardware_decoding() -> dict[str, Any]:
     """Further arguments of `av.open`: frames are decoded by hardware and come to the host's memory.
 
     What the hardware cannot decode, software does. Without hardware that is said once in the log.
-
-    Args:
-        wanted: whether hardware is asked for at all.
     """
-    device = _device() if wanted else None
+    device = _device()
     if device is None:
         return {}
     hwaccel = import_for("hardware decoding", "av.codec.hwaccel")

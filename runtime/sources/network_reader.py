@@ -66,7 +66,7 @@ class NetworkReader:
         options = {"protocol_whitelist": _PROTOCOLS[scheme], **_OPTIONS[scheme]}
         started, each = time.monotonic(), READ_WITHIN / (_RTSP_LIMITS if scheme.startswith("rtsp") else 1)
         try:
-            decoding = hardware_decoding(wanted=hardware)
+            decoding = hardware_decoding() if hardware else {}
             self._container = self._av.open(address, options=options, timeout=(OPEN_WITHIN, each), **decoding)
         except (OSError, ValueError, self._av.FFmpegError) as error:
             if time.monotonic() - started >= OPEN_WITHIN:  # FFmpeg calls it invalid data, or an exit

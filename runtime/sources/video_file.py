@@ -47,7 +47,7 @@ class VideoFile(Source):
         try:
             require_regular_file(self.path)
             # "file:" keeps FFmpeg from taking a name with a colon for a protocol
-            decoding = hardware_decoding(wanted=hardware)
+            decoding = hardware_decoding() if hardware else {}
             self._container = self._av.open(f"file:{self.path}", options=self._options(), **decoding)
         except (OSError, self._av.FFmpegError) as error:
             raise self._error(f"is not a readable video ({self._refusal(error)})") from error

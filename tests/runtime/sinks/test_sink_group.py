@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from tests.runtime.sinks.frames import noisy_frame, result_of
@@ -34,7 +36,7 @@ class Recorder:
 def test_function_gets_every_frame_with_its_result():
     got = []
     sink = Callback(lambda frame, result: got.append((frame.name, result.frame_index)))
-    with SinkGroup([sink]) as group:
+    with closing(SinkGroup([sink])) as group:
         group.open(noisy_frame(0), 25)
         for index in range(2):
             group.write(noisy_frame(index), result_of(index))
@@ -46,7 +48,7 @@ def test_all_sinks_are_closed_whatever_one_of_them_does(failing):
     sinks = [Recorder(), Recorder(failing), Recorder()]
     group = SinkGroup(sinks)
     group.open(noisy_frame(0), 25)
-    with pytest.raises(OSError, match=failing), group:
+    with pytest.raises(OSError, match=failing), closing(group):
         group.write(noisy_frame(0), result_of(0))
     assert all(sink.events[-1] == "close" for sink in sinks)
     assert sinks[0].events == ["open", "write", "close"]
