@@ -64,7 +64,7 @@ class FrameRun:
                 run.predict()
             self._fuse()
             predicted = survey(self.labels, self.probabilities, (0, *self.ids))
-        first, given, shown = not self.ids, prompt.given if prompt else (), prompt.shown if prompt else ()
+        given, shown = (prompt.given, prompt.shown) if prompt else ((), ())
         asserted = self._override(prompt) if prompt else None
         joined = [run.rows.joined(given) for run in self.runs]
         for run, rows in zip(self.runs, joined, strict=True):
@@ -74,7 +74,6 @@ class FrameRun:
                 given=given,
                 shown=shown,
                 rows=rows,
-                first=first,
                 probabilities=probabilities and len(self.runs) == 1,
             )
         self.asserted, self.ids_before = asserted, self.ids

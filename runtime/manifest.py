@@ -24,7 +24,7 @@ from vosrt.manifest_graph import (
     all_to_json,
     parse_sha256,
 )
-from vosrt.manifest_links import check_links
+from vosrt.manifest_links import PREDICTING, check_links
 from vosrt.manifest_state import StateEntry, StateTensor
 from vosrt.resize_rule import SMALLEST_SIDE, ResizeRule, parse_resize_rule, resize_rule_to_json
 from vosrt.strict_json import Node, parse_json, read_json_file
@@ -190,6 +190,13 @@ class Manifest:
         inputs = [value.source for graph in self.graphs.values() for value in graph.inputs.values()]
         fed = [tensor.source for entry in self.state.values() for tensor in entry.tensors.values()]
         return source in inputs + fed
+
+    @property
+    def predicting(self) -> tuple[str, ...]:
+        """Roles whose results need a prediction: those that make it, and `memorize` where it reads one."""
+        graph = self.graphs.get("memorize")
+        owners = {value.source.partition(".")[0] for value in graph.inputs.values()} if graph else set()
+        return (*PREDICTING, "memorize") if owners.intersection(PREDICTING) else PREDICTING
 
     @property
     def keeps_frames(self) -> bool:

@@ -182,7 +182,7 @@ class _Links:
                 cure = "remove it: rule 'reference' has only first values"
                 raise self.error(f"{place}.initial", value=tensor.initial, cure=cure)
             self._check_feed(f"{place}.initial", tensor, tensor.initial, _FIRST_VALUES)
-        elif not self._there_on_first_frame(tensor.source):
+        elif tensor.source.partition(".")[0] in self.manifest.predicting:
             raise self.error(
                 f"{place}.initial is missing",
                 allowed="a source for the first value",
@@ -238,13 +238,6 @@ class _Links:
         if not fits:
             allowed = f"{list(producer.shape)}, as {source} has"
             raise self.error(f"{place}.shape", value=list(reader.shape), allowed=allowed)
-
-    def _there_on_first_frame(self, source: str) -> bool:
-        owner = source.partition(".")[0]
-        if owner == "memorize":
-            inputs = self.manifest.graphs["memorize"].inputs.values()
-            return all(self._there_on_first_frame(value.source) for value in inputs)
-        return owner not in PREDICTING
 
 
 def _allowed_joins(entry: StateEntry, tensor: StateTensor) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
-from vosrt.manifest_links import PREDICTING
 from vosrt.rows import Rows
 
 
@@ -20,9 +19,9 @@ class Moment:
     before: Rows  # of the objects that were predicted
     rows: Rows  # with the objects that joined on this frame
     arithmetic: Arithmetic
-    given: tuple[int, ...] = ()  # objects of which the user said something on this frame
-    shown: tuple[int, ...] = ()  # those of them that have pixels; the others are said to be nowhere
-    predicting: tuple[str, ...] = PREDICTING  # roles whose results have the rows of `before`
+    given: tuple[int, ...]  # objects of which the user said something on this frame
+    shown: tuple[int, ...]  # those of them that have pixels; the others are said to be nowhere
+    predicting: tuple[str, ...]  # roles whose results have the rows of `before`
     kept: bool = False  # whether the stream makes a reference of it by itself
     notes: list[str] = field(default_factory=list)  # for the log, once the step has succeeded
     undo: list[Callable[[], None]] = field(default_factory=list)  # takes back what was overwritten in place

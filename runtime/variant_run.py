@@ -11,7 +11,6 @@ from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.errors import BundleError
 from vosrt.manifest_graph import Graph
-from vosrt.manifest_links import PREDICTING
 from vosrt.moment import Moment
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.rows import Rows
@@ -81,7 +80,6 @@ class VariantRun:
         given: tuple[int, ...],
         shown: tuple[int, ...],
         rows: Rows,
-        first: bool,
         probabilities: bool = False,
     ) -> None:
         """Run what follows from the frame's final labels.
@@ -92,22 +90,19 @@ class VariantRun:
             given: objects of which the user said something.
             shown: those of them that have pixels.
             rows: with the objects that joined.
-            first: whether these are the stream's first objects.
             probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
         """
         self.values["step.labels"] = self.turned(labels, axis=1)
-        predicting: tuple[str, ...] = PREDICTING
-        if self._reads_prediction("memorize"):
-            predicting = (*PREDICTING, "memorize")
-            if self.rows.ids:  # before others join, whom nothing was predicted of
-                self._run("memorize")
+        predicting = self.variant.manifest.predicting
+        if "memorize" in predicting and self.rows.ids:  # before others join, whom nothing was predicted of
+            self._run("memorize")
         self.moment = Moment(
             self.index, self.values, self.rows, rows, self.arithmetic, given, shown, predicting
         )
         if asserted is not None:
             self.state = self.state.with_rows(self.rows, rows, self.arithmetic)
             before, self.rows = self.rows, rows
-            self._set_rows(rows, given=given, background=first)
+            self._set_rows(rows, given=given, background=not before.ids)
             if self.variant.split_dimensions["segment"] is not None:
                 self._parts("segment")  # objects that no later frame has memory for do not join
             if probabilities or self.variant.manifest.reads("step.probabilities"):
@@ -214,8 +209,3 @@ class VariantRun:
             arithmetic=self.arithmetic,
         )
         self.values["step.probabilities"] = self.turned(overridden, axis=2)
-
-    def _reads_prediction(self, role: str) -> bool:
-        graph = self.variant.manifest.graphs.get(role)
-        inputs = graph.inputs.values() if graph else ()
-        return any(value.source.partition(".")[0] in PREDICTING for value in inputs)
