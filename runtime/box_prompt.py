@@ -91,7 +91,7 @@ def checked_box(box: Sequence[int], *, size: tuple[int, int]) -> Box:
     x0, y0, x1, y1 = numbers
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InputError("box", value=numbers, allowed=allowed, cure=cure)
-    if _area(numbers) < LEAST_PIXELS:
+    if (x1 - x0) * (y1 - y0) < LEAST_PIXELS:
         raise InputError("box", value=numbers, allowed=f"at least {LEAST_PIXELS} pixels", cure=cure)
     return numbers
 
@@ -102,10 +102,6 @@ def _whole_numbers(box: Any) -> Box | None:
     except TypeError:
         return None
     return (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == 4 else None
-
-
-def _area(box: Sequence[int]) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _distinct_pixels(

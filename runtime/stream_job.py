@@ -111,10 +111,11 @@ class StreamJob:
         with ExitStack() as stack:
             source = stack.enter_context(self._open_source())
             prompts.check_source(source)
-            segmenter = segmenter or self._segmenter()
+            segmenter = segmenter or Segmenter(self.bundles, **self.settings)
             group = SinkGroup([older, *outputs.sinks(), *self.sinks])
             sinks = stack.enter_context(closing(BackgroundSinks(group)))
-            total = _least(_after(self.first_frame, source.length), self.most_frames)
+            left = None if source.length is None else max(0, source.length - self.first_frame)
+            total = min((count for count in (left, self.most_frames) if count is not None), default=None)
             progress = stack.enter_context(show_progress(total, shown=self.show_progress))
             self._segment(source, prompts, segmenter, sinks, record, progress)
         for folder, count in older.by_folder().items():
@@ -194,9 +195,6 @@ class StreamJob:
             cure="mark the objects of the first frame",
         )
 
-    def _segmenter(self) -> Segmenter:
-        return Segmenter(self.bundles, **self.settings)
-
 
 def _text(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else os.fspath(path)
@@ -208,16 +206,6 @@ def _in_time(source: Source, stream: LastingStream, record: StreamRecord) -> Ite
             record.late += 1
         else:
             yield frame
-
-
-def _least(*counts: int | None) -> int | None:
-    """The least of the counts that are known; None when none is."""
-    return min((count for count in counts if count is not None), default=None)
-
-
-def _after(first: int, length: int | None) -> int | None:
-    """How many frames are left of a source; None when its length is not known."""
-    return None if length is None else max(0, length - first)
 
 
 _Given = tuple[SourceFrame, dict[str, Any]]  # a frame, and what a step takes with it

@@ -114,7 +114,12 @@ class Node:
             if names and key not in names:
                 self._refuse_field(key, names)
             if pattern and not re.fullmatch(pattern, key):
-                raise self.child(key)._bad_key(key, pattern)
+                raise BundleError(
+                    f"{self.document}: {self.child(key).path} is not a usable name",
+                    value=key,
+                    allowed=f"names like {pattern}",
+                    cure="rename it",
+                )
         return {key: self.child(key) for key in keys}
 
     def items(self) -> list[Node]:
@@ -175,14 +180,6 @@ class Node:
             f"{self.document}: {self.child(key).path} is not a known field",
             allowed=", ".join(known),
             cure=nearest(key, known) or "remove it",
-        )
-
-    def _bad_key(self, key: str, pattern: str) -> BundleError:
-        return BundleError(
-            f"{self.document}: {self.path} is not a usable name",
-            value=key,
-            allowed=f"names like {pattern}",
-            cure="rename it",
         )
 
 

@@ -57,14 +57,13 @@ def camera(address: str, adjustment: Adjustment | None = None, *, hardware: bool
     Raises:
         InputError: the address has an unknown form, or its file is not there.
     """
-    connect: Any = connection_to(address, hardware=hardware)
+    connect = connection_to(address, hardware=hardware)
     if connect is None:
         open_source(address).close()  # a mistake is told now
-        connect = lambda: PacedReader(open_source(address, hardware=hardware))  # noqa: E731
     adjustment = adjustment or Adjustment()
 
     def connected() -> Reader:
-        reader = connect()
+        reader: Reader = connect() if connect else PacedReader(open_source(address, hardware=hardware))
         return reader if adjustment.is_none else AdjustedReader(reader, adjustment)
 
     return lambda notify: LiveSource(shown_address(address), connected, is_patient=True, notify=notify)

@@ -89,7 +89,7 @@ class NetworkReader:
         self.pixel_aspect = Fraction(1)
         self._upright = Upright()
         self._times = PresentationTimes(shown_address(address), self.rate or ASSUMED_RATE)
-        self._frames = self._decoded(self._stream)
+        self._frames = self._decoded()
 
     def read(self) -> Picture:
         """See `Reader`."""
@@ -113,9 +113,9 @@ class NetworkReader:
         """See `Reader`."""
         self._container.close()
 
-    def _decoded(self, stream: Any) -> Iterator[Any]:
+    def _decoded(self) -> Iterator[Any]:
         last, incomplete = time.monotonic(), False
-        for packet in self._container.demux(stream):
+        for packet in self._container.demux(self._stream):
             incomplete = packet.is_corrupt if packet.size else incomplete  # the last packet is empty
             try:
                 frames = packet.decode()
