@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from vosrt.cameras import Cameras, View
-from vosrt.errors import Error
+from vosrt.errors import Error, reason_of
 from vosrt.label_map import read_label_map
 from vosrt.result import Result
 from vosrt.serve.camera_list import CameraSettings
@@ -61,9 +61,10 @@ class CameraOutputs:
                 self._open.add(sink)
                 sink.open(view.frame, ASSUMED_RATE)
             sink.write(view.frame, view.result)
-        except Error as error:
+        except Exception as error:  # whatever it is, the other outputs go on
             if sink not in self._due:
-                _log.error("camera %s: %s; this is tried again every %.0f s", name, str(error), _AGAIN)
+                told = f"{reason_of(error)}; this is tried again every {_AGAIN:.0f} s"
+                _log.error("camera %s: %s", name, told, exc_info=not isinstance(error, Error))
             self._due[sink] = now + _AGAIN
             self._end(name, sink)
             return
@@ -75,9 +76,9 @@ class CameraOutputs:
         self._open.discard(sink)
         try:
             sink.close()
-        except Error as error:
+        except Exception as error:
             if sink not in self._due:
-                _log.error("camera %s: %s", name, str(error))
+                _log.error("camera %s: %s", name, reason_of(error), exc_info=not isinstance(error, Error))
 
 
 def _tell(name: str, future: Future[Result]) -> None:

@@ -6,6 +6,7 @@ import importlib
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 
 from tests.waiting import wait_for
 from vosrt import Segmenter
-from vosrt.cameras import Cameras
+from vosrt.cameras import Cameras, View
 from vosrt.errors import InputError, MissingDependencyError
 from vosrt.label_map import write_label_map
+from vosrt.result import Result
 from vosrt.serve.camera_list import CameraSettings, cameras_of_addresses, cameras_of_file
 from vosrt.serve.camera_outputs import CameraOutputs
 from vosrt.sinks.overlay_video import OverlayVideo
@@ -148,6 +150,36 @@ def test_an_output_that_failed_is_written_again_when_it_can_be(tmp_path, caplog,
     outputs.close()
     assert caplog.text.count("tried again every") == 1
     assert all(len(list(VideoFile(path))) > 0 for path in pieces.iterdir())
+
+
+class Scarce:
+    """A sink for which there is no memory when it is opened first."""
+
+    opened = written = 0
+
+    def open(self, first, rate):
+        self.opened += 1
+
+    def write(self, frame, result):
+        if self.opened == 1:
+            raise MemoryError("no room for a frame")
+        self.written += 1
+
+    def close(self):
+        pass
+
+
+def test_an_output_is_opened_again_whatever_it_failed_with(caplog, monkeypatch):
+    monkeypatch.setattr("vosrt.serve.camera_outputs._AGAIN", 0.0)
+    sink = Scarce()
+    opened = cameras_of_addresses([f"door={SCENE}"])["door"].open
+    outputs = CameraOutputs({"door": CameraSettings(opened, sinks=(sink,))})
+    frame = TestPattern(PatternSettings(64, 96)).frame(0)
+    view = View(replace(frame, captured=0.0), Result(frame.truth, (1, 2), 0, {}), 0.0)
+    wait_for(lambda: outputs.seen("door", view) or sink.written)
+    outputs.close()
+    assert "camera door: no room for a frame; this is tried again" in caplog.text
+    assert sink.opened == 2
 
 
 def test_one_output_that_fails_leaves_the_others_and_no_frame_is_written_twice(tmp_path, caplog):
