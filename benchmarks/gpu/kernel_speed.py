@@ -12,7 +12,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -38,7 +39,9 @@ from vosrt.benchmarks.gpu.kernels import (
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.errors import reason_of
 
+Row = dict[str, Any]  # of the table of results
 _RECORDED = 10  # runs at a time
+_BYTES = "bytes per second"  # name of a limit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,25 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     timer = Timer(options.device, options.repeats, options.warm_up)
     limits = measured_limits(timer, options.device)
     random = torch.Generator(options.device).manual_seed(options.seed)
-    grid = tuple(options.grid)
-    by_type: tuple[tuple[Callable[..., list[dict[str, Any]]], Any], ...] = (
-        (_global_rows, options.channels),
-        (_local_rows, options.channels),
-        (_memory_rows, tuple(options.memory)),
-        (_directional_rows, options.directions),
-        (_norm_rows, options.maps),
-    )
-    works: list[Callable[..., list[dict[str, Any]]]] = [
-        partial(measure, random, grid, size, dtype)
-        for dtype in (torch.float16, torch.float32)
-        for measure, size in by_type
-    ]
-    works.append(partial(_frame_rows, random, grid, tuple(options.frame)))
-    rows: list[dict[str, Any]] = []
+    trial = KernelTrial(library, timer, limits, random, (options.grid[0], options.grid[1]))
+    works: list[Iterator[Row]] = []
+    for dtype in (torch.float16, torch.float32):
+        works += [
+            trial.global_matching(options.channels, dtype),
+            trial.local_matching(options.channels, dtype),
+            trial.memory_read(options.memory[0], options.memory[1], dtype),
+            trial.directional_matching(options.directions, dtype),
+            trial.norms(options.maps, dtype),
+        ]
+    works.append(trial.ends_of_a_network((options.frame[0], options.frame[1])))
+    rows: list[Row] = []
     failed: list[str] = []
     for work in works:
         try:
-            rows += work(library, timer, limits)
+            rows.extend(work)
         except RuntimeError as error:  # of a kernel or of PyTorch: the others are measured
             failed.append(reason_of(error))
             print(f"failed: {failed[-1]}", file=sys.stderr)
@@ -139,80 +139,158 @@ def measured_limits(timer: Timer, device: str) -> dict[str, float]:
         limits[_operations(dtype)] = 2 * size**3 / milliseconds * 1e3
     source = torch.empty(size * size * 4, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    limits["bytes per second"] = 2 * source.numel() / timer(lambda: target.copy_(source)) * 1e3
+    limits[_BYTES] = 2 * source.numel() / timer(lambda: target.copy_(source)) * 1e3
     return limits
 
 
-def _global_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    channels: int,
-    dtype: torch.dtype,
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """One reference frame of every pixel; the useful work does not depend on the number of objects."""
-    found = []
-    pixels = grid[0] * grid[1]
-    for objects in (1, 3, 8):
-        call = global_call(
-            random,
-            channels=channels,
-            size=(grid[0], grid[1]),
-            references=pixels,
-            rows=objects + 1,
-            dtype=dtype,
-        )
-        call.inputs["rows"].copy_(torch.arange(objects + 1))
-        labels = torch.arange(pixels) % (objects + 1)
-        call.inputs["bank_labels"].copy_(labels.sort().values)
-        row = _row(call, objects, library, timer)
-        operations = 2 * pixels * pixels * channels
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
-        found.append(row)
-    return found
+@dataclass(frozen=True)
+class KernelTrial:
+    """Kernels on inputs of a network's size.
 
-
-def _local_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    channels: int,
-    dtype: torch.dtype,
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """At half the size, as CFBI does, beside unfolded windows in PyTorch.
-
-    Useful are a difference, a product and a sum for each channel of every pair of pixels in the largest
-    window; the kernel computes them in float32, whatever the type of the features.
+    Attributes:
+        library: of the kernels.
+        timer: of what they take.
+        limits: what the GPU reaches, by name.
+        random: for the inputs.
+        grid: of the features, lines and columns at stride 4.
     """
-    from vosrt.benchmarks.published_matching import published_local_matching
 
-    found = []
-    size = (grid[0] // 2, grid[1] // 2)
-    for objects in (1, 3, 8):
-        call = local_call(
-            random,
-            channels=channels,
-            size=size,
-            rows=objects + 1,
-            windows=OFFICIAL_WINDOWS,
-            dilation=1,
-            dtype=dtype,
-        )
-        row = _row(call, objects, library, timer)
-        operations = 3 * channels * _pairs(size, max(OFFICIAL_WINDOWS))
-        limit = limits[_operations(torch.float32)]
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limit
-        if dtype == torch.float32:
-            formulation = partial(published_local_matching, windows=list(OFFICIAL_WINDOWS))
-            unfolded = timer(partial(formulation, *call.inputs.values()))
-            row["unfolded in PyTorch, milliseconds"] = unfolded
-            row["times faster"] = unfolded / row["milliseconds"]
-        found.append(row)
-    return found
+    library: KernelLibrary
+    timer: Timer
+    limits: dict[str, float]
+    random: torch.Generator
+    grid: tuple[int, int]
+
+    def global_matching(self, channels: int, dtype: torch.dtype) -> Iterator[Row]:
+        """One reference frame of every pixel; the useful work does not depend on the number of objects."""
+        pixels = self.grid[0] * self.grid[1]
+        for objects in (1, 3, 8):
+            call = global_call(
+                self.random,
+                channels=channels,
+                size=self.grid,
+                references=pixels,
+                rows=objects + 1,
+                dtype=dtype,
+            )
+            call.inputs["rows"].copy_(torch.arange(objects + 1))
+            labels = torch.arange(pixels) % (objects + 1)
+            call.inputs["bank_labels"].copy_(labels.sort().values)
+            yield self._row(call, objects, 2 * pixels * pixels * channels, _operations(dtype))
+
+    def local_matching(self, channels: int, dtype: torch.dtype) -> Iterator[Row]:
+        """At half the size, as CFBI does, beside unfolded windows in PyTorch.
+
+        Useful are a difference, a product and a sum for each channel of every pair of pixels in the largest
+        window; the kernel computes them in float32, whatever the type of the features.
+        """
+        from vosrt.benchmarks.published_matching import published_local_matching
+
+        size = (self.grid[0] // 2, self.grid[1] // 2)
+        for objects in (1, 3, 8):
+            call = local_call(
+                self.random,
+                channels=channels,
+                size=size,
+                rows=objects + 1,
+                windows=OFFICIAL_WINDOWS,
+                dilation=1,
+                dtype=dtype,
+            )
+            operations = 3 * channels * _pairs(size, max(OFFICIAL_WINDOWS))
+            row = self._row(call, objects, operations, _operations(torch.float32))
+            if dtype == torch.float32:
+                formulation = partial(published_local_matching, windows=list(OFFICIAL_WINDOWS))
+                unfolded = self.timer(partial(formulation, *call.inputs.values()))
+                row["unfolded in PyTorch, milliseconds"] = unfolded
+                row["times faster"] = unfolded / row["milliseconds"]
+            yield row
+
+    def memory_read(self, keys: int, values: int, dtype: torch.dtype) -> Iterator[Row]:
+        """STM's channels on its grid of stride 16."""
+        pixels = (self.grid[0] // 4) * (self.grid[1] // 4)
+        for objects, slots in ((1, 2), (1, 20), (3, 20)):
+            call = memory_call(
+                self.random,
+                keys=keys,
+                values=values,
+                pixels=pixels,
+                objects=objects,
+                slots=slots,
+                dtype=dtype,
+            )
+            call.inputs["valid"].fill_(1)
+            operations = 2 * objects * slots * pixels * pixels * (keys + values)
+            yield self._row(call, objects, operations, _operations(dtype)) | {"slots": slots}
+
+    def directional_matching(self, channels: int, dtype: torch.dtype) -> Iterator[Row]:
+        """One reference frame, object and rest, at stride 16; the products do not depend on the objects."""
+        pixels = -(self.grid[0] // -4) * -(self.grid[1] // -4)
+        for objects in (1, 3):
+            call = directional_call(
+                self.random,
+                channels=channels,
+                pixels=pixels,
+                references=pixels,
+                objects=objects,
+                classes=2,
+                slots=1,
+                dtype=dtype,
+            )
+            call.inputs["valid"].fill_(1)
+            call.inputs["weights"].nan_to_num_(nan=0.5)
+            yield self._row(call, objects, 2 * pixels * pixels * channels, _operations(dtype))
+
+    def norms(self, channels: int, dtype: torch.dtype) -> Iterator[Row]:
+        """Groups of eight channels; the useful bytes are read once and written once."""
+        groups = channels // 8
+        for objects in (1, 8):
+            settings: dict[str, Any] = {"rows": objects + 1, "channels": channels, "size": self.grid}
+            for call in (
+                norm_call(self.random, **settings, groups=groups, dtype=dtype),
+                gate_call(self.random, **settings, dtype=dtype),
+            ):
+                maps = call.inputs["maps"]
+                row = self._row(call, objects, 2 * maps.nbytes, _BYTES)
+                if call.operator == "GroupNorm":
+                    gain, shift = (call.inputs[name].to(dtype) for name in ("gain", "shift"))
+                    formulation = partial(torch.nn.functional.group_norm, maps, groups, gain, shift)
+                    row["in PyTorch, milliseconds"] = self.timer.kernels(formulation)
+                yield row
+
+    def ends_of_a_network(self, frame: tuple[int, int]) -> Iterator[Row]:
+        """From a frame and to its masks; the useful bytes are read once and written once."""
+        formulations: dict[str, Callable[..., torch.Tensor]] = {
+            "FrameProbabilities": lambda logits: enlarged(logits, frame).softmax(0),
+            "FrameLabels": lambda logits, ids: ids[enlarged(logits, frame).argmax(0)],
+        }
+        for objects in (1, 8):
+            rows = objects + 1
+            calls = [
+                probabilities_call(self.random, rows=rows, grid=self.grid, frame=frame),
+                labels_call(self.random, rows=rows, grid=self.grid, frame=frame),
+                others_call(self.random, rows=rows, maps=len(OFFICIAL_WINDOWS), size=self.grid),
+            ]
+            for call in [image_call(self.random, frame=frame, size=frame), *calls] if objects == 1 else calls:
+                useful = sum(one.nbytes for one in (*call.inputs.values(), call.output()))
+                row = self._row(call, objects, useful, _BYTES)
+                in_pytorch = formulations.get(call.operator)
+                if in_pytorch is not None:
+                    work = partial(in_pytorch, *call.inputs.values())
+                    row["in PyTorch, milliseconds"] = self.timer.kernels(work)
+                yield row
+
+    def _row(self, call: Call, objects: int, useful: float, limit: str) -> Row:
+        """Time of a kernel; `useful` are its operations or bytes, whichever the limit counts."""
+        output = call.output()
+        milliseconds = self.timer.kernels(lambda: call.run(self.library, output))
+        return {
+            "kernel": call.operator,
+            "type": str(next(iter(call.inputs.values())).dtype).replace("torch.", ""),
+            "objects": objects,
+            "milliseconds": milliseconds,
+            "share of the limit": useful / milliseconds * 1e3 / self.limits[limit],
+        }
 
 
 def _pairs(size: tuple[int, int], radius: int) -> int:
@@ -224,140 +302,9 @@ def _pairs(size: tuple[int, int], radius: int) -> int:
     return lines * columns
 
 
-def _memory_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    channels: tuple[int, ...],
-    dtype: torch.dtype,
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """STM's channels on its grid of stride 16."""
-    found = []
-    keys, values = channels
-    pixels = (grid[0] // 4) * (grid[1] // 4)
-    for objects, slots in ((1, 2), (1, 20), (3, 20)):
-        call = memory_call(
-            random, keys=keys, values=values, pixels=pixels, objects=objects, slots=slots, dtype=dtype
-        )
-        call.inputs["valid"].fill_(1)
-        row = _row(call, objects, library, timer)
-        row["slots"] = slots
-        operations = 2 * objects * slots * pixels * pixels * (keys + values)
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
-        found.append(row)
-    return found
-
-
-def _directional_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    channels: int,
-    dtype: torch.dtype,
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """One reference frame, object and rest, on a grid of stride 16; the products do not depend on objects."""
-    found = []
-    pixels = -(grid[0] // -4) * -(grid[1] // -4)
-    for objects in (1, 3):
-        call = directional_call(
-            random,
-            channels=channels,
-            pixels=pixels,
-            references=pixels,
-            objects=objects,
-            classes=2,
-            slots=1,
-            dtype=dtype,
-        )
-        call.inputs["valid"].fill_(1)
-        call.inputs["weights"].nan_to_num_(nan=0.5)
-        row = _row(call, objects, library, timer)
-        operations = 2 * pixels * pixels * channels
-        row["share of the limit"] = operations / row["milliseconds"] * 1e3 / limits[_operations(dtype)]
-        found.append(row)
-    return found
-
-
-def _norm_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    channels: int,
-    dtype: torch.dtype,
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """Groups of eight channels; the useful bytes are read once and written once."""
-    found = []
-    for objects in (1, 8):
-        rows, size = objects + 1, (grid[0], grid[1])
-        for call in (
-            norm_call(random, rows=rows, channels=channels, groups=channels // 8, size=size, dtype=dtype),
-            gate_call(random, rows=rows, channels=channels, size=size, dtype=dtype),
-        ):
-            row = _row(call, objects, library, timer)
-            maps = call.inputs["maps"]
-            useful = 2 * maps.numel() * maps.element_size()
-            row["share of the limit"] = useful / row["milliseconds"] * 1e3 / limits["bytes per second"]
-            if call.operator == "GroupNorm":
-                gain, shift = (call.inputs[name].to(dtype) for name in ("gain", "shift"))
-                formulation = partial(torch.nn.functional.group_norm, maps, channels // 8, gain, shift)
-                row["in PyTorch, milliseconds"] = timer.kernels(formulation)
-            found.append(row)
-    return found
-
-
-def _frame_rows(
-    random: torch.Generator,
-    grid: tuple[int, ...],
-    frame: tuple[int, ...],
-    library: KernelLibrary,
-    timer: Timer,
-    limits: dict[str, float],
-) -> list[dict[str, Any]]:
-    """The two ends of a network; the useful bytes are read once and written once."""
-    found = []
-    size, whole = (grid[0], grid[1]), (frame[0], frame[1])
-    formulations: dict[str, Callable[..., torch.Tensor]] = {
-        "FrameProbabilities": lambda logits: enlarged(logits, whole).softmax(0),
-        "FrameLabels": lambda logits, ids: ids[enlarged(logits, whole).argmax(0)],
-    }
-    for objects in (1, 8):
-        rows = objects + 1
-        calls = [
-            probabilities_call(random, rows=rows, grid=size, frame=whole),
-            labels_call(random, rows=rows, grid=size, frame=whole),
-            others_call(random, rows=rows, maps=len(OFFICIAL_WINDOWS), size=size),
-        ]
-        for call in [image_call(random, frame=whole, size=whole), *calls] if objects == 1 else calls:
-            row = _row(call, objects, library, timer)
-            useful = sum(one.nbytes for one in (*call.inputs.values(), call.output()))
-            row["share of the limit"] = useful / row["milliseconds"] * 1e3 / limits["bytes per second"]
-            in_pytorch = formulations.get(call.operator)
-            if in_pytorch is not None:
-                row["in PyTorch, milliseconds"] = timer.kernels(partial(in_pytorch, *call.inputs.values()))
-            found.append(row)
-    return found
-
-
 def _operations(dtype: torch.dtype) -> str:
     """Name of a limit."""
     return f"{dtype} operations per second".removeprefix("torch.")
-
-
-def _row(call: Call, objects: int, library: KernelLibrary, timer: Timer) -> dict[str, Any]:
-    output = call.output()
-    dtype = str(next(iter(call.inputs.values())).dtype).replace("torch.", "")
-    return {
-        "kernel": call.operator,
-        "type": dtype,
-        "objects": objects,
-        "milliseconds": timer.kernels(lambda: call.run(library, output)),
-    }
 
 
 if __name__ == "__main__":
