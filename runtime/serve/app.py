@@ -281,7 +281,7 @@ def _add_objects(app: fastapi.FastAPI, site: Site) -> None:
             result = await _in_time(asked)
         except BaseException:
             if mark.id is None:
-                watched.left(object_id)
+                watched.refused(object_id)
             raise
         watched.joined(object_id, mark.name or watched.names.get(object_id, f"object {object_id}"))
         return {"id": object_id, "name": watched.names[object_id], "objects": list(result.ids)}

@@ -107,8 +107,13 @@ class WatchedCamera:
         self.names[object_id] = name
         self._tell()
 
+    def refused(self, object_id: int) -> None:
+        """An object that was to join does not; the next one gets its id."""
+        self._last_id = object_id - 1
+        self.left(object_id)
+
     def left(self, object_id: int) -> None:
-        """An object is not there, or not any more."""
+        """An object is not there any more."""
         self.names.pop(object_id, None)
         self._tell()
 

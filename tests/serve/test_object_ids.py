@@ -31,6 +31,7 @@ def test_the_id_of_a_removed_object_comes_last_or_first(reuses, given):
     watched = WatchedCamera("door", SimpleNamespace(status=lambda _: {"objects": [2]}), reuses_ids=reuses)
     numbers = []
     for _ in range(255):
+        watched.refused(watched.new_id(None))  # takes none
         numbers.append(watched.new_id(None))
         watched.left(numbers[-1])
     assert numbers == given
