@@ -136,7 +136,7 @@ def _calls(seed: int, cases: int, largest: int, device: str) -> Iterator[Call]:
             yield gate_call(
                 tensors,
                 rows=numbers.choice((0, *ROWS)),
-                channels=numbers.randint(1, 300),
+                channels=numbers.randint(1, 4 * largest),
                 size=size,
                 dtype=dtype,
             )
