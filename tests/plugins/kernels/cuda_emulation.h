@@ -1,11 +1,13 @@
 // Runs CUDA kernels on the CPU, thread by thread, to test what they compute. It says nothing about speed.
 //
 // Every CUDA thread of a block is a fiber. Fibers of a block take turns at barriers, in an order that changes
-// from barrier to barrier, so a barrier that is missing shows as a wrong result. Shared memory is filled with
+// from barrier to barrier, so a barrier that is missing shows as a wrong result. A fiber gets its stack with a
+// context of its own once, and is left and gone on with by jumps, which ask nothing of the system. Shared memory is filled with
 // NaN before every block, and fragments of the tensor cores have a scrambled layout: a kernel that relies on
 // zeros or on a layout fails.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -73,11 +75,10 @@ constexpr std::size_t kMostShared = 256 << 10;
 constexpr unsigned kWarp = 32;
 
 struct Fiber {
-    ucontext_t context;
+    jmp_buf place;  // where it goes on
     std::unique_ptr<unsigned char[]> stack;
     dim3 thread;
-    bool done = false;
-    unsigned long block_waits = 0, warp_waits = 0;  // barriers reached so far
+    bool is_begun = false, done = false;
     enum { kRuns, kAtBlock, kAtWarp } state = kRuns;
 };
 
@@ -89,7 +90,7 @@ struct Block {
     std::vector<Fiber> fibers;
     std::vector<Warp> warps;
     std::function<void()> body;
-    ucontext_t scheduler;
+    jmp_buf scheduler;
     unsigned current = 0;
     std::uint64_t random = 88172645463325252ull;
 
@@ -105,23 +106,43 @@ inline Block* block = nullptr;
 alignas(128) inline unsigned char shared_memory[kMostShared];
 inline dim3 block_index, block_size, grid_size;
 
-inline void enter() {
-    Fiber& fiber = block->fibers[block->current];
-    block->body();
-    fiber.done = true;
-    swapcontext(&fiber.context, &block->scheduler);
+inline void leave() {
+    if (_setjmp(block->fibers[block->current].place) == 0) _longjmp(block->scheduler, 1);
+}
+
+// A fiber runs its thread of one block after the other.
+inline void run_threads() {
+    while (true) {
+        block->body();
+        block->fibers[block->current].done = true;
+        leave();
+    }
 }
 
 inline void wait(decltype(Fiber::state) state) {
-    Fiber& fiber = block->fibers[block->current];
-    fiber.state = state;
-    swapcontext(&fiber.context, &block->scheduler);
+    block->fibers[block->current].state = state;
+    leave();
+}
+
+inline void begin(Fiber& fiber) {
+    fiber.stack.reset(new unsigned char[kStack]);
+    fiber.is_begun = true;
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = fiber.stack.get();
+    context.uc_stack.ss_size = kStack;
+    context.uc_link = nullptr;
+    makecontext(&context, run_threads, 0);
+    setcontext(&context);
 }
 
 inline void run_until_barrier(unsigned index) {
+    Fiber& fiber = block->fibers[index];
     block->current = index;
-    block->fibers[index].state = Fiber::kRuns;
-    swapcontext(&block->scheduler, &block->fibers[index].context);
+    fiber.state = Fiber::kRuns;
+    if (_setjmp(block->scheduler) != 0) return;  // it has left
+    if (fiber.is_begun) _longjmp(fiber.place, 1);
+    begin(fiber);
 }
 
 // A barrier opens when every fiber of its group that still runs has reached it.
@@ -167,26 +188,19 @@ void launch(Kernel kernel, dim3 grid, dim3 size, std::size_t shared, Arguments..
     block = &state;
     block_size = size;
     grid_size = grid;
-    if (state.fibers.size() != count) {
-        state.fibers = std::vector<Fiber>(count);
-        for (Fiber& fiber : state.fibers) fiber.stack.reset(new unsigned char[kStack]);
-    }
+    if (state.fibers.size() != count) state.fibers = std::vector<Fiber>(count);
     state.warps.resize((count + kWarp - 1) / kWarp);
     state.body = [=] { kernel(arguments...); };
+    std::memset(shared_memory, 0xff, sizeof shared_memory);
     for (unsigned z = 0; z < grid.z; ++z)
         for (unsigned y = 0; y < grid.y; ++y)
             for (unsigned x = 0; x < grid.x; ++x) {
                 block_index = dim3(x, y, z);
-                std::memset(shared_memory, 0xff, sizeof shared_memory);  // NaN
+                std::memset(shared_memory, 0xff, shared);  // NaN
                 for (unsigned i = 0; i < count; ++i) {
                     Fiber& fiber = state.fibers[i];
                     fiber.done = false;
                     fiber.thread = dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y));
-                    getcontext(&fiber.context);
-                    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-                    fiber.context.uc_stack.ss_size = kStack;
-                    fiber.context.uc_link = nullptr;
-                    makecontext(&fiber.context, enter, 0);
                 }
                 run_block();
             }
