@@ -102,7 +102,7 @@ def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path
 
 
 def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
-    options = [*recipe, "--steps", "6", "--processes", "2", "--save-every", "2", "--log-every", "3"]
+    options = [*recipe, "--steps", "4", "--processes", "2", "--save-every", "2", "--log-every", "3"]
     command = [sys.executable, "-m", "vosrt", "train", *options, "--output", str(tmp_path / "killed")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
