@@ -104,10 +104,10 @@ class StreamJob:
         """
         started = time.perf_counter()
         outputs = self._outputs()
-        outputs.check(source=os.fspath(self.source), mask=_text(self.mask))
+        outputs.check(source=os.fspath(self.source), mask=None if self.mask is None else os.fspath(self.mask))
         prompts = self._prompts()
         record = StreamRecord(started, compared=isinstance(prompts, FirstTruth))
-        older = OlderImages(outputs.folders())
+        older = OlderImages(outputs.folders().values())
         with ExitStack() as stack:
             source = stack.enter_context(self._open_source())
             prompts.check_source(source)
@@ -124,7 +124,7 @@ class StreamJob:
             source=source,
             precision=segmenter.precision,
             placement=str(segmenter.placement),
-            outputs=outputs,
+            paths=outputs.paths,
             older_masks=sum(older.by_folder().values()),
         )
 
@@ -168,14 +168,9 @@ class StreamJob:
         return source if source.is_live else AheadSource(source)  # a live one has its own thread
 
     def _outputs(self) -> StreamOutputs:
-        return StreamOutputs(
-            video=_text(self.video),
-            masks=_text(self.masks),
-            rle=_text(self.rle),
-            cutout=_text(self.cutout),
-            keep_colour=self.keep_colour,
-            overwrite=self.overwrite,
-        )
+        named = {"video": self.video, "masks": self.masks, "rle": self.rle, "cutout": self.cutout}
+        paths = {name: os.fspath(path) for name, path in named.items() if path is not None}
+        return StreamOutputs(paths, keep_colour=self.keep_colour, overwrite=self.overwrite)
 
     def _prompts(self) -> ObjectPrompts:
         is_marked = any(self.marks.values())
@@ -194,10 +189,6 @@ class StreamJob:
             allowed="--mask PNG or FOLDER, --box x0,y0,x1,y1, --click x,y or --polygon x,y,x,y,x,y",
             cure="mark the objects of the first frame",
         )
-
-
-def _text(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)
 
 
 def _in_time(source: Source, stream: LastingStream, record: StreamRecord) -> Iterator[SourceFrame]:

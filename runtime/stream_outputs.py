@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from vosrt.errors import InputError
@@ -25,21 +26,15 @@ _RLE_SUFFIXES = (".jsonl", ".json", ".ndjson", ".txt")
 
 @dataclass(frozen=True)
 class StreamOutputs:
-    """Paths of outputs, each None when it is not wanted.
+    """Files and folders, and what writes them.
 
     Attributes:
-        video: overlay video.
-        masks: folder for one indexed PNG per frame.
-        rle: JSON lines with run-length encoded masks.
-        cutout: folder for one transparent PNG per frame.
+        paths: of those that are wanted, by their names in a `StreamJob`.
         keep_colour: leave colours under the transparent pixels of cut-outs.
         overwrite: replace outputs that exist.
     """
 
-    video: str | None = None
-    masks: str | None = None
-    rle: str | None = None
-    cutout: str | None = None
+    paths: Mapping[str, str]
     keep_colour: bool = False
     overwrite: bool = False
 
@@ -53,54 +48,41 @@ class StreamOutputs:
         Raises:
             InputError: an output exists, is no place for it, or is also an input or another output.
         """
-        for path in self.paths():
+        paths = self.paths.values()
+        for path in paths:
             if is_same_path(path, source):
                 raise InputError(f"output {path} is the source", cure="choose another name")
-        for option, folder in self._folders():
+        for name, folder in self.folders().items():
             if mask is not None:
-                check_mask_is_elsewhere(option, folder, mask)
-        for path in self.paths():
+                check_mask_is_elsewhere(f"--{name}", folder, mask)
+        for path in paths:
             if mask is not None and is_same_path(path, mask):
                 raise InputError(f"output {path} is the mask", cure="choose another name")
             check_free(path, overwrite=self.overwrite)
-        for one, other in combinations(self.paths(), 2):
+        for one, other in combinations(paths, 2):
             if is_same_path(one, other):
                 raise InputError(f"output {one} is given twice", cure="choose a name for each output")
         self._check_kinds()
 
-    def paths(self) -> list[str]:
-        """The wanted ones."""
-        return [path for path in (self.video, self.masks, self.rle, self.cutout) if path is not None]
-
     def sinks(self) -> list[Sink]:
         """What writes them."""
-        sinks: list[Sink] = []
-        if self.video is not None:
-            sinks.append(OverlayVideo(self.video))
-        if self.masks is not None:
-            sinks.append(MaskFolder(self.masks))
-        if self.rle is not None:
-            sinks.append(RleFile(self.rle))
-        if self.cutout is not None:
-            sinks.append(CutoutFolder(self.cutout, keep_colour=self.keep_colour))
-        return sinks
+        writers: dict[str, Callable[[str], Sink]] = {
+            "video": OverlayVideo,
+            "masks": MaskFolder,
+            "rle": RleFile,
+            "cutout": partial(CutoutFolder, keep_colour=self.keep_colour),
+        }
+        return [writers[name](path) for name, path in self.paths.items()]
 
-    def folders(self) -> list[str]:
+    def folders(self) -> dict[str, str]:
         """The folders of images among them."""
-        return [folder for _, folder in self._folders()]
+        return {name: path for name, path in self.paths.items() if name in ("masks", "cutout")}
 
     def _check_kinds(self) -> None:
-        if self.video is not None:
-            check_file("--out", self.video, suffixes=(".mp4",), shown_suffixes=".mp4")
-        if self.rle is not None:
+        if "video" in self.paths:
+            check_file("--out", self.paths["video"], suffixes=(".mp4",), shown_suffixes=".mp4")
+        if "rle" in self.paths:
             shown = f"{', '.join(_RLE_SUFFIXES[:-1])} or {_RLE_SUFFIXES[-1]}"
-            check_file("--rle", self.rle, suffixes=_RLE_SUFFIXES, shown_suffixes=shown)
-        for option, folder in self._folders():
-            check_folder(option, folder, own_files=self.paths())
-
-    def _folders(self) -> Iterator[tuple[str, str]]:
-        """Option and path of the folders that are written."""
-        if self.masks is not None:
-            yield "--masks", self.masks
-        if self.cutout is not None:
-            yield "--cutout", self.cutout
+            check_file("--rle", self.paths["rle"], suffixes=_RLE_SUFFIXES, shown_suffixes=shown)
+        for name, folder in self.folders().items():
+            check_folder(f"--{name}", folder, own_files=self.paths.values())

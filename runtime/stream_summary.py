@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,6 @@ from vosrt.region_similarity import RegionSimilarity
 from vosrt.sources.source import Source
 from vosrt.sources.source_frame import SourceFrame
 from vosrt.stream import Result
-from vosrt.stream_outputs import StreamOutputs
 
 _MOST_TIMES = 100_000  # of the last frames, for the spread: a camera may run for ever
 
@@ -56,10 +56,10 @@ class StreamSummary:
     median_ms: float
     p95_ms: float
     mean_j: float | None
-    video: str | None
-    masks: str | None
-    rle: str | None
-    cutout: str | None
+    video: str | None = None
+    masks: str | None = None
+    rle: str | None = None
+    cutout: str | None = None
     age_ms: float | None = None
     dropped: int = 0
     reconnects: int = 0
@@ -126,9 +126,9 @@ class StreamRecord:
         self._startup = time.perf_counter() - self._started
 
     def summary(
-        self, *, source: Source, precision: str, placement: str, outputs: StreamOutputs, older_masks: int
+        self, *, source: Source, precision: str, placement: str, paths: Mapping[str, str], older_masks: int
     ) -> StreamSummary:
-        """Sum up."""
+        """Sum up; `paths` are of `StreamOutputs`."""
         status = source.status
         total = self._predicted_seconds or self._first_time
         times = np.array(self._times or [self._first_time])
@@ -144,14 +144,11 @@ class StreamRecord:
             median_ms=round(float(np.median(times)) * 1e3, 1),
             p95_ms=round(float(np.percentile(times, 95)) * 1e3, 1),
             mean_j=_rounded(self._similarity.mean) if self._similarity else None,
-            video=outputs.video,
-            masks=outputs.masks,
-            rle=outputs.rle,
-            cutout=outputs.cutout,
             age_ms=round(float(np.median(self._ages)) * 1e3, 1) if self._ages and source.is_live else None,
             dropped=self.late + (status.dropped if status else 0),
             reconnects=status.reconnects if status else 0,
             older_masks=older_masks,
+            **paths,
         )
 
 

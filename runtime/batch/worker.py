@@ -119,7 +119,7 @@ class BatchWorker:
     def _segment(
         self, job: BatchJob, local: Mapping[str, str], results: Path, progress: Progress
     ) -> StreamSummary:
-        places = {kind: str(results / OUTPUTS[kind]) for kind in job.outputs}
+        places: dict[str, Any] = {kind: str(results / OUTPUTS[kind]) for kind in job.outputs}
         stop = None if job.part is None else job.part.stop
         start = 0 if job.part is None else job.part.start
         summary = StreamJob(
@@ -127,10 +127,7 @@ class BatchWorker:
             source=local["video"],
             mask=local.get("mask"),
             marks={"boxes": job.boxes},
-            video=places.get("video"),
-            masks=places.get("masks"),
-            rle=places.get("rle"),
-            cutout=places.get("cutout"),
+            **places,
             sinks=[_FrameCounter(progress)],
             adjustment=self._setup.adjustment,
             hardware_decode=self._setup.hardware_decode,

@@ -110,9 +110,9 @@ def run_stream(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from vosrt.stream_job import StreamJob
 
-    outputs = (arguments.out, arguments.masks, arguments.rle, arguments.cutout)
+    paths = dict(video=arguments.out, masks=arguments.masks, rle=arguments.rle, cutout=arguments.cutout)
     sinks = lasting_outputs(arguments)
-    if all(path is None for path in outputs) and not sinks:
+    if all(path is None for path in paths.values()) and not sinks:
         raise InputError(
             "nothing to write",
             allowed="--out VIDEO, --masks FOLDER, --rle FILE, --cutout FOLDER, --segments FOLDER, "
@@ -126,10 +126,7 @@ def run_stream(arguments: argparse.Namespace) -> int:
         source=arguments.source,
         mask=arguments.mask,
         marks=_marks(arguments),
-        video=arguments.out,
-        masks=arguments.masks,
-        rle=arguments.rle,
-        cutout=arguments.cutout,
+        **paths,
         keep_colour=arguments.keep_colour,
         sinks=sinks,
         overwrite=arguments.overwrite,
