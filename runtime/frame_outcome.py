@@ -21,3 +21,5 @@ class FrameOutcome:
     spans: Spans = field(default_factory=dict)
     confidence: Mapping[int, float] = field(default_factory=dict)
     on_device: Array = None  # the labels
+    ids: tuple[int, ...] = ()
+    areas: Mapping[int, int] = field(default_factory=dict)  # pixels of every row in `labels`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from vosrt.arithmetic import Arithmetic
 from vosrt.device import Array
 from vosrt.errors import BundleError
+from vosrt.frame_outcome import FrameOutcome
 from vosrt.overridden_probabilities import overridden_probabilities
 from vosrt.prompt import Prompt
 from vosrt.rows import Rows
 from vosrt.stage_times import Spans
+from vosrt.survey import Survey
 from vosrt.user_input import VOID
 from vosrt.variant_run import VariantRun
 
@@ -24,21 +26,15 @@ from vosrt.variant_run import VariantRun
 class FrameRun:
     """Predicts with every variant, fuses, lets the user's word override, tells every variant the outcome.
 
-    The stream takes over what `runs` and `ids` hold only when the whole frame has succeeded; `undo` takes
-    back what was overwritten in place.
+    The stream takes over what `runs` hold and the outcome only when the whole frame has succeeded; `undo`
+    takes back what was overwritten in place.
     """
 
     runs: Sequence[VariantRun]
     arithmetic: Arithmetic
-    ids: tuple[int, ...]
+    ids: tuple[int, ...]  # objects that are predicted
     labels: Array = None  # int32 [H, W] of the frame's end
     probabilities: Array = None  # sum over variants, [rows, H, W]; None where bundles have none
-    on_device: Array = None  # uint8 [H, W]: `labels` with void as background
-    shown: NDArray[np.uint8] | None = None  # the same on the host
-    areas: dict[int, int] = field(default_factory=dict)  # pixels of every row in `shown`
-    confidence: dict[int, float] = field(default_factory=dict)
-    asserted: Array = None  # int32 [H, W], 1 where the user's word stands; None without it
-    ids_before: tuple[int, ...] = ()  # objects that were predicted
 
     def run(
         self,
@@ -47,13 +43,13 @@ class FrameRun:
         *,
         probabilities: bool = False,
         meanwhile: Callable[[], object] | None = None,
-    ) -> None:
+    ) -> FrameOutcome:
         """Segment a frame and bring all state up to date.
 
         Args:
             frame: uint8 `[H, W, 3]`, the stream's own copy on the device.
             prompt: needed when there are no objects yet.
-            probabilities: whether `final_probabilities` will be called.
+            probabilities: whether the outcome shall hold them.
             meanwhile: called while the device works.
         """
         for run in self.runs:
@@ -64,19 +60,9 @@ class FrameRun:
                 run.predict()
             self._fuse()
             predicted = survey(self.labels, self.probabilities, (0, *self.ids))
-        given, shown = (prompt.given, prompt.shown) if prompt else ((), ())
         asserted = self._override(prompt) if prompt else None
-        joined = [run.rows.joined(given) for run in self.runs]
-        for run, rows in zip(self.runs, joined, strict=True):
-            run.end(
-                self.labels,
-                asserted=asserted,
-                given=given,
-                shown=shown,
-                rows=rows,
-                probabilities=probabilities and len(self.runs) == 1,
-            )
-        self.asserted, self.ids_before = asserted, self.ids
+        for run in self.runs:
+            run.end(self.labels, prompt, asserted, probabilities=probabilities and len(self.runs) == 1)
         for run in self.runs:
             run.remember()
         told = predicted if asserted is None and predicted is not None else survey(self.labels, None, ())
@@ -84,15 +70,19 @@ class FrameRun:
         if meanwhile is not None:
             with self.arithmetic.device.aside():
                 meanwhile()
-        after = joined[0].ids
-        self.on_device, self.shown = told.on_device, told.shown
-        self.areas = told.areas((0, *after))
-        _check_labels(self.shown, self.areas)
-        if predicted is not None and predicted.sums is not None:
-            _check_finite(predicted.sums)
-            self.confidence = self._confidence(predicted.sums, predicted.areas(self.ids))
-        self.confidence |= dict.fromkeys(given, 1.0)
-        self.ids = after
+        ids = self.runs[0].rows.ids
+        areas = told.areas((0, *ids))
+        _check_labels(told.shown, areas)
+        confidence = self._confidence(predicted) if predicted is not None else {}
+        return FrameOutcome(
+            told.shown.copy(),
+            self._final_probabilities(asserted) if probabilities else None,
+            self._spans(),
+            confidence | dict.fromkeys(prompt.given if prompt else (), 1.0),
+            told.on_device,
+            ids,
+            areas,
+        )
 
     def undo(self) -> None:
         """Take back what was overwritten, the last first."""
@@ -105,28 +95,27 @@ class FrameRun:
         """For the log, once the step has succeeded."""
         return [note for run in self.runs if run.moment for note in run.moment.notes]
 
-    @property
-    def spans(self) -> Spans:
+    def _spans(self) -> Spans:
         """Moments before and after every run of a graph, by role."""
         roles = dict.fromkeys(role for run in self.runs for role in run.spans)
         return {role: [span for run in self.runs for span in run.spans.get(role, [])] for role in roles}
 
-    def final_probabilities(self) -> NDArray[np.float32] | None:
+    def _final_probabilities(self, asserted: Array | None) -> NDArray[np.float32] | None:
         """With the user's word as one-hot, on the host: a single variant's own `[n+1, h, w]`, or the mean of
         several, `[n+1, H, W]`."""
-        rows, download = Rows(self.ids), self.arithmetic.device.download
+        rows, download = Rows(self.runs[0].rows.ids), self.arithmetic.device.download
         if len(self.runs) == 1:
             own = self.runs[0].values.get("step.probabilities")
             return None if own is None else download(own)[: rows.count].copy()  # less unused capacity
         mean = None
         if self.probabilities is not None:
             mean = self.arithmetic.upload(download(self.probabilities) / np.float32(len(self.runs)))
-        if self.asserted is not None:
+        if asserted is not None:
             mean = overridden_probabilities(
                 mean,
                 self.labels,
-                self.asserted,
-                before=Rows(self.ids_before),
+                asserted,
+                before=Rows(self.ids),
                 after=rows,
                 size=tuple(self.labels.shape),
                 arithmetic=self.arithmetic,
@@ -152,8 +141,13 @@ class FrameRun:
         rows = Rows(self.ids).labels()
         self.labels = self.arithmetic.decide(self.probabilities, rows, np.ones_like(rows))
 
-    def _confidence(self, sums: NDArray[np.floating], areas: dict[int, int]) -> dict[int, float]:
-        """Mean probability of every object over its pixels."""
+    def _confidence(self, predicted: Survey) -> dict[int, float]:
+        """Mean probability of every object over its pixels; nothing where bundles have none."""
+        sums = predicted.sums
+        if sums is None:
+            return {}
+        _check_finite(sums)
+        areas = predicted.areas(self.ids)
         return {
             object_id: float(sums[row]) / areas[object_id] / len(self.runs) if areas.get(object_id) else 0.0
             for row, object_id in enumerate(self.ids, start=1)

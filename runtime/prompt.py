@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Prompt:
     given: tuple[int, ...]  # objects of which it says something, ascending
     complete: tuple[int, ...] = ()  # objects that are nowhere else on the frame
 
-    @property
+    @cached_property
     def shown(self) -> tuple[int, ...]:
         """Objects with pixels, ascending; the others that are given are nowhere on the frame."""
         return objects_of(self.mask)

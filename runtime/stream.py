@@ -321,15 +321,12 @@ class Stream:
         try:
             holds = any(variant.holds_frame for variant in self._variants)
             frame = self._arithmetic.device.own(image, self._arithmetic.pool.take, lent=not holds)
-            frame_run.run(frame, prompt, probabilities=probabilities, meanwhile=meanwhile)
-            assert frame_run.shown is not None
-            labels = frame_run.shown.copy()
-            maps = frame_run.final_probabilities() if probabilities else None
+            outcome = frame_run.run(frame, prompt, probabilities=probabilities, meanwhile=meanwhile)
             self._now = StreamPoint(
                 rows=tuple(run.rows for run in runs),
                 states=tuple(run.state for run in runs),
-                presence=now.presence.after(frame_run.ids, frame_run.areas, frame_run.confidence),
-                ids=frame_run.ids,
+                presence=now.presence.after(outcome.ids, outcome.areas, outcome.confidence),
+                ids=outcome.ids,
                 index=now.index + 1,
                 size=size,
             )
@@ -340,7 +337,7 @@ class Stream:
         self._sweep()
         for note in frame_run.notes:
             _log.warning(note)
-        return FrameOutcome(labels, maps, frame_run.spans, frame_run.confidence, frame_run.on_device)
+        return outcome
 
     def _checked(self, frame: object) -> Array:
         """A frame as an image, on the host or the device."""

@@ -13,6 +13,7 @@ from vosrt.errors import BundleError
 from vosrt.manifest_graph import Graph
 from vosrt.moment import Moment
 from vosrt.overridden_probabilities import overridden_probabilities
+from vosrt.prompt import Prompt
 from vosrt.rows import Rows
 from vosrt.state import State
 from vosrt.variant import Variant
@@ -73,25 +74,18 @@ class VariantRun:
         return self.arithmetic.flip(maps, axis) if self.variant.flipped else maps
 
     def end(
-        self,
-        labels: Array,
-        *,
-        asserted: Array | None,
-        given: tuple[int, ...],
-        shown: tuple[int, ...],
-        rows: Rows,
-        probabilities: bool = False,
+        self, labels: Array, prompt: Prompt | None, asserted: Array | None, *, probabilities: bool
     ) -> None:
         """Run what follows from the frame's final labels.
 
         Args:
             labels: int32 `[H, W]` in the stream's coordinates.
-            asserted: int32 `[H, W]`, 1 where the user's word stands; None on a frame without it.
-            given: objects of which the user said something.
-            shown: those of them that have pixels.
-            rows: with the objects that joined.
+            prompt: the user's word; None on a frame without it.
+            asserted: int32 `[H, W]`, 1 where that stands; None as well.
             probabilities: whether `step.probabilities` is wanted even if nothing in the bundle reads it.
         """
+        given, shown = (prompt.given, prompt.shown) if prompt else ((), ())
+        rows = self.rows.joined(given)
         self.values["step.labels"] = self.turned(labels, axis=1)
         predicting = self.variant.manifest.predicting
         if "memorize" in predicting and self.rows.ids:  # before others join, whom nothing was predicted of
