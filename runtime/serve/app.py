@@ -11,6 +11,7 @@ from typing import Any
 import fastapi
 from fastapi import HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
+from fastapi.requests import HTTPConnection
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
@@ -179,8 +180,8 @@ def build_app(
     return app
 
 
-def _refusal(site: Site, request: Request) -> Response | None:
-    """Why a request is not answered; None where it is."""
+def _refusal(site: Site, request: HTTPConnection) -> Response | None:
+    """What a request or a live channel gets in place of an answer; None where there is one."""
     if request.url.path not in _OPEN and not is_own_name(site.token, request.headers):
         told = "without a token the server answers at addresses of its own machine alone, 127.0.0.1 for one"
         return JSONResponse({"detail": told}, 403)
@@ -197,7 +198,8 @@ def _refusal(site: Site, request: Request) -> Response | None:
     if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
         told = "a token is needed: /?token=TOKEN opens the page, programs send Authorization: Bearer TOKEN"
         return JSONResponse({"detail": told}, 401, headers={"WWW-Authenticate": "Bearer"})
-    if request.method not in ("GET", "HEAD") and not is_own_origin(request.headers):
+    reads = request.scope.get("method") in ("GET", "HEAD")  # a live channel has none, and any page may ask
+    if not reads and not is_own_origin(request.headers):
         return JSONResponse({"detail": "another site's page may not ask for this"}, 403)
     return None
 
@@ -340,13 +342,8 @@ def _add_live(app: fastapi.FastAPI, site: Site) -> None:
     @app.websocket("/api/cameras/{camera}/live")
     async def live(socket: WebSocket, camera: str) -> None:
         """Every new view as one binary message; a slow client misses some."""
-        allowed = (
-            is_own_name(site.token, socket.headers)
-            and shows_token(site.token, socket.headers, socket.cookies)
-            and is_own_origin(socket.headers)
-        )
         clients = sum(len(watched.clients) for watched in site.watched.values())
-        if not allowed or camera not in site.watched or clients >= _MOST_CLIENTS:
+        if _refusal(site, socket) or camera not in site.watched or clients >= _MOST_CLIENTS:
             await socket.close(1008)
             return
         await socket.accept()
