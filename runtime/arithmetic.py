@@ -160,8 +160,8 @@ class Arithmetic:
             sums = self.pool.take((len(rows),), np.float32)
             counts = native_survey(labels, probabilities, rows, shown, sums)
             if counts is not None:
-                sums = None if probabilities is None else sums
-                return Survey(self.device, shown, ids, sums=sums, counts=counts)
+                known = None if probabilities is None else sums, counts
+                return Survey(self.device, shown, ids, tally=known)
         lines = None if probabilities is None else self.tally(probabilities, labels, rows)
         return Survey(self.device, self.shown(labels), ids, lines=lines)
 
