@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+# Of archives alone: in other addresses `::` may be of a password, a query or the number of a machine.
+_IN_ARCHIVE = re.compile(r"((?:zip|tar|libarchive)://.*?)(::(?:\w+::)*)(.*)", re.DOTALL)
+
 
 def scheme_of(address: str) -> str | None:
     """Return what stands before `://`, in lower case; None for a path or the number of a camera."""
@@ -14,9 +17,8 @@ def scheme_of(address: str) -> str | None:
 
 def archive_of(address: str) -> tuple[str, str]:
     """An address in an archive, and that of the archive behind `::`, with it: `zip://clips::s3://all.zip`."""
-    found = re.search(r"::(?![\da-fA-F:.]*\])", address)  # not in a number of a machine, [::1]
-    end = found.start() if found and scheme_of(address) else len(address)
-    return address[:end], address[end:]
+    inside, chain, archive = _parts(address)
+    return inside, chain + archive
 
 
 def shown_address(address: str) -> str:
@@ -24,9 +26,9 @@ def shown_address(address: str) -> str:
     scheme = scheme_of(address)
     if scheme is None:
         return address
-    inside, archive = archive_of(address)
-    if archive:
-        return f"{inside}::{shown_address(archive[2:])}"
+    inside, chain, archive = _parts(address)
+    if chain:
+        return inside + chain + shown_address(archive)
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -34,3 +36,9 @@ def shown_address(address: str) -> str:
         return f"{scheme}://…"
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
+def _parts(address: str) -> tuple[str, str, str]:
+    """What lies in an archive, `::` or `::simplecache::`, and the archive; elsewhere all is the first."""
+    found = _IN_ARCHIVE.fullmatch(address)
+    return (found[1], found[2], found[3]) if found else (address, "", "")

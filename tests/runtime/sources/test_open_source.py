@@ -95,6 +95,13 @@ def test_unusable_setting_of_a_pattern_is_named(address, message):
         ("rtsp://[::1]:8554/a", "rtsp://[::1]:8554/a"),
         ("rtsp://host:notaport/a", "rtsp://…"),
         ("zip://a.mp4::https://user:pass@host/all.zip?key=x", "zip://a.mp4::https://host/all.zip"),
+        (
+            "zip://A::simplecache::https://user:pass@[::1]/all.zip",
+            "zip://A::simplecache::https://[::1]/all.zip",
+        ),
+        ("rtsp://user:pa::ss@camera/live", "rtsp://camera/live"),
+        ("http://user:pass@camera/live?token=a::b", "http://camera/live"),
+        ("rtsp://user:pass@[fe80::1%25eth0]/a", "rtsp://[fe80::1%25eth0]/a"),
         ("clip.mp4", "clip.mp4"),
     ],
 )
