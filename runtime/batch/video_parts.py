@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vosrt.batch.address import is_remote, join, remote_entries, stem_of
+from vosrt.batch.address import is_remote, join, name_of, remote_entries, stem_of
 from vosrt.batch.batch_folder import BatchFolder
 from vosrt.batch.input_facts import facts_of, sha256_of
 from vosrt.batch.job import OUTPUTS, BatchJob, FramePart
@@ -106,7 +106,7 @@ def _mask_names(folder: str) -> list[str]:
     entries = remote_entries(folder)
     if entries is None:
         raise InputError(f"folder of masks {shown_address(folder)} is not there")
-    names = [entry.rpartition("/")[2] for entry in entries]
+    names = [name_of(entry) for entry in entries]
     found = [name for name in names if name.lower().endswith(".png") and not name.startswith(".")]
     if not found:
         raise InputError(f"folder of masks {shown_address(folder)} holds no PNG")
@@ -136,7 +136,7 @@ def _frame_names(video: str) -> Sequence[str] | None:
     entries = remote_entries(video)
     if entries is None:
         return None
-    files = [Path(entry.rpartition("/")[2]) for entry in entries]
+    files = [Path(name_of(entry)) for entry in entries]
     images = [
         file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
     ]

@@ -253,11 +253,14 @@ def test_split_folders_of_images_go_by_names_wherever_they_are(batch, scene, tmp
     shutil.copy(scene / "mask.png", masks / "shot_03.png")
     given = {"split": True, "outputs": ("masks", "rle")}
     _, ran = batch(scene / "frames", output=tmp_path / "local", **given)
-    report, remote_ran = batch(
-        (scene / "frames").as_uri(), masks=(tmp_path / "masks").as_uri(), output=tmp_path / "remote", **given
-    )
-    assert (remote_ran, report.failed) == (ran, [])
-    assert digests(tmp_path / "remote") == digests(tmp_path / "local")
+    shutil.copytree(scene / "frames", tmp_path / "frames")
+    inside = f"::file://{shutil.make_archive(str(tmp_path / 'all'), 'zip', tmp_path)}"
+    places = [((scene / "frames").as_uri(), (tmp_path / "masks").as_uri())]
+    places.append((f"zip://frames{inside}", f"zip://masks{inside}"))
+    for number, (video, masks_there) in enumerate(places):
+        report, remote_ran = batch(video, masks=masks_there, output=tmp_path / str(number), **given)
+        assert (remote_ran, report.failed) == (ran, [])
+        assert digests(tmp_path / str(number)) == digests(tmp_path / "local")
 
 
 def test_a_split_video_without_masks_on_a_server_fails_and_stops_no_other(batch, tmp_path):
