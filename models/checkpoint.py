@@ -154,7 +154,7 @@ def why_unread(error: Exception) -> str:
     if refused:
         return f"it asks for {refused[1]}"
     if text.startswith("Weights only load failed"):
-        return "it is no file of PyTorch's"
+        return "it is no file of PyTorch's, or its pickle protocol is not 2, as usual"
     return (text.split(". In PyTorch")[0].splitlines() or [type(error).__name__])[0][:200]
 
 

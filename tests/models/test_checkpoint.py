@@ -192,7 +192,10 @@ def test_a_refusal_says_what_a_file_asks_for_and_not_how_to_let_it_run_code(tmp_
     path.write_text("<html>too many downloads</html>")
     with pytest.raises(CheckpointError, match="no file of PyTorch's") as page:
         load_checkpoint(build_network("cfbi-lite"), path)
-    for error in (code, page):
+    torch.save({}, path, _use_new_zipfile_serialization=new_format, pickle_protocol=4)
+    with pytest.raises(CheckpointError, match="or its pickle protocol is not 2") as newer:
+        load_checkpoint(build_network("cfbi-lite"), path)
+    for error in (code, page, newer):
         assert "weights_only" not in str(error.value)
 
 
