@@ -156,12 +156,9 @@ def _told(path: Path) -> Iterator[None]:
     """What cannot be written is the user's to mend."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # PyTorch's own writer raises RuntimeError
-        raise _not_written(path, error) from error
-
-
-def _not_written(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} cannot be written ({reason_of(error)})",
-        cure="make room or choose another --output; the same command goes on from the last checkpoint",
-    )
+    except (OSError, RuntimeError) as error:  # PyTorch's writer tells an OSError as a RuntimeError of its own
+        told = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise InputError(
+            f"{path} cannot be written ({reason_of(told)})",
+            cure="make room or choose another --output; the same command goes on from the last checkpoint",
+        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -99,6 +100,13 @@ def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path
     (run / "steps.csv").write_text("")  # opened, and then the disk was full
     assert main([*recipe, "--steps", "1", "--output", str(run)]) == 0
     assert curve(run) == whole
+
+
+def test_a_checkpoint_that_finds_no_room_says_so(tmp_path):
+    (tmp_path / f".checkpoint.pt.{os.getpid()}.part").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"checkpoint\.pt cannot be written \(No space left on device\)"):
+        RunFolder(tmp_path).save_checkpoint({"network": {"weight": torch.zeros(1 << 16)}})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
