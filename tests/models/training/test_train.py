@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -103,9 +102,14 @@ def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path
 
 
 def test_a_checkpoint_that_finds_no_room_says_so(tmp_path):
-    (tmp_path / f".checkpoint.pt.{os.getpid()}.part").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=r"checkpoint\.pt cannot be written \(No space left on device\)"):
-        RunFolder(tmp_path).save_checkpoint({"network": {"weight": torch.zeros(1 << 16)}})
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"checkpoint\.pt cannot be written \(File too large\)"):
+            RunFolder(tmp_path).save_checkpoint({"network": {"weight": torch.zeros(1 << 20)}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
 
 
