@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tests.models.training.annotated_folders import write_sequences  # noqa: E402
+from tests.runtime.sinks.frames import largest_file  # noqa: E402
 from vosrt.errors import InputError  # noqa: E402
 from vosrt.models import build_network, load_checkpoint  # noqa: E402
 from vosrt.models.training.families import training_of  # noqa: E402
@@ -102,14 +103,11 @@ def test_a_run_goes_on_when_it_ended_before_the_first_line_of_its_curve(tmp_path
 
 
 def test_a_checkpoint_that_finds_no_room_says_so(tmp_path):
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
-    try:
-        with pytest.raises(InputError, match=r"checkpoint\.pt cannot be written \(File too large\)"):
-            RunFolder(tmp_path).save_checkpoint({"network": {"weight": torch.zeros(1 << 20)}})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        largest_file(1 << 20),
+        pytest.raises(InputError, match=r"checkpoint\.pt cannot be written \(File too large\)"),
+    ):
+        RunFolder(tmp_path).save_checkpoint({"network": {"weight": torch.zeros(1 << 20)}})
     assert list(tmp_path.iterdir()) == []
 
 
