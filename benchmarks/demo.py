@@ -15,6 +15,7 @@ from vosrt.benchmarks.clip_score import Summary
 from vosrt.benchmarks.datasets.clip_folder import read_clip_folder
 from vosrt.benchmarks.demo_scene import write_demo_scene
 from vosrt.benchmarks.evaluation.clip_run import score_results
+from vosrt.commands import option_readers
 from vosrt.commands.bundle_settings import print_terms
 from vosrt.counted import counted
 from vosrt.errors import InputError
@@ -26,7 +27,7 @@ from vosrt.stream_job import StreamJob
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; returns the exit status: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    work = partial(run, Path(arguments.output), arguments.source, arguments.mask)
+    work = partial(run, arguments.output, arguments.source, arguments.mask)
     return exit_status(work, interrupted="what was written so far is complete")
 
 
@@ -90,7 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="vosrt demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--output", default="out/demo", metavar="DIR", help="folder for everything (out/demo)"
+        "--output",
+        type=option_readers.path,
+        default=Path("out/demo"),
+        metavar="DIR",
+        help="folder for everything (out/demo)",
     )
     parser.add_argument(
         "--source", metavar="PATH", help="video or folder of images instead of a generated scene"

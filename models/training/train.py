@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable
 from collections.abc import Sequence as Arguments
 from dataclasses import dataclass, fields
 from functools import partial
@@ -40,8 +41,8 @@ class Task:
     settings: TrainingSettings
     training: list[Sequence]
     held_out: list[Sequence]
-    photographs: str | None
-    output: str
+    photographs: Path | None
+    output: Path
     rhythm: Rhythm
     device: str
     notes: dict[str, str]
@@ -59,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     task = read_task(arguments)
     RunFolder(task.output).begin(task.settings)
     run_in_processes(arguments.processes, partial(train, task))
-    print(f"weights in {Path(task.output) / 'weights.safetensors'}")
+    print(f"weights in {task.output / 'weights.safetensors'}")
     return 0
 
 
@@ -183,11 +184,18 @@ def _device(text: str) -> str:
     return text
 
 
+def _add_folders(add: Callable[..., Any]) -> None:
+    path, data = option_readers.path, "annotated sequences; may be repeated"
+    add("--data", action="append", default=[], type=path, metavar="DIR", help=data)
+    run = "folder of the run; an existing run goes on"
+    add("--output", required=True, type=path, metavar="DIR", help=run)
+    add("--photographs", type=path, metavar="DIR", help="images as textures of generated clips")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vosrt train", description=__doc__)
     add = parser.add_argument
-    add("--data", action="append", default=[], metavar="DIR", help="annotated sequences; may be repeated")
-    add("--output", required=True, metavar="DIR", help="folder of the run; an existing run goes on")
+    _add_folders(add)
     add("--recipe", metavar="NAME", help="settings that come with vosrt, or a settings.json of another run")
     add("--model", help="network to train (cfbi-lite)")
     add("--backbone", help="its trunk")
@@ -216,7 +224,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--optimizer", help="adamw or sgd")
     add("--synthetic", type=float, metavar="SHARE", help="of generated clips, 0 to 1")
-    add("--photographs", metavar="DIR", help="images as textures of generated clips")
     add("--seed", type=int, help="of everything that is drawn")
     add(
         "--hold-out",

@@ -57,6 +57,9 @@ def test_own_frames_and_mask(clip, capsys, tmp_path):
 def test_mistakes_are_explained(tmp_path, capsys):
     assert demo.main(["--output", str(tmp_path), "--source", "a.mp4"]) == 2
     assert "--source and --mask belong together" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        demo.main(["--output", ""])
+    assert "--output: the path is empty" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert demo.main(["--output", str(tmp_path / "file")]) == 2
     assert "cannot be made" in capsys.readouterr().err

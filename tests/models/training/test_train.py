@@ -277,6 +277,13 @@ def test_mistakes_are_named_before_training(tmp_path, capsys, recipe, options, m
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", ["--data", "--photographs", "--output"])
+def test_an_empty_path_is_not_the_current_folder(capsys, recipe, option):
+    with pytest.raises(SystemExit, match="2"):
+        main([*recipe, "--output", "run", option, ""])
+    assert f"{option}: the path is empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "option",
     ["--processes=0", "--workers=-1", "--log-every=0", "--save-every=x", "--stop-after=0", "--device=abacus"],
