@@ -53,7 +53,8 @@ def add_batch_command(commands: Any) -> None:
         "status", help="say how far a batch is", description="Say how far a batch is, and what failed."
     )
     status.set_defaults(run=run_status)
-    status.add_argument("output", metavar="FOLDER", help="the --output of `vosrt batch run`")
+    folder = "the --output of `vosrt batch run`"
+    status.add_argument("output", type=option_readers.address, metavar="FOLDER", help=folder)
     status.add_argument("--json", action="store_true", help="print it as JSON")
 
 
@@ -79,10 +80,17 @@ def _add_videos(group: Any) -> None:
     )
     group.add_argument(
         "--masks",
+        type=option_readers.address,
         metavar="ADDRESS",
         help="folder with NAME.png or NAME/ for each video, or an address that holds {name}",
     )
-    group.add_argument("--output", required=True, metavar="FOLDER", help="for results and records")
+    group.add_argument(
+        "--output",
+        required=True,
+        type=option_readers.address,
+        metavar="FOLDER",
+        help="for results and records",
+    )
     group.add_argument(
         "--outputs",
         type=_outputs,

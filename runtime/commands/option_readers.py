@@ -52,10 +52,15 @@ def box(text: str) -> tuple[int, int, int, int]:
 
 
 def path(text: str) -> Path:
-    """Read a path; an empty one would be the current folder, which nobody named."""
+    """Read a path; see `address`."""
+    return Path(address(text))
+
+
+def address(text: str) -> str:
+    """Read a path or address; an empty one would be the current folder, which nobody named."""
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
-    return Path(text)
+    return text
 
 
 def port(text: str) -> int:

@@ -96,6 +96,8 @@ def test_as_many_workers_as_are_wanted_share_a_video_that_a_manifest_splits(vide
     [
         (["--shard", "3/2"], "is no shard"),
         (["--outputs", "masks,depth"], "are no outputs"),
+        (["--output", ""], "--output: the path is empty"),
+        (["--masks", ""], "--masks: the path is empty"),
     ],
 )
 def test_mistakes_end_with_status_2(videos, scene, capsys, options, message):

@@ -43,6 +43,7 @@ def test_values_are_read(reader, text, value):
         ("scales", "9", "numbers above 0 and up to 8"),
         ("scales", "nan", "are no scales"),
         ("path", "", "the path is empty"),
+        ("address", "", "the path is empty"),
         ("memory", "lots", "no amount of memory"),
         ("memory", "0", "no amount of memory"),
         ("memory", "-2G", "give bytes, or such as 500M or 2G"),
