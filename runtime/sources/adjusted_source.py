@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vosrt.errors import InputError
-from vosrt.number_check import check_above_zero
+from vosrt.number_check import check_above_zero, is_whole
 from vosrt.resize_rule import SMALLEST_SIDE
 from vosrt.sources.live_status import LiveStatus
 from vosrt.sources.reader import Picture, Reader
@@ -43,7 +42,8 @@ class Adjustment:
         if self.rotate not in TURNS:
             raise InputError("rotate", value=self.rotate, allowed=", ".join(map(str, TURNS)))
         crop = self.crop
-        if crop is not None and not (len(crop) == 4 and all(isinstance(edge, Integral) for edge in crop)):
+        is_box = isinstance(crop, Sequence) and len(crop) == 4 and all(map(is_whole, crop))
+        if crop is not None and not is_box:
             raise InputError("crop", value=crop, allowed="x0, y0, x1, y1 in whole pixels")
         if self.rate is not None:
             check_above_zero("rate", self.rate)

@@ -54,6 +54,8 @@ def test_numbers_of_numpy_are_numbers():
         (lambda: PatternSettings(rate=0), "rate"),
         (lambda: Adjustment(rotate=45), "rotate"),
         (lambda: Adjustment(crop=(0, 0, 32)), "crop"),
+        (lambda: Adjustment(crop=32), "crop"),
+        (lambda: Adjustment(crop=np.array([0, 0, 32, 32])), "crop"),
         (lambda: Adjustment(rate=0), "rate"),
         (lambda: LostRule(below=50), "lost.below"),
         (lambda: LostRule(frames=0), "lost.frames"),
