@@ -36,7 +36,7 @@ class WatchedCamera:
         self._cameras = cameras
         self._most_objects = most_objects
         self._reuses_ids = reuses_ids
-        self._last_id = 0  # that was given
+        self._left: dict[int, None] = {}  # ids of removed objects, the last one last
         self._frozen: OrderedDict[int, View] = OrderedDict()
         # Anew in every run: who marks on a frame of an earlier one must not get another picture's.
         self._numbers = itertools.count(secrets.randbelow(2**40))
@@ -95,10 +95,8 @@ class WatchedCamera:
         if len(taken) >= self._most_objects:
             allowed = f"at most {self._most_objects} at once"
             raise InputError("another object", value=len(taken) + 1, allowed=allowed, cure="remove some")
-        last = 0 if self._reuses_ids else self._last_id
-        following = (last + offset for offset in range(LARGEST_ID))
-        free = next(one for value in following if (one := value % LARGEST_ID + 1) not in taken)
-        self._last_id = free
+        fresh = [one for one in range(1, LARGEST_ID + 1) if one not in self._left]
+        free = next(one for one in (*fresh, *self._left) if one not in taken)
         self.names[free] = name or f"object {free}"
         return free
 
@@ -109,13 +107,15 @@ class WatchedCamera:
 
     def refused(self, object_id: int) -> None:
         """An object that was to join does not; the next one gets its id."""
-        self._last_id = object_id - 1
-        self.left(object_id)
+        self.names.pop(object_id, None)
+        self._tell()
 
     def left(self, object_id: int) -> None:
         """An object is not there any more."""
-        self.names.pop(object_id, None)
-        self._tell()
+        if not self._reuses_ids:
+            self._left.pop(object_id, None)
+            self._left[object_id] = None
+        self.refused(object_id)
 
     def _shown(self) -> View:
         view = self._cameras.view(self.name)

@@ -35,3 +35,11 @@ def test_the_id_of_a_removed_object_comes_last_or_first(reuses, given):
         numbers.append(watched.new_id(None))
         watched.left(numbers[-1])
     assert numbers == given
+
+
+def test_the_id_of_a_removed_object_of_a_mask_comes_last():
+    there = {"objects": [1, 2]}
+    watched = WatchedCamera("door", SimpleNamespace(status=lambda _: there))
+    there["objects"].remove(2)
+    watched.left(2)
+    assert watched.new_id(None) == 3
