@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -98,9 +99,11 @@ def folder_of(address: str) -> str:
 
 
 def name_of(address: str) -> str:
-    """A file's name without its folder, its archive, and what an address asks for behind `?`."""
-    if scheme_of(address) is not None:
-        address = archive_of(address)[0].partition("://")[2].partition("?")[0]
+    """A file's name without its folder, its archive, and what an address asks for: `?versionId=1`."""
+    scheme = scheme_of(address)
+    if scheme is not None:
+        query = r"\?.*" if scheme in ("http", "https") else r"\?[\w-]+=.*"  # elsewhere names may hold a ?
+        address = re.sub(query, "", archive_of(address)[0].partition("://")[2], flags=re.DOTALL)
     return PurePosixPath(address.replace(os.sep, "/")).name
 
 

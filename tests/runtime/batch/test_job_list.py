@@ -38,6 +38,14 @@ def test_an_entry_that_leads_nowhere_is_left_out_and_told(tree, caplog):
     assert "left out: video" in caplog.text
 
 
+def test_a_question_mark_is_part_of_a_name_wherever_a_folder_is(tree):
+    pytest.importorskip("fsspec")
+    (tree / "a.mp4").rename(tree / "Who?.mp4")
+    assert names(tree) == names(tree.as_uri()) == ["Who_", "b", "frames"]
+    (tree / "list.txt").write_text("http://host/Who.mp4?key\ns3://all/a.mp4?versionId=1\n")
+    assert names(tree / "list.txt") == ["Who", "a"]
+
+
 def test_a_folder_of_images_is_one_video(tree):
     assert names(tree / "frames") == ["frames"]
 
