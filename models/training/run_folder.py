@@ -157,8 +157,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # PyTorch's writer tells an OSError as a RuntimeError of its own
-        told = error.__context__ if isinstance(error.__context__, OSError) else error
+        hidden = error.__context__ if isinstance(error, RuntimeError) else None
         raise InputError(
-            f"{path} cannot be written ({reason_of(told)})",
+            f"{path} cannot be written ({reason_of(hidden or error)})",
             cure="make room or choose another --output; the same command goes on from the last checkpoint",
         ) from error

@@ -111,6 +111,12 @@ def test_a_checkpoint_that_finds_no_room_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_made_is_told_with_what_is_in_its_way(tmp_path, recipe, capsys):
+    (tmp_path / "link").symlink_to("gone")
+    assert main([*recipe, "--output", str(tmp_path / "link" / "run")]) == 2
+    assert "cannot be written (File exists)" in capsys.readouterr().err
+
+
 def test_a_killed_run_of_two_processes_goes_on_bit_by_bit(tmp_path, recipe):
     options = [*recipe, "--steps", "4", "--processes", "2", "--save-every", "2", "--log-every", "3"]
     command = [sys.executable, "-m", "vosrt", "train", *options, "--output", str(tmp_path / "killed")]
