@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +20,7 @@ import numpy as np
 
 from vosrt.benchmarks.option_values import frame_size
 from vosrt.benchmarks.required_packages import require_packages
-from vosrt.benchmarks.turns import TABLE_HEADING, Call, table_row, take_turns
+from vosrt.benchmarks.turns import TABLE_HEADING, Call, add_turn_options, conditions, table_row, take_turns
 from vosrt.commands import option_readers
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import NO_CANDIDATE, OPERATORS, Operator, Port
@@ -199,16 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--objects", type=option_readers.positive, default=1, help="objects besides the background"
     )
-    parser.add_argument(
-        "--threads",
-        type=option_readers.positive,
-        default=os.cpu_count() or 1,
-        help="threads of every variant",
-    )
-    parser.add_argument(
-        "--repetitions", type=option_readers.positive, default=9, help="timed calls of every variant"
-    )
-    parser.add_argument("--warm-up", type=option_readers.count, default=2, help="calls before them")
+    add_turn_options(parser)
     parser.add_argument("--json", type=option_readers.path, help="also write every measurement to this file")
     options = parser.parse_args(arguments)
     try:
@@ -221,10 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         "Timed: one call from float32 arrays in memory to the array of distances, "
         f"{options.objects + 1} rows,\n"
-        f"{options.threads} threads on {os.cpu_count()} cores ({platform.machine()}), "
-        f"load average {os.getloadavg()[0]:.1f} before the start: above 0.5 others run, or just have;\n"
-        f"{options.warm_up} warm-up and {options.repetitions} timed calls per variant, variants in turn, one "
-        "process each. Peak memory is above what the process held before its first call.\n"
+        f"{conditions(options)}\n"
     )
     measurements: list[Measurement] = []
     for operator, grid in (("GlobalMatching", (h, w)), ("LocalMatching", (h // 2 + 1, w // 2 + 1))):

@@ -11,8 +11,6 @@ runs on Linux.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +21,15 @@ import numpy as np
 from vosrt.benchmarks.matching import one_node_model
 from vosrt.benchmarks.option_values import frame_size, whole_numbers
 from vosrt.benchmarks.required_packages import require_packages
-from vosrt.benchmarks.turns import TABLE_HEADING, Call, Timing, table_row, take_turns
+from vosrt.benchmarks.turns import (
+    TABLE_HEADING,
+    Call,
+    Timing,
+    add_turn_options,
+    conditions,
+    table_row,
+    take_turns,
+)
 from vosrt.commands import option_readers
 from vosrt.errors import MissingDependencyError
 from vosrt.plugins import OPERATORS
@@ -157,16 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--slots", type=whole_numbers(1, 256), default=(2, 20), help="remembered frames, such as 2,20"
     )
-    parser.add_argument(
-        "--threads",
-        type=option_readers.positive,
-        default=os.cpu_count() or 1,
-        help="threads of every variant",
-    )
-    parser.add_argument(
-        "--repetitions", type=option_readers.positive, default=9, help="timed calls of every variant"
-    )
-    parser.add_argument("--warm-up", type=option_readers.count, default=2, help="calls before them")
+    add_turn_options(parser)
     options = parser.parse_args(arguments)
     try:
         require_packages("comparing memory reads")
@@ -176,10 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         "Timed: one call from float32 arrays in memory to the array of what is read; "
         f"{KEY_CHANNELS} key and {VALUE_CHANNELS} value channels,\n"
-        f"{options.threads} threads on {os.cpu_count()} cores ({platform.machine()}), "
-        f"load average {os.getloadavg()[0]:.1f} before the start: above 0.5 others run, or just have;\n"
-        f"{options.warm_up} warm-up and {options.repetitions} timed calls per variant, variants in turn, one "
-        "process each. Peak memory is above what the process held before its first call.\n"
+        f"{conditions(options)}\n"
     )
     pixels = memory_pixels(*options.size)
     for slots in options.slots:

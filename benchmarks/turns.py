@@ -5,7 +5,10 @@ A slow moment of the machine hits all of them, and memory is what one variant al
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
+import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from vosrt.benchmarks.process_memory import peak_memory, reset_peak_memory
+from vosrt.commands import option_readers
 
 Call = Callable[[], np.ndarray]
 
@@ -89,3 +93,27 @@ def _serve(make_call: Callable[[Any], Call], job: Any, connection: Connection) -
         start = time.perf_counter()
         result = call()
         connection.send((time.perf_counter() - start, result, peak_memory() - before))
+
+
+def add_turn_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--threads`, `--repetitions` and `--warm-up`."""
+    parser.add_argument(
+        "--threads",
+        type=option_readers.positive,
+        default=os.cpu_count() or 1,
+        help="threads of every variant",
+    )
+    parser.add_argument(
+        "--repetitions", type=option_readers.positive, default=9, help="timed calls of every variant"
+    )
+    parser.add_argument("--warm-up", type=option_readers.count, default=2, help="calls before them")
+
+
+def conditions(options: argparse.Namespace) -> str:
+    """How variants are timed and on what, in words."""
+    return (
+        f"{options.threads} threads on {os.cpu_count()} cores ({platform.machine()}), "
+        f"load average {os.getloadavg()[0]:.1f} before the start: above 0.5 others run, or just have;\n"
+        f"{options.warm_up} warm-up and {options.repetitions} timed calls per variant, variants in turn, one "
+        "process each. Peak memory is above what the process held before its first call."
+    )
