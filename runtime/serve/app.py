@@ -182,20 +182,17 @@ def build_app(
 
 def _refusal(site: Site, request: HTTPConnection) -> Response | None:
     """What a request or a live channel gets in place of an answer; None where there is one."""
-    if request.url.path not in _OPEN and not is_own_name(site.token, request.headers):
+    path = request.scope["path"]  # that is answered; in `request.url` it stands behind any `Host`
+    if path not in _OPEN and not is_own_name(site.token, request.headers):
         told = "without a token the server answers at addresses of its own machine alone, 127.0.0.1 for one"
         return JSONResponse({"detail": told}, 403)
     given = request.query_params.get("token")
-    if (
-        given is not None
-        and request.url.path == "/"
-        and shows_token(site.token, {"authorization": given}, {})
-    ):
+    if given is not None and path == "/" and shows_token(site.token, {"authorization": given}, {}):
         page = RedirectResponse(".", 303)  # wherever a proxy has put the page
         # To follow a link from another site is no request of that site's page: "lax" shows the token then.
         page.set_cookie(cookie_name(request.headers), given, httponly=True, samesite="lax")
         return page
-    if request.url.path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
+    if path not in _OPEN and not shows_token(site.token, request.headers, request.cookies):
         told = "a token is needed: /?token=TOKEN opens the page, programs send Authorization: Bearer TOKEN"
         return JSONResponse({"detail": told}, 401, headers={"WWW-Authenticate": "Bearer"})
     reads = request.scope.get("method") in ("GET", "HEAD")  # a live channel has none, and any page may ask
