@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-# Of archives alone: in other addresses `::` may be of a password, a query or the number of a machine.
-_IN_ARCHIVE = re.compile(r"((?:zip|tar|libarchive)://.*?)(::(?:\w+::)*)(.*)", re.DOTALL)
+# Of these alone: in other addresses `::` may be of a password, a query or the number of a machine.
+_IN_ARCHIVE = re.compile(
+    r"((?:zip|tar|libarchive|dir|reference)://.*?)(::(?:\w+::)*)(.*)", re.DOTALL | re.IGNORECASE
+)
 
 
 def scheme_of(address: str) -> str | None:
@@ -35,7 +37,8 @@ def shown_address(address: str) -> str:
     except ValueError:
         return f"{scheme}://…"
     host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+    path = re.split(r"::[\w:]+://", parts.path)[0]  # `filecache://clips::https://user:password@host`
+    return f"{scheme}://{host}{f':{port}' if port else ''}{path}"
 
 
 def _parts(address: str) -> tuple[str, str, str]:

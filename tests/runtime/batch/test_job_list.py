@@ -46,6 +46,14 @@ def test_a_question_mark_is_part_of_a_name_wherever_a_folder_is(tree):
     assert names(tree / "list.txt") == ["Who", "a"]
 
 
+def test_videos_below_another_folder_s_address_keep_it(tree):
+    pytest.importorskip("fsspec")
+    below = f"::{tree.parent.as_uri()}"
+    videos = [job.video for job in find_jobs([f"dir://{tree.name}{below}"], JobDefaults())]
+    assert len(videos) == 3
+    assert all(video.endswith(below) for video in videos)
+
+
 def test_a_folder_of_images_is_one_video(tree):
     assert names(tree / "frames") == ["frames"]
 
