@@ -36,6 +36,9 @@ def shown_address(address: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return f"{scheme}://…"
+    behind = parts.path + parts.query + parts.fragment
+    if "@" in behind and ":" in parts.netloc.rpartition("]")[2]:  # a password may hold the / ? # before it
+        return f"{scheme}://…"
     host = f"[{host}]" if ":" in host else host
     path = re.split(r"::[\w:]+://", parts.path)[0]  # `filecache://clips::https://user:password@host`
     return f"{scheme}://{host}{f':{port}' if port else ''}{path}"
