@@ -341,3 +341,15 @@ CASES = {
     "read published channels": lambda: read_case([[1, 1, 0, 1]], 24, channels=(128, 512)),
     "read two query tiles, one pixel more than even": lambda: read_case([[1, 0, 1]], 2049, channels=(2, 3)),
 }
+
+# Cases of which a first input with what is no number must show in the result, in every implementation.
+NO_NUMBERS = (
+    "directions of several rows and slots",
+    "gates of odd maps",
+    "global several references",
+    "local official windows",
+    "norms of odd maps",
+    "read all slots of 3 rows",
+    "rectified norms of whole vectors",
+    "weights of odd sizes",
+)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.plugins.brute_force import REFERENCES
 from tests.plugins.kernels.emulated import emulated_custom_ops, emulated_kernels
-from tests.plugins.operator_cases import CASES, Arrays, Case
+from tests.plugins.operator_cases import CASES, NO_NUMBERS, Arrays, Case
 from vosrt.cuda.kernel_library import KernelLibrary
 from vosrt.native_libraries import native_library
 from vosrt.plugins import DOMAIN, OPERATORS, Operator
@@ -341,19 +341,7 @@ def test_implementation_agrees_with_brute_force(name: str, implementation: str, 
     "implementation",
     [name for name in IMPLEMENTATIONS if name in ("torch", "body-17-all", "cuda-on-cpu", "cuda")],
 )
-@pytest.mark.parametrize(
-    "name",
-    [
-        "directions of several rows and slots",
-        "gates of odd maps",
-        "global several references",
-        "local official windows",
-        "norms of odd maps",
-        "read all slots of 3 rows",
-        "rectified norms of whole vectors",
-        "weights of odd sizes",
-    ],
-)
+@pytest.mark.parametrize("name", NO_NUMBERS)
 def test_what_is_no_number_shows(name: str, implementation: str) -> None:
     """The CPU's operators are tried in `cpu/test_instructions.py`."""
     case = CASES[name]()

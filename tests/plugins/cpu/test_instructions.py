@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.plugins.brute_force import REFERENCES, brute_force_convolution
-from tests.plugins.operator_cases import CASES, Case
+from tests.plugins.operator_cases import CASES, NO_NUMBERS, Case
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[2] / "plugins" / "cpu"
@@ -180,17 +180,10 @@ def test_operators_agree_with_brute_force(library: ctypes.CDLL, instructions: in
 @pytest.mark.parametrize(
     "name",
     [
+        *NO_NUMBERS,
         "bent pointwise of three images",
-        "directions of several rows and slots",
         "folded convolution of three images",
-        "gates of odd maps",
-        "global several references",
-        "local official windows",
-        "norms of odd maps",
-        "read all slots of 3 rows",
-        "rectified norms of whole vectors",
         "resize to more",
-        "weights of odd sizes",
     ],
 )
 def test_what_is_no_number_shows(library: ctypes.CDLL, instructions: int, name: str) -> None:
